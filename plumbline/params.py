@@ -1,0 +1,207 @@
+"""The typed schema of params.yaml: one class a section.
+
+Every stage loads the whole file through `load`, so that a mistake anywhere in it ends the first stage
+that runs, before any work; a stage then uses its own sections alone, and dvc.yaml names those.
+"""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from plumbline.errors import UserError
+
+PATH = Path("params.yaml")
+
+
+def _number(value: Any) -> Any:
+    """Let `1e-3` through, which YAML 1.1 reads as text, and keep `true` from being read as 1."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number")
+    if isinstance(value, str) and not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", value):
+        raise ValueError("should be a number")
+    return value
+
+
+Whole = Annotated[int, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Text = Annotated[str, Field(strict=True, min_length=1)]
+Pixels = Annotated[int, Field(strict=True, ge=1, le=4096)]
+Precision = Literal["auto", "float32", "bfloat16"]
+Rgb = Annotated[list[Number], Field(min_length=3, max_length=3)]
+PositiveRgb = Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=3, max_length=3)]
+
+
+class Section(BaseModel):
+    """What all sections have in common: no unknown key, no key left out, no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    root: Text
+
+
+class Image(Section):
+    resize: Pixels
+    crop: Pixels
+    mean: Rgb
+    std: PositiveRgb
+
+    @model_validator(mode="after")
+    def crop_fits(self) -> "Image":
+        if self.crop > self.resize:
+            raise ValueError(f"image.crop is {self.crop}: should be at most image.resize, {self.resize}")
+        return self
+
+
+class Digits(Section):
+    # The smaller class, 8, has 174 images; some must be left for test.
+    train_images_per_class: Annotated[Count, Field(le=120)]
+    val_images_per_class: Annotated[Count, Field(le=50)]
+
+
+class Backprop(Section):
+    trials: Annotated[Count, Field(le=10_000)]
+    samples: Count
+    inputs: Count
+    hidden: Count
+    outputs: Count
+
+
+class Convolution(Section):
+    height: Pixels
+    width: Pixels
+    input_channels: Count
+    kernel: Count
+    output_channels: Count
+
+    @model_validator(mode="after")
+    def kernel_fits(self) -> "Convolution":
+        if self.kernel > min(self.height, self.width):
+            raise ValueError(
+                f"convolution.kernel is {self.kernel}: should be at most the image's height and width, "
+                f"{self.height} and {self.width}"
+            )
+        return self
+
+
+class WeightDecay(Section):
+    alpha: Annotated[Number, Field(gt=0)]
+    lambda_: Annotated[Number, Field(gt=0)]
+    steps: Annotated[Count, Field(le=100_000)]
+
+
+class Pretraining(Section):
+    epochs: Count
+    image_size: Annotated[Pixels, Field(ge=32)]
+    batch_size: Annotated[Count, Field(ge=2)]  # batch normalisation needs two
+    lr: Annotated[Number, Field(gt=0)]
+    precision: Precision
+
+
+class Weights(Section):
+    architecture: Text
+    source: Text
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    pretraining: Pretraining
+
+
+class Finetune(Section):
+    epochs: Count
+    batch_size: Count
+    lr: Annotated[Number, Field(gt=0)]
+    momentum: Annotated[Number, Field(ge=0, lt=1)]
+    weight_decay: Annotated[Number, Field(ge=0)]
+    precision: Precision
+
+
+class Evaluate(Section):
+    confidence: Annotated[Number, Field(gt=0, lt=1)]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)]
+    data: Data
+    image: Image
+    digits: Digits
+    backprop: Backprop
+    convolution: Convolution
+    weight_decay: WeightDecay
+    weights: Weights
+    finetune: Finetune
+    evaluate: Evaluate
+
+
+def load(path: Path = PATH) -> Params:
+    """Read and check params.yaml.
+
+    Raises UserError with one line: the key, its value, and what would be right.
+    """
+    try:
+        # The parser that DVC itself uses: what a stage reads is what DVC compares.
+        contents = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is not here: run from the project's root, as `dvc repro` does") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text: save it as UTF-8") from None
+    except YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {_where(error)}") from None
+    if not isinstance(contents, dict):
+        raise UserError(f"{path} should hold one section a stage, and holds {type(contents).__name__}")
+    try:
+        return Params.model_validate(contents)
+    except ValidationError as error:
+        raise UserError(_describe(path, error)) from None
+
+
+def _where(error: YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"line {mark.line + 1}: {problem}" if mark else problem
+
+
+def _describe(path: Path, error: ValidationError) -> str:
+    """Say the first mistake, unknown keys before all others: a typo there causes a missing key too."""
+    mistakes = sorted(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
+    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
+    return f"{path}: {_describe_one(mistakes[0])}{more}"
+
+
+def _describe_one(mistake: Any) -> str:
+    key = ".".join(str(part) for part in mistake["loc"])
+    match mistake["type"]:
+        case "extra_forbidden":
+            return f"{key} is not a known key; {_nearest(mistake['loc'])}"
+        case "missing":
+            return f"{key} is missing: add it, with a value as in the project's own params.yaml"
+        case "model_type" | "model_attributes_type":
+            return f"{key} is {mistake['input']!r}: should be a section with keys of its own"
+        case "value_error" if mistake["input"] is None or isinstance(mistake["input"], dict):
+            return str(mistake["ctx"]["error"])  # a rule between two keys, which names both
+        case "too_short" | "too_long":
+            return f"{key} is {mistake['input']!r}: should be a list of 3 numbers"
+        case "string_pattern_mismatch":
+            return f"{key} is {mistake['input']!r}: should be 64 lower-case hexadecimal digits"
+        case _:
+            wish = mistake["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            return f"{key} is {mistake['input']!r}: {wish}"
+
+
+def _nearest(loc: tuple[int | str, ...]) -> str:
+    section: Any = Params
+    for part in loc[:-1]:
+        section = section.model_fields[part].annotation
+    known = list(section.model_fields)
+    close = difflib.get_close_matches(str(loc[-1]), known, n=1)
+    prefix = "".join(f"{part}." for part in loc[:-1])
+    if close:
+        return f"did you mean {prefix}{close[0]}?"
+    return f"known here: {', '.join(known)}"

@@ -1,0 +1,141 @@
+"""What the tests share: small images, a scratch workspace for one stage, a scratch project for DVC."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+PROJECT = Path(__file__).parents[1]
+
+# Small enough for a pipeline run in less than a minute.
+TINY = {
+    "backprop.trials": 2,
+    "finetune.epochs": 2,
+    "image.crop": 48,
+    "image.resize": 56,
+    "weight_decay.steps": 5,
+    "weights.architecture": "resnet18",
+    "weights.pretraining.epochs": 1,
+    "weights.pretraining.image_size": 32,
+}
+
+
+class Workspace:
+    """A folder with params.yaml, in which a stage can be run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def set(self, **values: object) -> None:
+        """Set parameters; a double underscore stands for the dot: finetune__lr=0.1."""
+        change_params(self.folder, {key.replace("__", "."): value for key, value in values.items()})
+
+
+def change_params(folder: Path, values: dict[str, object]) -> None:
+    """Change keys of params.yaml, named with dots."""
+    path = folder / "params.yaml"
+    contents = yaml.safe_load(path.read_text())
+    for key, value in values.items():
+        *sections, last = key.split(".")
+        section = contents
+        for name in sections:
+            section = section[name]
+        section[last] = value
+    path.write_text(yaml.safe_dump(contents, sort_keys=False))
+
+
+def run_in(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder, with the programs of this environment first."""
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_AUTHOR_NAME": "test",
+        "GIT_AUTHOR_EMAIL": "test@example.com",
+        "GIT_COMMITTER_NAME": "test",
+        "GIT_COMMITTER_EMAIL": "test@example.com",
+        "DVC_NO_ANALYTICS": "true",
+    }
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if check:
+        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy what git tracks or would track of this project, as it is in the working tree, into a new repository."""
+    listed = run_in(PROJECT, "git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").stdout
+    for name in filter(None, listed.split("\0")):
+        if (PROJECT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, folder / name)
+    run_in(folder, "git", "init", "--quiet", "--initial-branch=main")
+    commit_all(folder, "The project")
+    return folder
+
+
+def commit_all(folder: Path, message: str) -> None:
+    """Commit everything in a scratch repository."""
+    run_in(folder, "git", "add", "--all")
+    run_in(folder, "git", "commit", "--quiet", "--allow-empty", "-m", message)
+
+
+def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (40, 30)) -> Path:
+    """Write a small RGB image of noise, as the path's suffix says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def write_data_set(root: Path, images: int = 3, classes: tuple[str, ...] = ("ant", "bee")) -> Path:
+    """Write train/ and val/ with class folders of small images, each of them different."""
+    for s, split in enumerate(("train", "val")):
+        for c, class_name in enumerate(classes):
+            for i in range(images):
+                write_image(root / split / class_name / f"{i}.png", seed=100 * s + 10 * c + i)
+    return root
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """An empty folder with the project's params.yaml, as the current directory."""
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    shutil.copy(PROJECT / "params.yaml", folder)
+    monkeypatch.chdir(folder)
+    return Workspace(folder)
+
+
+@pytest.fixture
+def scratch_project(tmp_path: Path) -> Path:
+    """A copy of the project in a repository of its own."""
+    return copy_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with tiny parameters, whose pipeline has run and is committed. Not to be changed."""
+    folder = copy_project(tmp_path_factory.mktemp("tiny") / "project")
+    change_params(folder, TINY)
+    run_in(folder, "dvc", "repro")
+    commit_all(folder, "A tiny run")
+    return folder
+
+
+@pytest.fixture
+def tiny_copy(tiny_project: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny project with its outputs, to be changed."""
+    return Path(shutil.copytree(tiny_project, tmp_path / "copy", symlinks=True))
+
+
+@pytest.fixture(autouse=True)
+def deterministic_algorithms_as_before() -> None:
+    """Undo what a stage says to torch about the whole process."""
+    yield
+    torch.use_deterministic_algorithms(False)

@@ -1,0 +1,87 @@
+"""params.yaml: what is accepted, and the one line that answers each mistake."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from plumbline import params
+from plumbline.errors import UserError
+from tests.conftest import PROJECT, Workspace
+
+TEXT = (PROJECT / "params.yaml").read_text()
+
+
+def mistake(tmp_path: Path, old: str, new: str) -> str:
+    """Return the message for params.yaml with one piece of text replaced."""
+    assert old in TEXT
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(UserError) as error:
+        params.load(path)
+    assert "\n" not in str(error.value)
+    return str(error.value).removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  lr: 0.001                     # learning", "  lr: fast # learning", "finetune.lr is 'fast': should be a number"),
+        ("epochs: 20", "epochs: 0", "finetune.epochs is 0: should be greater than or equal to 1"),
+        ("epochs: 20", "epochs: 2.5", "finetune.epochs is 2.5: should be a valid integer"),
+        ("epochs: 20", "epochs: true", "finetune.epochs is True: should be a valid integer"),
+        ("momentum: 0.9", "momentum: true", "finetune.momentum is True: should be a number"),
+        ("momentum: 0.9", "momentum: .nan", "finetune.momentum is nan: should be a finite number"),
+        ("momentum: 0.9", "momentum: 1", "finetune.momentum is 1: should be less than 1"),
+        ("momentum: 0.9", "momentun: 0.9", "finetune.momentun is not a known key; did you mean finetune.momentum? (and 1 more)"),
+        ("finetune:", "fintune:", "fintune is not a known key; did you mean finetune? (and 1 more)"),
+        ("  momentum: 0.9\n", "", "finetune.momentum"),
+        ("precision: auto  ", "precision: half  ", "weights.pretraining.precision is 'half': should be 'auto', 'float32' or 'bfloat16'"),
+        ("crop: 224", "crop: 300", "image.crop is 300: should be at most image.resize, 256"),
+        ("kernel: 3", "kernel: 50", "convolution.kernel is 50: should be at most the image's height and width, 48 and 64"),
+        ("  - 0.485\n", "", "image.mean is [0.456, 0.406]: should be a list of 3 numbers"),
+        ("sha256: null", "sha256: abc", "weights.sha256 is 'abc': should be 64 lower-case hexadecimal digits"),
+        ("data:\n  root: data/digits", "data: here", "data is 'here': should be a section with keys of its own"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_answered_by_the_key_the_value_and_what_would_be_right(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    if message == "finetune.momentum":
+        old, message = (
+            next(line for line in TEXT.splitlines(True) if "momentum: 0.9" in line),
+            "finetune.momentum is missing",
+        )
+    assert mistake(tmp_path, old, new).startswith(message)
+
+
+def test_broken_yaml_and_a_key_given_twice_are_named_by_their_line(tmp_path: Path) -> None:
+    assert "not valid YAML: line 7" in mistake(tmp_path, "seed: 0", "seed: [0")
+    assert "duplicate key" in mistake(tmp_path, "seed: 0", "seed: 0\nseed: 1")
+
+
+def test_a_file_that_is_absent_empty_or_not_text_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    for contents, message in (
+        (None, "is not here"),
+        (b"", "should hold one section a stage"),
+        (b"\xff\xfe", "not UTF-8"),
+    ):
+        if contents is not None:
+            path.write_bytes(contents)
+        with pytest.raises(UserError, match=message):
+            params.load(path)
+
+
+def test_numbers_are_read_as_dvc_reads_them_in_every_notation(workspace: Workspace) -> None:
+    path = workspace.folder / "params.yaml"
+    for notation in ("1e-3", "0.001", "1.0e-03"):
+        path.write_text(TEXT.replace("lr: 0.001                     # learning", f"lr: {notation} # learning"))
+        assert params.load().finetune.lr == 0.001
+
+
+def test_every_key_has_a_comment_with_its_unit_or_its_choices() -> None:
+    lines = [line for line in TEXT.splitlines() if ":" in line and not line.lstrip().startswith("#")]
+    sections = {*yaml.safe_load(TEXT), "pretraining"}
+    bare = [line for line in lines if "#" not in line and line.strip(" :") not in sections]
+    assert bare == []
