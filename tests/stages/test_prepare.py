@@ -1,0 +1,165 @@
+"""prepare: what it reads, what it refuses, what it sets aside, and that it never writes to the user's folder."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import CenterCrop, Compose, Resize
+
+from plumbline.errors import UserError
+from stages.prepare import __main__ as prepare
+from tests.conftest import PROJECT, Workspace, write_data_set, write_image
+
+PREPARED = Path("data/prepared")
+PHOTOGRAPHS = PROJECT.parent / "shared" / "data" / "hymenoptera"
+
+
+@pytest.fixture
+def root(workspace: Workspace) -> Path:
+    workspace.set(data__root="images", image__resize=32, image__crop=24)
+    return write_data_set(Path("images"))
+
+
+def quarantine() -> dict[str, str]:
+    rows = pd.read_csv(PREPARED / "quarantine.csv", keep_default_na=False)
+    return dict(zip(rows["path"], rows["reason"], strict=True))
+
+
+def manifest() -> pd.DataFrame:
+    return pd.read_csv(PREPARED / "manifest.csv", keep_default_na=False, dtype={"class": str})
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {str(f): (f.read_bytes(), f.stat().st_mtime_ns) for f in folder.rglob("*") if f.is_file()}
+
+
+def test_pixels_labels_and_order_are_those_of_the_homeworks_image_folder(root: Path) -> None:
+    shutil.rmtree(root / "val" / "ant")
+    prepare.main()
+    rows = manifest()
+    for split in ("train", "val"):
+        pixels = np.load(PREPARED / f"{split}.npy")
+        own = rows[rows["split"] == split]
+        theirs = ImageFolder(str(root / split), Compose([Resize(32), CenterCrop(32)]))
+        assert list(root / own["path"]) == [Path(path) for path, _ in theirs.samples]
+        assert own["class"].to_list() == [theirs.classes[label] for label in theirs.targets]
+        np.testing.assert_array_equal(pixels, [np.asarray(image) for image, _ in theirs])
+        assert own["index"].to_list() == list(range(len(pixels)))
+
+
+def test_a_class_folder_that_val_lacks_shifts_no_label(root: Path) -> None:
+    shutil.rmtree(root / "val" / "ant")
+    prepare.main()
+    rows = manifest()
+    assert set(rows.loc[rows["split"] == "val", "label"]) == {1}
+    assert json.loads((PREPARED / "classes.json").read_text()) == ["ant", "bee"]
+
+
+def test_files_that_give_no_image_are_named_with_the_reason_and_the_rest_is_used(root: Path) -> None:
+    ants = root / "train" / "ant"
+    (ants / "empty.png").touch()
+    (ants / "text.jpg").write_text("not an image")
+    (ants / "cut.png").write_bytes((ants / "0.png").read_bytes()[:900])
+    (ants / "notes").mkdir()
+    (ants / "notes" / "readme.txt").write_text("where they were found")
+    (root / "list.csv").write_text("a,b")
+    (root / "extra").mkdir()
+    write_image(root / "extra" / "one.png")
+    prepare.main()
+    assert quarantine() == {
+        "extra/one.png": "misplaced",
+        "list.csv": "misplaced",
+        "train/ant/cut.png": "damaged",
+        "train/ant/empty.png": "empty",
+        "train/ant/notes/readme.txt": "not an image",
+        "train/ant/text.jpg": "not an image",
+    }
+    metrics = json.loads(Path("metrics/prepare.json").read_text())
+    assert metrics == {"train_images": 6, "val_images": 6, "classes": 2, "quarantined": 6}
+    assert len(np.load(PREPARED / "train.npy")) == 6
+
+
+def test_names_that_are_not_utf_8_or_hold_line_breaks_are_set_aside_readably(root: Path) -> None:
+    shutil.copy(root / "train/ant/0.png", bytes(root / "train/ant") + b"/\xff.png")
+    shutil.copy(root / "train/ant/0.png", root / "train/ant/a\nb.png")
+    prepare.main()
+    assert quarantine() == {"train/ant/a\\x0ab.png": "bad name", "train/ant/\\udcff.png": "bad name"}
+
+
+def test_class_names_in_any_language_and_with_commas_and_quotes_survive(workspace: Workspace) -> None:
+    classes = ("007", "NA", 'a, "b"', "Käfer 🐞")
+    workspace.set(data__root="images", image__resize=32, image__crop=24)
+    write_data_set(Path("images"), images=1, classes=classes)
+    prepare.main()
+    assert set(manifest()["class"]) == set(classes)
+    assert json.loads((PREPARED / "classes.json").read_text()) == sorted(classes)
+
+
+def test_the_users_folder_is_left_as_it_was(root: Path) -> None:
+    before = snapshot(root)
+    prepare.main()
+    assert snapshot(root) == before
+
+
+def test_two_runs_give_the_same_bytes(root: Path) -> None:
+    (root / "train/ant/text.jpg").write_text("not an image")
+    prepare.main()
+    first = {name: contents for name, (contents, _) in snapshot(PREPARED).items()}
+    prepare.main()
+    assert {name: contents for name, (contents, _) in snapshot(PREPARED).items()} == first
+
+
+def remove(*names: str):
+    return lambda root: [shutil.rmtree(root / name) for name in names]
+
+
+def empty_class(root: Path) -> None:
+    for path in (root / "train" / "ant").iterdir():
+        path.unlink()
+
+
+def broken_class(root: Path) -> None:
+    for path in (root / "val" / "bee").iterdir():
+        path.write_text("broken")
+
+
+def linked_class(root: Path) -> None:
+    shutil.move(root / "val" / "bee", root.parent / "bee")
+    (root / "val" / "bee").symlink_to(root.parent.absolute() / "bee")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (remove("."), "data.root: there is no folder images: set it to one that holds train/ and val/"),
+        (remove("val"), "images has no folder val/, which must hold one folder a class; it has train/"),
+        (remove("train"), "images has no folder train/"),
+        (remove("train/ant"), "images/train has 1 class folder"),
+        (remove("val/ant", "val/bee"), "images/val has no class folder: it must hold one for each of ant bee"),
+        (empty_class, "images/train/ant holds no usable image: add some, or remove the folder"),
+        (broken_class, "images/val/bee holds no usable image.*val/bee/0.png: not an image"),
+        (linked_class, "images/val/bee is a link to a folder, which DVC does not follow"),
+        (lambda root: write_image(root / "val/wasp/1.png"), "images/val has the class 'wasp', which images/train lacks: ant bee"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_cannot_be_right_is_refused_and_nothing_is_written(root: Path, change, message: str) -> None:
+    change(root)
+    with pytest.raises(UserError, match=message) as error:
+        prepare.main()
+    assert "\n" not in str(error.value)
+    assert not PREPARED.exists()
+    assert not Path("metrics").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="../shared/data/hymenoptera is not here")
+def test_of_the_photographs_every_file_is_used_or_named(workspace: Workspace) -> None:
+    workspace.set(data__root=str(PHOTOGRAPHS))
+    prepare.main()
+    files = {path.relative_to(PHOTOGRAPHS).as_posix() for path in PHOTOGRAPHS.rglob("*") if path.is_file()}
+    assert set(manifest()["path"]) | set(quarantine()) == files
+    assert not set(manifest()["path"]) & set(quarantine())
