@@ -1,0 +1,76 @@
+"""Build any of torchvision's classifiers by name, and tell its head from its backbone."""
+
+import difflib
+
+import torch
+import torchvision
+from torch import nn
+
+from plumbline.errors import UserError
+
+# A fine-tuned network has one head: these two come without the auxiliary ones that torchvision adds. Their
+# ImageNet weights expect pixels from -1 to 1, which `transform_input` makes of the usual normalisation.
+WITHOUT_AUXILIARY = {
+    "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": True},
+    "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": True},
+}
+
+
+def build_network(architecture: str, classes: int) -> nn.Module:
+    """Return a randomly initialised network with `classes` outputs; torch's seed decides the values.
+
+    Raises UserError for a name that is not one of torchvision's classifiers.
+    """
+    known = torchvision.models.list_models(module=torchvision.models)
+    if architecture not in known:
+        close = difflib.get_close_matches(architecture, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"torchvision has {', '.join(known)}"
+        raise UserError(f"weights.architecture is {architecture!r}, which is none of torchvision's classifiers; {hint}")
+    return torchvision.models.get_model(
+        architecture, weights=None, num_classes=classes, **WITHOUT_AUXILIARY.get(architecture, {})
+    )
+
+
+def shape_of_network(architecture: str, classes: int) -> nn.Module:
+    """Return the network on torch's meta device: shapes alone, no memory and no arithmetic."""
+    try:
+        with torch.device("meta"):
+            return build_network(architecture, classes)
+    except NotImplementedError:  # RegNet computes its widths with tensors
+        return build_network(architecture, classes).to("meta")
+
+
+def head_keys(architecture: str) -> set[str]:
+    """Return the names of the head's tensors: those whose shape follows the number of classes."""
+    two, three = (shape_of_network(architecture, classes).state_dict() for classes in (2, 3))
+    return {key for key in two if two[key].shape != three[key].shape}
+
+
+def network_from_tensors(architecture: str, tensors: dict[str, torch.Tensor], classes: int) -> nn.Module:
+    """Return the network with exactly these weights.
+
+    Raises UserError if a tensor is missing, left over, or of another shape.
+    """
+    network = build_network(architecture, classes)
+    expected = network.state_dict()
+    for key in sorted(expected.keys() | tensors.keys()):
+        if key not in tensors:
+            raise UserError(f"the weights lack {key}, which {architecture} has: they are of another network")
+        if key not in expected:
+            raise UserError(f"the weights hold {key}, which {architecture} lacks: they are of another network")
+        if tensors[key].shape != expected[key].shape:
+            shapes = f"{tuple(tensors[key].shape)}, in {architecture} it is {tuple(expected[key].shape)}"
+            raise UserError(f"the weights' {key} has the shape {shapes}: they are of another network")
+    network.load_state_dict(tensors)
+    return network
+
+
+def replace_head(architecture: str, tensors: dict[str, torch.Tensor], classes: int) -> nn.Module:
+    """Return the network with a new head of `classes` outputs on the backbone that the tensors hold.
+
+    The head is initialised as torchvision initialises it; torch's seed decides the values.
+    """
+    head = head_keys(architecture)
+    fresh = build_network(architecture, classes).state_dict()
+    backbone = {key: value for key, value in tensors.items() if key not in head}
+    return network_from_tensors(architecture, backbone | {key: fresh[key] for key in head}, classes)
