@@ -1,0 +1,60 @@
+"""Choose where the network runs and in which precision, and make it repeatable."""
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from plumbline.errors import UserError
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Where a network runs, and the type of its convolutions and matrix products."""
+
+    device: torch.device
+    precision: torch.dtype
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The layout that is fast; float32 keeps the homework's, so that its numbers are the homework's."""
+        return torch.contiguous_format if self.precision == torch.float32 else torch.channels_last
+
+    def autocast(self) -> AbstractContextManager:
+        """Return a context in which torch runs convolutions and matrix products in this precision."""
+        return torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32)
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Return the network on this device, in this layout."""
+        return network.to(self.device, memory_format=self.memory_format)
+
+
+def choose_arithmetic(wish: str) -> Arithmetic:
+    """Return the GPU if torch sees one, else the processor; and for `auto`, bfloat16 where it is fast.
+
+    Fast is: the hardware multiplies bfloat16 itself. Raises UserError for bfloat16 on a GPU without it.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wish == "bfloat16" and device.type == "cuda" and not has_bfloat16(device):
+        raise UserError("the precision is bfloat16, which this GPU lacks: set it to float32 or auto")
+    if wish == "bfloat16" or (wish == "auto" and has_bfloat16(device)):
+        return Arithmetic(device, torch.bfloat16)
+    return Arithmetic(device, torch.float32)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether the hardware multiplies bfloat16 itself."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") or capabilities.get("bf16"))
+
+
+def make_repeatable(seed: int) -> None:
+    """Seed torch, and allow only algorithms that give the same bits for the same seed and thread count."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.manual_seed(seed)

@@ -1,0 +1,102 @@
+"""Read and write models as safetensors files: weights, and what a reader must know to use them.
+
+The metadata's values are text: `architecture` and `source` as they are; `classes`, `transform` and
+`parameters` as JSON; `sha256` of the file that the weights came from, empty if they came from none.
+Nothing here unpickles anything.
+"""
+
+import json
+import struct
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from plumbline.errors import UserError
+from plumbline.networks import network_from_tensors
+from plumbline.outputs import whole_file
+
+
+@dataclass(frozen=True)
+class Transform:
+    """How an image becomes the network's input. Sizes in pixels; mean and std of pixels in [0, 1]."""
+
+    resize: int
+    crop: int
+    mean: list[float]  # red, green, blue
+    std: list[float]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Weights, by torchvision's names, and their description."""
+
+    architecture: str
+    classes: list[str]  # in label order
+    transform: Transform
+    parameters: dict[str, Any]  # of params.yaml, that made it
+    source: str  # what it was made from
+    sha256: str  # of the file that it was made from
+    tensors: dict[str, torch.Tensor]
+
+    def network(self) -> nn.Module:
+        """Return the network with these weights."""
+        return network_from_tensors(self.architecture, self.tensors, len(self.classes))
+
+
+def write_model(path: Path, model: Model) -> None:
+    """Write a model as safetensors: the same model gives the same bytes."""
+    metadata = {
+        "architecture": model.architecture,
+        "classes": json.dumps(model.classes, ensure_ascii=False),
+        "transform": json.dumps(asdict(model.transform)),
+        "parameters": json.dumps(model.parameters, ensure_ascii=False),
+        "source": model.source,
+        "sha256": model.sha256,
+    }
+    tensors = {key: value.detach().cpu().contiguous() for key, value in model.tensors.items()}
+    with whole_file(path) as partial:
+        partial.write_bytes(sort_header(save(tensors, metadata)))
+
+
+def sort_header(contents: bytes) -> bytes:
+    """Return a safetensors file with its metadata sorted; the library writes it in random order.
+
+    The format: eight bytes with the header's length, the header as JSON padded with blanks, the tensors.
+    Source: https://github.com/huggingface/safetensors, "Format".
+    """
+    (length,) = struct.unpack("<Q", contents[:8])
+    header = json.loads(contents[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    encoded = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    encoded += b" " * (-len(encoded) % 8)  # the tensors stay aligned
+    return struct.pack("<Q", len(encoded)) + encoded + contents[8 + length :]
+
+
+def read_model(path: Path) -> Model:
+    """Read a model that `write_model` wrote. Raises UserError for any other file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        return Model(
+            architecture=metadata["architecture"],
+            classes=json.loads(metadata["classes"]),
+            transform=Transform(**json.loads(metadata["transform"])),
+            parameters=json.loads(metadata["parameters"]),
+            source=metadata["source"],
+            sha256=metadata["sha256"],
+            tensors=tensors,
+        )
+    except FileNotFoundError:
+        raise UserError(f"there is no model file {path}: `dvc repro` makes it, `dvc pull` fetches it") from None
+    except SafetensorError as error:
+        raise UserError(
+            f"{path} is not a whole safetensors file ({error}): `dvc checkout` or `dvc repro` restores it"
+        ) from None
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path} lacks Plumbline's metadata ({error}): it was written by another program") from None

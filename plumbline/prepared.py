@@ -1,0 +1,50 @@
+"""Read what the prepare stage wrote: pixels, labels and paths of each split, and the class names."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from plumbline.errors import UserError
+
+FOLDER = Path("data/prepared")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split, in the manifest's order."""
+
+    images: torch.Tensor  # uint8 (N, resize, resize, 3), backed by the file
+    labels: torch.Tensor  # int64 (N,)
+    paths: list[str]  # relative to data.root
+
+
+def read_classes(folder: Path = FOLDER) -> list[str]:
+    """Return the class names in label order."""
+    try:
+        return json.loads((folder / "classes.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"there is no {folder / 'classes.json'}: `dvc repro prepare` makes it") from None
+
+
+def read_manifest(folder: Path = FOLDER) -> pd.DataFrame:
+    """Return the manifest; names stay text, also `007`, `NA` and `null`."""
+    return pd.read_csv(
+        folder / "manifest.csv",
+        dtype={"split": str, "path": str, "class": str, "sha256": str, "format": str, "mode": str},
+        keep_default_na=False,
+    )
+
+
+def read_splits(folder: Path = FOLDER) -> dict[str, Split]:
+    """Return every split that has images. The pixels stay on disk until they are indexed."""
+    splits = {}
+    for name, rows in read_manifest(folder).groupby("split", sort=False):
+        # Copy on write: torch wants memory that it may write to, the file itself is never changed.
+        images = np.load(folder / f"{name}.npy", mmap_mode="c")
+        assert len(images) == len(rows), f"{folder / name}.npy has {len(images)} images, the manifest {len(rows)}"
+        splits[name] = Split(torch.from_numpy(images), torch.tensor(rows["label"].to_numpy()), rows["path"].to_list())
+    return splits

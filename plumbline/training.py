@@ -1,0 +1,57 @@
+"""One pass over a data set, with or without learning; pre-training and fine-tuning share it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from plumbline.arithmetic import Arithmetic
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """Mean loss in nats and accuracy in [0, 1] over a phase's images, as they were met."""
+
+    loss: float
+    accuracy: float
+
+
+def run_phase(
+    network: nn.Module,
+    inputs_and_labels: Iterable[tuple[torch.Tensor, torch.Tensor]],
+    arithmetic: Arithmetic,
+    *,
+    step: Callable[[torch.Tensor], None] | None = None,
+) -> PhaseResult:
+    """Run the network over batches of inputs (B, 3, H, W) and labels (B,), learning if `step` is given.
+
+    `step` takes a batch's mean loss and changes the weights. The network is in training mode with it,
+    and in evaluation mode without. The loss is cross-entropy.
+    """
+    learning = step is not None
+    network.train(learning)
+    loss_sum, correct, images = 0.0, 0, 0
+    with torch.set_grad_enabled(learning):
+        for inputs, labels in inputs_and_labels:
+            inputs = inputs.contiguous(memory_format=arithmetic.memory_format)
+            with arithmetic.autocast():
+                logits = network(inputs)
+            loss = nn.functional.cross_entropy(logits.float(), labels)
+            if step is not None:
+                step(loss)
+            loss_sum += loss.item() * len(labels)
+            correct += int((logits.argmax(dim=1) == labels).sum())
+            images += len(labels)
+    return PhaseResult(loss_sum / images, correct / images)
+
+
+def optimiser_step(optimiser: torch.optim.Optimizer) -> Callable[[torch.Tensor], None]:
+    """Return a `step` for `run_phase`: gradients set to zero, backward pass, update."""
+
+    def step(loss: torch.Tensor) -> None:
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step

@@ -1,0 +1,154 @@
+"""Provide the pre-trained network as a versioned file, from the source that params.yaml names.
+
+`digits` pre-trains on data/digits-source; `imagenet` takes torchvision's IMAGENET1K_V1; a path or URL is
+taken as it is, if its sha256 is right; `none` starts from random weights, for comparison. Writes
+models/backbone.safetensors, with a head whose classes are the source's.
+"""
+
+import tempfile
+from pathlib import Path
+
+import torch
+import torchvision
+from torch.hub import get_dir
+
+from plumbline import params
+from plumbline.arithmetic import choose_arithmetic, make_repeatable
+from plumbline.errors import UserError, run
+from plumbline.hashes import sha256_of
+from plumbline.model_file import Model, Transform, write_model
+from plumbline.networks import WITHOUT_AUXILIARY, build_network, head_keys, network_from_tensors
+from plumbline.timing import timed
+from stages.weights.download import download, verify
+from stages.weights.pretraining import pretrain, read_digits
+from stages.weights.weight_file import read_tensors
+
+DIGITS = Path("data/digits-source")
+BACKBONE = Path("models/backbone.safetensors")
+
+
+def backbone(settings: params.Params) -> Model:
+    """Return the model from the source that `weights.source` names."""
+    match settings.weights.source:
+        case "none":
+            return from_nothing(settings)
+        case "digits":
+            return from_digits(settings)
+        case "imagenet":
+            return from_torchvision(settings)
+        case source if "://" in source:
+            return from_url(settings)
+        case _:
+            return from_file(settings, Path(settings.weights.source))
+
+
+def from_nothing(settings: params.Params) -> Model:
+    """Return random weights."""
+    classes = ["0", "1"]  # the head is replaced in any case
+    return described(settings, build_network(settings.weights.architecture, len(classes)).state_dict(), classes)
+
+
+def from_digits(settings: params.Params) -> Model:
+    """Return a network that was trained, from random weights, on the eight other digits."""
+    recipe = settings.weights.pretraining
+    images, labels, classes = read_digits(DIGITS, recipe.image_size)
+    arithmetic = choose_arithmetic(recipe.precision)
+    network = arithmetic.place(build_network(settings.weights.architecture, len(classes)))
+    size = recipe.image_size
+    transform = Transform(resize=size, crop=size, mean=settings.image.mean, std=settings.image.std)
+    with timed("weights", recipe.epochs * len(images)):
+        pretrain(network, images, labels, recipe, transform, arithmetic)
+    return described(settings, network.state_dict(), classes)
+
+
+def from_torchvision(settings: params.Params) -> Model:
+    """Return the weights that torchvision publishes, from torch's own cache of downloads if they are there.
+
+    Their names end with the first digits of their sha256.
+    """
+    architecture = settings.weights.architecture
+    weights = torchvision.models.get_model_weights(architecture).__members__.get("IMAGENET1K_V1")
+    if weights is None:
+        raise UserError(
+            f"torchvision has no IMAGENET1K_V1 weights for {architecture}: choose another weights.architecture"
+        )
+    expected = settings.weights.sha256 or Path(weights.url).stem.rpartition("-")[2]
+    path = Path(get_dir(), "checkpoints", Path(weights.url).name)
+    sha256 = sha256_of(path) if path.exists() else ""
+    if not sha256.startswith(expected):
+        sha256 = download(weights.url, path, expected)
+    tensors = read_tensors(path, weights.url)
+    return described(settings, without_auxiliary(architecture, tensors), weights.meta["categories"], sha256)
+
+
+def from_url(settings: params.Params) -> Model:
+    """Return the weights that a URL names."""
+    source, expected = settings.weights.source, required_sha256(settings.weights)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, source.partition("?")[0].rpartition("/")[2] or "weights")
+        sha256 = download(source, path, expected)
+        return from_tensors(settings, read_tensors(path, source), sha256)
+
+
+def from_file(settings: params.Params, path: Path) -> Model:
+    """Return the weights that a path names."""
+    expected = required_sha256(settings.weights)
+    if not path.is_file():
+        raise UserError(
+            f"weights.source is {str(path)!r}, and there is no such file: "
+            "set it to digits, imagenet, none, or a path or URL"
+        )
+    sha256 = verify(path, str(path), expected)
+    return from_tensors(settings, read_tensors(path, str(path)), sha256)
+
+
+def required_sha256(weights: params.Weights) -> str:
+    """Return the sha256 that must stand beside a path or URL."""
+    if weights.sha256 is None:
+        raise UserError(f"weights.source is {weights.source!r}: set weights.sha256 to the file's sha256 as well")
+    return weights.sha256
+
+
+def from_tensors(settings: params.Params, tensors: dict[str, torch.Tensor], sha256: str) -> Model:
+    """Return somebody's weights, whose head says how many classes they know; their names are not known."""
+    architecture = settings.weights.architecture
+    tensors = without_auxiliary(architecture, tensors)
+    outputs = {tensors[key].shape[0] for key in head_keys(architecture) if key in tensors}
+    if len(outputs) != 1:
+        raise UserError(
+            f"{settings.weights.source} has no head of {architecture}: set weights.architecture to its network"
+        )
+    classes = [str(label) for label in range(outputs.pop())]
+    return described(settings, tensors, classes, sha256)
+
+
+def without_auxiliary(architecture: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors without those of the auxiliary heads that our networks leave out."""
+    if architecture not in WITHOUT_AUXILIARY:
+        return tensors
+    return {key: value for key, value in tensors.items() if not key.lower().startswith("aux")}
+
+
+def described(settings: params.Params, tensors: dict[str, torch.Tensor], classes: list[str], sha256: str = "") -> Model:
+    """Return a Model of the settings' architecture and transform, whose tensors fit that architecture."""
+    architecture = settings.weights.architecture
+    network_from_tensors(architecture, tensors, len(classes))
+    return Model(
+        architecture=architecture,
+        classes=classes,
+        transform=Transform(**settings.image.model_dump()),
+        parameters={"seed": settings.seed, "weights": settings.weights.model_dump()},
+        source=settings.weights.source,
+        sha256=sha256,
+        tensors=tensors,
+    )
+
+
+def main() -> None:
+    settings = params.load()
+    make_repeatable(settings.seed)
+    write_model(BACKBONE, backbone(settings))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,165 @@
+"""Problem 4: the homework's loop is the oracle; what is written; what is refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from plumbline import params
+from plumbline.arithmetic import choose_arithmetic
+from plumbline.errors import UserError
+from plumbline.model_file import Transform, read_model
+from plumbline.outputs import write_json
+from plumbline.prepared import read_splits
+from stages import finetune
+from stages.prepare import __main__ as prepare
+from stages.weights import __main__ as weights
+from tests.conftest import Workspace, write_data_set
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+def pass_checks() -> None:
+    for path in finetune.CHECKS:
+        write_json(path, {"checks_passed": 1, "checks_failed": 0})
+
+
+@pytest.fixture
+def ready(workspace: Workspace) -> Workspace:
+    """A workspace in which fine-tuning can start: ten small images, random weights, passed checks."""
+    workspace.set(data__root="images", image__resize=40, image__crop=33, weights__source="none")
+    workspace.set(weights__architecture="resnet18", finetune__epochs=2, finetune__batch_size=4)
+    write_data_set(Path("images"), images=5)
+    prepare.main()
+    weights.main()
+    pass_checks()
+    return workspace
+
+
+def homeworks_loop(network: nn.Module, orders: list[list[int]], resize: int, crop: int, batch: int) -> pd.DataFrame:
+    """Train as the homework's printed code does, in its own words; the order of the images is given."""
+    transform = transforms.Compose(
+        [transforms.Resize(resize), transforms.CenterCrop(crop), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    )
+    data = {phase: ImageFolder(f"images/{phase}", transform) for phase in ("train", "val")}
+    criterion = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
+    history = []
+    for order in orders:
+        row = {}
+        for phase in ("train", "val"):
+            network.train() if phase == "train" else network.eval()
+            running_loss, running_corrects = 0.0, 0
+            for inputs, labels in DataLoader(data[phase], batch, sampler=order if phase == "train" else None):
+                optimizer.zero_grad()
+                with torch.set_grad_enabled(phase == "train"):
+                    outputs = network(inputs)
+                    _, preds = torch.max(outputs, 1)
+                    loss = criterion(outputs, labels)
+                    if phase == "train":
+                        loss.backward()
+                        optimizer.step()
+                running_loss += loss.item() * inputs.size(0)
+                running_corrects += torch.sum(preds == labels.data).item()
+            row[f"{phase}_loss"] = running_loss / len(data[phase])
+            row[f"{phase}_accuracy"] = running_corrects / len(data[phase])
+        history.append(row)
+    return pd.DataFrame(history)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("architecture", "resize", "crop", "images", "batch"),
+    [("resnet34", 256, 224, 10, 8), ("resnet18", 64, 48, 11, 4)],  # the last batches are smaller
+)
+def test_every_phase_agrees_with_the_homeworks_loop_to_1e_5_over_3_epochs(
+    workspace: Workspace, architecture: str, resize: int, crop: int, images: int, batch: int
+) -> None:
+    workspace.set(data__root="images", image__resize=resize, image__crop=crop)
+    workspace.set(finetune__epochs=3, finetune__batch_size=batch, finetune__precision="float32")
+    write_data_set(Path("images"), images=images)
+    prepare.main()
+    torch.manual_seed(0)
+    network = torchvision.models.get_model(architecture, num_classes=2)
+    start = {key: value.clone() for key, value in network.state_dict().items()}
+    torch.manual_seed(1)
+    orders = [torch.randperm(2 * images).tolist() for _ in range(3)]
+    theirs = homeworks_loop(network, orders, resize, crop, batch)
+    network.load_state_dict(start)
+    torch.manual_seed(1)
+    recipe = params.load().finetune
+    transform = Transform(resize, crop, MEAN, STD)
+    ours = finetune.train(network, read_splits(), transform, recipe, choose_arithmetic("float32"))
+    assert ours["epoch"].to_list() == [0, 1, 2]
+    difference = (ours[theirs.columns] - theirs).abs()
+    assert difference.to_numpy().max() <= 1e-5, f"\n{ours}\n{theirs}"
+
+
+def test_history_metrics_and_model_say_the_same(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    finetune.main()
+    history = pd.read_csv("plots/history.csv")
+    metrics = json.loads(Path("metrics/finetune.json").read_text())
+    assert list(history) == ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"]
+    assert metrics["epochs"] == len(history) == 2
+    for key in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+        assert metrics[key] == history[key].iloc[-1]
+    lines = capsys.readouterr().out.splitlines()
+    first = history.iloc[0]
+    assert lines[-4] == f"Epoch:0 -- Phase:train -- Loss:{first.train_loss:.2f} -- Acc:{100 * first.train_accuracy:.2f}"
+    assert lines[-3].startswith("Epoch:0 -- Phase:val -- Loss:")
+    model = read_model(Path("models/finetuned.safetensors"))
+    assert model.classes == ["ant", "bee"]
+    assert (model.architecture, model.transform.crop) == ("resnet18", 33)
+    assert model.parameters["finetune"]["epochs"] == 2
+
+
+def test_the_model_that_is_written_is_the_one_that_was_validated_last(ready: Workspace) -> None:
+    ready.set(finetune__precision="float32")
+    finetune.main()
+    network = read_model(Path("models/finetuned.safetensors")).network().eval()
+    transform = transforms.Compose(
+        [transforms.Resize(40), transforms.CenterCrop(33), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    )
+    data = ImageFolder("images/val", transform)
+    with torch.no_grad():
+        logits = network(torch.stack([image for image, _ in data]))
+    loss = nn.functional.cross_entropy(logits, torch.tensor(data.targets)).item()
+    assert json.loads(Path("metrics/finetune.json").read_text())["val_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(ready: Workspace) -> None:
+    def run(seed: int) -> tuple[bytes, ...]:
+        ready.set(seed=seed)
+        finetune.main()
+        paths = ("models/finetuned.safetensors", "plots/history.csv", "metrics/finetune.json")
+        return tuple(Path(path).read_bytes() for path in paths)
+
+    first = run(0)
+    assert run(0) == first
+    assert run(1)[1] != first[1]
+
+
+def test_a_failed_check_and_a_missing_model_stop_the_run_before_it_starts(ready: Workspace) -> None:
+    write_json(finetune.CHECKS[0], {"checks_passed": 8, "checks_failed": 1})
+    with pytest.raises(UserError, match="metrics/backprop.json: 1 check"):
+        finetune.main()
+    pass_checks()
+    shutil.rmtree("models")
+    with pytest.raises(UserError, match="there is no model file models/backbone.safetensors"):
+        finetune.main()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_one_line_and_no_model(ready: Workspace) -> None:
+    ready.set(finetune__lr=1e30, finetune__precision="float32")
+    with pytest.raises(UserError, match="loss of epoch 0 is .*: training diverged; lower finetune.lr"):
+        finetune.main()
+    assert not Path("models/finetuned.safetensors").exists()
+    assert not Path("plots/history.csv").exists()

@@ -1,0 +1,262 @@
+"""The weights stage: each source, the download against a real server, and what is refused."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import nn
+
+from plumbline.errors import UserError
+from plumbline.model_file import read_model
+from stages import digits
+from stages.weights import __main__ as weights
+from stages.weights import download, pretraining
+from stages.weights.weight_file import modern_name, read_tensors
+from tests.conftest import Workspace
+
+BACKBONE = Path("models/backbone.safetensors")
+
+
+@pytest.fixture(scope="module")
+def resnet18(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A .pth file as torch.save writes it, with seven classes."""
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    torch.save(torchvision.models.resnet18(num_classes=7).state_dict(), path)
+    return path
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """A server on this machine that sends one file, or only its beginning, or an error, or nothing."""
+
+    def __init__(self, contents: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.contents = contents
+        self.requests = 0
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{name}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.requests += 1
+        if self.path.startswith("/absent"):
+            self.send_error(404)
+            return
+        if self.path.startswith("/silent"):
+            threading.Event().wait(5)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.contents)))
+        self.end_headers()
+        half = len(self.server.contents) // 2 if self.path.startswith("/truncated") else None
+        self.wfile.write(self.server.contents[:half])
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(resnet18: Path) -> Iterator[Server]:
+    with Server(resnet18.read_bytes()) as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def refused(message: str) -> None:
+    """Run the stage and see it end with one line, and no file."""
+    with pytest.raises(UserError, match=message) as error:
+        weights.main()
+    assert "\n" not in str(error.value)
+    assert not list(Path().rglob("*.safetensors")) + list(Path().rglob("*.partial*"))
+
+
+def test_a_url_with_the_right_sha256_gives_its_weights(workspace: Workspace, server: Server, resnet18: Path) -> None:
+    url = server.url("resnet18.pth")
+    workspace.set(weights__architecture="resnet18", weights__source=url, weights__sha256=sha256(resnet18))
+    weights.main()
+    model = read_model(BACKBONE)
+    assert (model.architecture, model.source, model.sha256) == ("resnet18", url, sha256(resnet18))
+    assert len(model.classes) == 7
+    original = torch.load(resnet18, weights_only=True)
+    assert all(torch.equal(model.tensors[key], original[key]) for key in original)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # urllib leaves the silent socket open
+@pytest.mark.parametrize(
+    ("name", "digest", "message"),
+    [
+        ("resnet18.pth", "0" * 64, "has the sha256 [0-9a-f]{64}, not 0{64}: it is truncated or another file"),
+        ("truncated.pth", None, "has the sha256 .* it is truncated or another file"),
+        ("absent.pth", None, "absent.pth cannot be fetched: the server says 404 Not Found; check weights.source"),
+        ("silent.pth", None, "silent.pth cannot be fetched: .*timed out"),
+    ],
+)
+def test_a_download_that_goes_wrong_is_one_line_and_leaves_no_file(
+    workspace: Workspace, server: Server, resnet18: Path, monkeypatch, name: str, digest: str | None, message: str
+) -> None:
+    monkeypatch.setattr(download, "SILENCE", 0.5)
+    source = server.url(name)
+    workspace.set(weights__architecture="resnet18", weights__source=source, weights__sha256=digest or sha256(resnet18))
+    refused(message)
+
+
+def test_a_server_that_is_not_there_and_an_address_that_is_none_are_one_line(workspace: Workspace) -> None:
+    workspace.set(weights__sha256="0" * 64, weights__source="http://127.0.0.1:9/weights.pth")
+    refused("http://127.0.0.1:9/weights.pth cannot be fetched: .*refused")
+    workspace.set(weights__source="nowhere://weights.pth")
+    refused("nowhere://weights.pth cannot be fetched|is no address")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_path_is_taken_with_its_sha256_and_refused_without(workspace: Workspace, resnet18: Path, suffix: str) -> None:
+    path = Path("mine").with_suffix(suffix)
+    tensors = torch.load(resnet18, weights_only=True)
+    if suffix == ".pth":  # as DataParallel and many training programs save it
+        torch.save({"epoch": 3, "state_dict": {f"module.{key}": value for key, value in tensors.items()}}, path)
+    else:
+        save_file(tensors, path)
+    workspace.set(weights__architecture="resnet18", weights__source=str(path))
+    with pytest.raises(UserError, match="set weights.sha256 to the file's sha256 as well"):
+        weights.main()
+    workspace.set(weights__sha256=sha256(path))
+    weights.main()
+    assert torch.equal(read_model(BACKBONE).tensors["conv1.weight"], tensors["conv1.weight"])
+
+
+def test_files_that_are_absent_damaged_or_of_another_network_are_one_line(workspace: Workspace, resnet18: Path) -> None:
+    def use(path: Path) -> None:
+        digest = sha256(path) if path.exists() else "0" * 64
+        workspace.set(weights__source=str(path), weights__sha256=digest)
+
+    use(Path("absent.pth"))
+    refused("'absent.pth', and there is no such file")
+    Path("cut.pth").write_bytes(resnet18.read_bytes()[:5000])
+    use(Path("cut.pth"))
+    refused("cut.pth is damaged, or no file of torch.save")
+    torch.save([1, 2], "list.pth")
+    use(Path("list.pth"))
+    refused("list.pth holds no dictionary of tensors")
+    use(resnet18)
+    refused("the weights lack layer1.2.bn1.bias, which resnet34 has: they are of another network")
+    torch.save({"a": torch.zeros(1)}, "other.pth")
+    use(Path("other.pth"))
+    refused("other.pth has no head of resnet34: set weights.architecture")
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_never_run(workspace: Workspace) -> None:
+    class Malicious:
+        def __reduce__(self) -> tuple:
+            return Path.touch, (Path("ran"),)
+
+    torch.save({"conv1.weight": Malicious()}, "bad.pth")
+    workspace.set(weights__source="bad.pth", weights__sha256=sha256(Path("bad.pth")))
+    refused("holds more than tensors, and loading it could run its code")
+    assert not Path("ran").exists()
+
+
+def test_imagenet_is_torchvisions_file_from_the_cache_or_the_network_with_its_hash_checked(
+    workspace: Workspace, server: Server, resnet18: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Published:
+        url = server.url(f"resnet18-{sha256(resnet18)[:8]}.pth")
+        meta = {"categories": list("abcdefg")}  # noqa: RUF012
+
+    class Enum:
+        __members__ = {"IMAGENET1K_V1": Published}  # noqa: RUF012
+
+    monkeypatch.setattr(torchvision.models, "get_model_weights", lambda name: Enum)
+    monkeypatch.setenv("TORCH_HOME", str(workspace.folder / "torch"))
+    workspace.set(weights__architecture="resnet18", weights__source="imagenet")
+    weights.main()
+    weights.main()
+    assert server.requests == 1
+    assert read_model(BACKBONE).classes == list("abcdefg")
+    (cached,) = Path("torch").rglob("*.pth")
+    cached.write_bytes(b"damaged since")
+    weights.main()
+    assert server.requests == 2
+
+
+def test_none_is_random_and_follows_the_seed(workspace: Workspace) -> None:
+    def first_weights(seed: int) -> torch.Tensor:
+        workspace.set(weights__architecture="resnet18", weights__source="none", seed=seed)
+        weights.main()
+        return read_model(BACKBONE).tensors["conv1.weight"]
+
+    assert torch.equal(first_weights(0), first_weights(0))
+    assert not torch.equal(first_weights(0), first_weights(1))
+
+
+def test_pretraining_on_the_digits_learns_and_gives_the_same_bytes_again(workspace: Workspace) -> None:
+    workspace.set(weights__architecture="resnet18")
+    workspace.set(weights__pretraining__epochs=1, weights__pretraining__image_size=32)
+    digits.main()
+    weights.main()
+    first = BACKBONE.read_bytes()
+    model = read_model(BACKBONE)
+    images, labels, classes = pretraining.read_digits(Path("data/digits-source"), 32)
+    assert model.classes == classes == list("01245679")
+    inputs = images.permute(0, 3, 1, 2).float() / 255
+    inputs = (inputs - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
+        3, 1, 1
+    )
+    # In training mode: after one epoch the running statistics still lag behind.
+    with torch.no_grad():
+        predicted = model.network().train()(inputs[::8]).argmax(dim=1)
+    assert (predicted == labels[::8]).float().mean() > 0.5  # chance is 1/8
+    weights.main()
+    assert BACKBONE.read_bytes() == first
+
+
+def test_jitter_keeps_the_shape_and_the_range_and_changes_every_image() -> None:
+    inputs = torch.rand(5, 3, 16, 16)
+    changed = pretraining.jittered(inputs)
+    assert changed.shape == inputs.shape
+    assert changed.min() >= inputs.min() and changed.max() <= inputs.max()
+    assert ((changed - inputs).abs().amax(dim=(1, 2, 3)) > 0.1).all()
+
+
+def test_densenets_old_names_are_read_as_torchvision_reads_them() -> None:
+    network = torchvision.models.densenet121(num_classes=2)
+    trained = {key for key in network.state_dict() if not key.endswith("num_batches_tracked")}
+    old = {key.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2.") for key in trained}
+    assert old != trained
+    assert {modern_name(key) for key in old} == trained
+
+
+def test_files_from_before_batch_normalisation_counted_are_read(workspace: Workspace, resnet18: Path) -> None:
+    tensors = torch.load(resnet18, weights_only=True)
+    torch.save({key: value for key, value in tensors.items() if "num_batches" not in key}, "old.pth")
+    workspace.set(weights__architecture="resnet18", weights__source="old.pth", weights__sha256=sha256(Path("old.pth")))
+    weights.main()
+    assert read_model(BACKBONE).tensors.keys() == tensors.keys()
+
+
+def test_an_architecture_without_imagenet_weights_or_without_a_name_is_one_line(workspace: Workspace) -> None:
+    workspace.set(weights__architecture="vit_h_14", weights__source="imagenet")
+    refused("torchvision has no IMAGENET1K_V1 weights for vit_h_14")
+    workspace.set(weights__architecture="resnet43", weights__source="none")
+    refused("'resnet43', which is none of torchvision's classifiers; did you mean resnet34")
+
+
+def test_reading_never_unpickles_even_a_plain_module(tmp_path: Path) -> None:
+    torch.save(nn.Linear(1, 1), tmp_path / "module.pth")
+    with pytest.raises(UserError, match="holds more than tensors"):
+        read_tensors(tmp_path / "module.pth", "module.pth")
