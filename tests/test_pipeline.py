@@ -1,0 +1,323 @@
+"""The pipeline as DVC sees it: its dependencies are exact, it repeats itself, experiments show up."""
+
+import csv
+import io
+import json
+from importlib import import_module
+from modulefinder import ModuleFinder
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from plumbline import params
+from plumbline.errors import UserError
+from tests.conftest import PROJECT, TINY, Workspace, change_params, run_in
+
+PIPELINE = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
+STAGES = PIPELINE["stages"]
+MODULES = sorted(
+    path.relative_to(PROJECT).as_posix()
+    for folder in ("stages", "plumbline")
+    for path in (PROJECT / folder).rglob("*.py")
+)
+
+
+def script(stage: str) -> Path:
+    """Return the file that `python -m stages.<stage>` runs."""
+    file = PROJECT / "stages" / f"{stage}.py"
+    return file if file.exists() else PROJECT / "stages" / stage / "__main__.py"
+
+
+def imported(path: Path) -> set[str]:
+    """Return the project's files that a script imports, however far down, itself included."""
+    finder = ModuleFinder(path=[str(PROJECT)])
+    finder.run_script(str(path))
+    files = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
+    packages = {parent / "__init__.py" for parent in path.parents if parent.is_relative_to(PROJECT / "stages")}
+    return {file.relative_to(PROJECT).as_posix() for file in files | packages}
+
+
+def declared_modules(stage: str) -> set[str]:
+    return {dependency for dependency in STAGES[stage]["deps"] if dependency.endswith(".py")}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_exactly_the_modules_that_it_imports(stage: str) -> None:
+    assert declared_modules(stage) == imported(script(stage))
+    assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
+    assert STAGES[stage]["desc"]
+
+
+def test_no_stage_imports_another_and_plumbline_imports_no_stage() -> None:
+    for stage in STAGES:
+        own = {"stages/__init__.py", f"stages/{stage}.py"}
+        others = {name for name in imported(script(stage)) if name.startswith("stages/")} - own
+        assert all(name.startswith(f"stages/{stage}/") for name in others), others
+    for module in MODULES:
+        if module.startswith("plumbline/"):
+            assert not [name for name in imported(PROJECT / module) if name.startswith("stages/")], module
+
+
+def test_what_is_in_plumbline_is_imported_by_two_stages_or_more() -> None:
+    for module in MODULES:
+        if module.startswith("plumbline/"):
+            users = [stage for stage in STAGES if module in declared_modules(stage)]
+            assert len(users) >= 2, f"{module} is imported by {users}"
+
+
+# Which stages a change of a parameter, or of a module, makes run again. What they write decides the rest.
+ALL = set(STAGES)
+RERUNS = {
+    "seed": {"backprop", "convolution", "weight_decay", "weights", "finetune"},
+    "data.root": {"prepare"},
+    "image.resize": {"prepare", "weights", "finetune"},
+    "image.crop": {"convolution", "weights", "finetune"},
+    "image.mean": {"weights", "finetune"},
+    "image.std": {"weights", "finetune"},
+    "digits.train_images_per_class": {"digits"},
+    "digits.val_images_per_class": {"digits"},
+    "backprop.trials": {"backprop"},
+    "backprop.hidden": {"backprop"},
+    "convolution.kernel": {"convolution"},
+    "weight_decay.alpha": {"weight_decay"},
+    "weights.architecture": {"convolution", "weights"},
+    "weights.source": {"weights"},
+    "weights.pretraining.epochs": {"weights"},
+    "finetune.epochs": {"finetune"},
+    "finetune.lr": {"weight_decay", "finetune"},
+    "finetune.momentum": {"finetune"},
+    "finetune.weight_decay": {"weight_decay", "finetune"},
+    "evaluate.confidence": {"evaluate"},
+    "plumbline/__init__.py": ALL,
+    "plumbline/errors.py": ALL,
+    "plumbline/outputs.py": ALL,
+    "plumbline/params.py": ALL,
+    "plumbline/checks.py": {"backprop", "convolution", "weight_decay", "finetune"},
+    "plumbline/class_folders.py": {"prepare", "weights"},
+    "plumbline/images.py": {"prepare", "weights"},
+    "plumbline/networks.py": {"convolution", "weights", "finetune", "evaluate"},
+    "plumbline/prepared.py": {"finetune", "evaluate", "plot"},
+    "plumbline/hashes.py": {"weights", "finetune"},
+    "plumbline/training.py": {"weights", "finetune"},
+    "plumbline/arithmetic.py": {"weights", "finetune", "evaluate"},
+    "plumbline/batches.py": {"weights", "finetune", "evaluate"},
+    "plumbline/model_file.py": {"weights", "finetune", "evaluate"},
+    "plumbline/timing.py": {"weights", "finetune", "evaluate"},
+    "stages/__init__.py": ALL,
+    "stages/digits.py": {"digits"},
+    "stages/prepare/__init__.py": {"prepare"},
+    "stages/prepare/__main__.py": {"prepare"},
+    "stages/prepare/decoding.py": {"prepare"},
+    "stages/prepare/layout.py": {"prepare"},
+    "stages/backprop.py": {"backprop"},
+    "stages/convolution.py": {"convolution"},
+    "stages/weight_decay.py": {"weight_decay"},
+    "stages/weights/__init__.py": {"weights"},
+    "stages/weights/__main__.py": {"weights"},
+    "stages/weights/download.py": {"weights"},
+    "stages/weights/pretraining.py": {"weights"},
+    "stages/weights/weight_file.py": {"weights"},
+    "stages/finetune.py": {"finetune"},
+    "stages/evaluate.py": {"evaluate"},
+    "stages/plot.py": {"plot"},
+}
+
+
+def other_value(key: str) -> object:
+    """Return a valid value of a parameter that is not its value."""
+    value = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    for part in key.split("."):
+        value = value[part]
+    texts = {"data.root": "data/digits-source", "weights.architecture": "resnet50", "weights.source": "none"}
+    if key in texts:
+        return texts[key]
+    if isinstance(value, list):
+        return [0.5, 0.5, 0.5]
+    return value + 1 if isinstance(value, int) else value / 2 + 0.1
+
+
+def changed_stages() -> set[str]:
+    """Return the stages of the current directory whose own dependencies or parameters differ from dvc.lock."""
+    with Repo() as repo:
+        status = repo.status()
+    return {stage for stage, entries in status.items() if any("changed deps" in entry for entry in entries)}
+
+
+@pytest.mark.slow
+def test_only_what_changed_runs_again(tiny_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_copy)
+    sections = yaml.safe_load((PROJECT / "params.yaml").read_text()).keys()
+    assert {module for module in RERUNS if module.endswith(".py")} == set(MODULES)
+    assert {key.split(".")[0] for key in RERUNS if not key.endswith(".py")} == sections
+    assert changed_stages() == set()
+    for name, expected in RERUNS.items():
+        path = tiny_copy / (name if name.endswith(".py") else "params.yaml")
+        before = path.read_text()
+        if name.endswith(".py"):
+            path.write_text(before + "\n# changed\n")
+        else:
+            change_params(tiny_copy, {name: other_value(name)})
+        assert changed_stages() == expected, name
+        path.write_text(before)
+
+
+class Spy:
+    """Records which parameters a stage reads."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read: set[str] = set()
+        self.names: dict[int, str] = {}
+        load, dump = params.load, params.Section.model_dump
+        spy = self
+
+        def named(section: params.Section, prefix: str) -> params.Section:
+            spy.names[id(section)] = prefix
+            for key in type(section).model_fields:
+                value = section.__dict__[key]
+                if isinstance(value, params.Section):
+                    named(value, f"{prefix}{key}.")
+            return section
+
+        def getattribute(section: params.Section, key: str) -> object:
+            value = object.__getattribute__(section, key)
+            if key in type(section).model_fields and not isinstance(value, params.Section) and id(section) in spy.names:
+                spy.read.add(f"{spy.names[id(section)]}{key}")
+            return value
+
+        def model_dump(section: params.Section) -> dict:
+            for key in type(section).model_fields:
+                getattr(section, key)
+                if isinstance(section.__dict__[key], params.Section):
+                    model_dump(section.__dict__[key])
+            return dump(section)
+
+        monkeypatch.setattr(params, "load", lambda: named(load(), ""))
+        monkeypatch.setattr(params.Section, "__getattribute__", getattribute)
+        monkeypatch.setattr(params.Section, "model_dump", model_dump)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_reads_exactly_the_parameters_that_dvc_yaml_names(
+    tiny_copy: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.chdir(tiny_copy)
+    spy = Spy(monkeypatch)
+    module = f"stages.{stage}" if (PROJECT / "stages" / f"{stage}.py").exists() else f"stages.{stage}.__main__"
+    import_module(module).main()
+    declared = STAGES[stage].get("params", [])
+    uncovered = {key for key in spy.read if not any(key == name or key.startswith(f"{name}.") for name in declared)}
+    unused = {name for name in declared if not any(key == name or key.startswith(f"{name}.") for key in spy.read)}
+    assert (uncovered, unused) == (set(), set())
+
+
+def run_stages(project: Path, *options: str) -> set[str]:
+    """Reproduce a project and return the stages that ran."""
+    output = run_in(project, "dvc", "repro", *options).stdout
+    return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+
+
+@pytest.mark.slow
+def test_a_second_run_does_nothing_and_a_change_goes_as_far_as_the_results_change(tiny_copy: Path) -> None:
+    assert run_stages(tiny_copy) == set()
+    # Other intervals, the same predictions: nothing to draw anew.
+    change_params(tiny_copy, {"evaluate.confidence": 0.9})
+    assert run_stages(tiny_copy) == {"evaluate"}
+    # The same proofs, so nothing to train anew.
+    change_params(tiny_copy, {"weight_decay.steps": TINY["weight_decay.steps"] - 1, "backprop.trials": 2})
+    assert "weights" not in run_stages(tiny_copy)
+    change_params(tiny_copy, {"finetune.epochs": 1})
+    assert run_stages(tiny_copy) == {"finetune", "evaluate", "plot"}
+
+
+@pytest.mark.slow
+def test_two_clones_give_the_same_bytes_for_everything_that_dvc_lock_names(tiny_project: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run_in(tmp_path, "git", "clone", "--quiet", str(tiny_project), str(clone))
+    (clone / "dvc.lock").unlink()
+    run_in(clone, "dvc", "repro")
+    assert yaml.safe_load((clone / "dvc.lock").read_text()) == yaml.safe_load((tiny_project / "dvc.lock").read_text())
+    assert run_in(clone, "git", "status", "--porcelain").stdout == ""
+
+
+@pytest.mark.slow
+def test_an_experiment_shows_in_the_differences_and_in_the_table(tiny_copy: Path) -> None:
+    run_in(tiny_copy, "dvc", "exp", "run", "--name", "faster", "--set-param", "finetune.lr=0.01")
+    metrics = json.loads(run_in(tiny_copy, "dvc", "metrics", "diff", "--json").stdout)
+    assert metrics["metrics/finetune.json"]["train_loss"]["diff"] != 0
+    assert "metrics/backprop.json" not in metrics
+    parameters = json.loads(run_in(tiny_copy, "dvc", "params", "diff", "--json").stdout)
+    (change,) = parameters["params.yaml"].items()
+    assert (change[0], change[1]["old"], change[1]["new"]) == ("finetune.lr", 0.001, 0.01)
+    table = list(csv.DictReader(io.StringIO(run_in(tiny_copy, "dvc", "exp", "show", "--csv").stdout)))
+    (experiment,) = (row for row in table if row["Experiment"] == "faster")
+    assert experiment["finetune.lr"] == "0.01"
+    assert float(experiment["metrics/finetune.json:val_loss"]) > 0
+
+
+@pytest.mark.slow
+def test_an_experiment_elsewhere_runs_the_code_of_its_own_checkout(tiny_copy: Path) -> None:
+    path = tiny_copy / "stages" / "convolution.py"
+    path.write_text(path.read_text().replace('"network_macs": counted', '"network_macs": counted, "marked": 1'))
+    run_in(tiny_copy, "dvc", "exp", "run", "--temp", "--name", "marked", "convolution")
+    difference = json.loads(run_in(tiny_copy, "dvc", "metrics", "diff", "--json", "HEAD", "marked").stdout)
+    assert difference["metrics/convolution.json"]["marked"]["new"] == 1
+    assert "marked" not in (tiny_copy / "metrics" / "convolution.json").read_text()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_refuses_a_mistake_in_any_section_before_it_works(workspace: Workspace, stage: str) -> None:
+    workspace.set(finetune__learning_rate=0.1)
+    module = f"stages.{stage}" if (PROJECT / "stages" / f"{stage}.py").exists() else f"stages.{stage}.__main__"
+    with pytest.raises(UserError, match="finetune.learning_rate is not a known key"):
+        import_module(module).main()
+    assert [path.name for path in workspace.folder.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"finetune.lr": "fast"}, "error: params.yaml: finetune.lr is 'fast': should be a number"),
+        ({"finetune.epochs": 0}, "error: params.yaml: finetune.epochs is 0: should be greater than or equal to 1"),
+        (
+            {"finetune.lr": 4.0, "finetune.weight_decay": 0.5},
+            "error: finetune.lr is 4, too large for finetune.weight_decay 0.5",
+        ),
+        (
+            {"weights.architecture": "resnet43"},
+            "error: weights.architecture is 'resnet43', which is none of torchvision's",
+        ),
+        ({"data.root": "data/nowhere"}, "ERROR: "),
+    ],
+    ids=lambda case: next(iter(case)) if isinstance(case, dict) else "",
+)
+def test_dvc_repro_ends_with_the_one_line_and_no_traceback(tiny_copy: Path, values: dict, line: str) -> None:
+    change_params(tiny_copy, values)
+    done = run_in(tiny_copy, "dvc", "repro", check=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    assert any(text.startswith(line) for text in done.stderr.splitlines()), done.stderr
+
+
+def test_what_is_committed_is_what_the_committed_code_and_parameters_give(scratch_project: Path) -> None:
+    output = run_in(scratch_project, "dvc", "repro", "--allow-missing", "--dry").stdout
+    assert "Running stage" not in output
+    for name, stage in STAGES.items():
+        for output_ in [*stage.get("metrics", []), *stage.get("plots", [])]:
+            (path,) = output_
+            assert (scratch_project / path).exists(), f"{name} writes {path}, which is not committed"
+
+
+def test_every_output_is_declared_once_and_git_holds_what_dvc_does_not() -> None:
+    outputs = [
+        next(iter(out)) if isinstance(out, dict) else out
+        for stage in STAGES.values()
+        for kind in ("outs", "metrics", "plots")
+        for out in stage.get(kind, [])
+    ]
+    assert len(outputs) == len(set(outputs))
+    ignored = run_in(PROJECT, "git", "check-ignore", *outputs).stdout.split()
+    assert set(ignored) == {out for stage in STAGES.values() for out in stage.get("outs", [])}
