@@ -9,7 +9,6 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
-export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: all setup test clean
 
@@ -19,15 +18,18 @@ all: setup
 # The environment holds a copy of the requirements that it was made from: other ones are installed anew.
 setup:
 	@cmp -s requirements.txt "$(VENV)/requirements.txt" || { \
-	  test -x "$(VENV)/bin/python" || "$(PYTHON)" -m venv "$(VENV)"; \
+	  "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Plumbline needs Python 3.11: make PYTHON=...")' && \
+	  echo "Setting up $(VENV); this takes a few minutes once" && \
+	  { test -x "$(VENV)/bin/pip" || "$(PYTHON)" -m venv "$(VENV)"; } && \
 	  "$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt && \
 	  cp requirements.txt "$(VENV)/requirements.txt"; \
 	}
 
 test: setup
 	ruff check --quiet
+	ruff format --check --quiet
 	pytest
 
 clean:
-	rm -rf data/digits data/digits-source data/prepared models/*.safetensors metrics/timing .checkpoints
-	find . -name .venv\* -prune -o \( -name '*.partial' -o -name '*.partial.*' \) -exec rm -rf {} +
+	rm -rf data/digits data/digits-source data/prepared models/*.safetensors metrics/timing dvc_plots
+	rm -rf data/*.partial models/*.partial.* metrics/*.partial.* plots/*.partial.*

@@ -40,6 +40,21 @@ def shape_of_network(architecture: str, classes: int) -> nn.Module:
         return build_network(architecture, classes).to("meta")
 
 
+def run_on_shapes(network: nn.Module, size: int) -> None:
+    """Run a network that is on the meta device on one image of size x size pixels, without any arithmetic."""
+    with torch.no_grad():
+        network.eval()(torch.empty(1, 3, size, size, device="meta"))
+
+
+def refuse_image_size(network: nn.Module, size: int, key: str) -> None:
+    """Raise UserError, naming the parameter `key`, if a network on the meta device takes no images of that size."""
+    try:
+        run_on_shapes(network, size)
+    except (RuntimeError, AssertionError) as error:
+        why = str(error).splitlines()[0]
+        raise UserError(f"{key} is {size}, which this weights.architecture does not take ({why}): try 224") from None
+
+
 def head_keys(architecture: str) -> set[str]:
     """Return the names of the head's tensors: those whose shape follows the number of classes."""
     two, three = (shape_of_network(architecture, classes).state_dict() for classes in (2, 3))

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from plumbline.arithmetic import Arithmetic
+from plumbline.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def run_phase(
         for inputs, labels in inputs_and_labels:
             inputs = inputs.contiguous(memory_format=arithmetic.memory_format)
             with arithmetic.autocast():
-                logits = network(inputs)
+                logits = forward(network, inputs)
             loss = nn.functional.cross_entropy(logits.float(), labels)
             if step is not None:
                 step(loss)
@@ -44,6 +45,19 @@ def run_phase(
             correct += int((logits.argmax(dim=1) == labels).sum())
             images += len(labels)
     return PhaseResult(loss_sum / images, correct / images)
+
+
+def forward(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the logits. Raises UserError for a lone image that batch normalisation cannot train on."""
+    try:
+        return network(inputs)
+    except ValueError as error:
+        if not str(error).startswith("Expected more than 1 value per channel"):
+            raise
+        raise UserError(
+            "an epoch's last batch holds a single image, on which batch normalisation cannot train where the image is "
+            "this small: choose a batch_size that leaves no single image, or a larger image.crop"
+        ) from None
 
 
 def optimiser_step(optimiser: torch.optim.Optimizer) -> Callable[[torch.Tensor], None]:

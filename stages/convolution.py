@@ -15,8 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from plumbline import params
 from plumbline.checks import Checks
-from plumbline.errors import UserError, run
-from plumbline.networks import WITHOUT_AUXILIARY, shape_of_network
+from plumbline.errors import run
+from plumbline.networks import WITHOUT_AUXILIARY, refuse_image_size, run_on_shapes, shape_of_network
 from plumbline.outputs import write_json
 
 METRICS = Path("metrics/convolution.json")
@@ -123,25 +123,10 @@ def network_macs(network: nn.Module, crop: int) -> int:
         total += layer_macs(layer, output)
 
     hooks = [m.register_forward_hook(add) for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    run_once(network, crop)
+    run_on_shapes(network, crop)
     for hook in hooks:
         hook.remove()
     return total
-
-
-def run_once(network: nn.Module, crop: int) -> None:
-    """Run the network, which is on torch's meta device, on one image: shapes alone, no arithmetic.
-
-    Raises UserError if the network does not take images of that size.
-    """
-    try:
-        with torch.no_grad():
-            network.eval()(torch.empty(1, 3, crop, crop, device="meta"))
-    except (RuntimeError, AssertionError) as error:
-        why = str(error).splitlines()[0]
-        raise UserError(
-            f"image.crop is {crop}, which this weights.architecture does not take ({why}): try 224"
-        ) from None
 
 
 def has_attention(network: nn.Module) -> bool:
@@ -158,9 +143,10 @@ def has_attention(network: nn.Module) -> bool:
 def check_network(checks: Checks, architecture: str, crop: int) -> dict[str, int]:
     """Price the network that is trained, compare with what others count, and return the metrics."""
     network = shape_of_network(architecture, IMAGENET_CLASSES)
+    refuse_image_size(network, crop, "image.crop")
     macs, parameters = network_macs(network, crop), number_of_parameters(network)
     with FlopCounterMode(display=False) as counter:
-        run_once(network, crop)
+        run_on_shapes(network, crop)
     counted = counter.get_total_flops() // 2
     if has_attention(network):
         checks.expect(macs <= counted, f"{architecture}'s layers without attention: {macs} MACs of {counted} in all")

@@ -17,7 +17,14 @@ from plumbline.arithmetic import choose_arithmetic, make_repeatable
 from plumbline.errors import UserError, run
 from plumbline.hashes import sha256_of
 from plumbline.model_file import Model, Transform, write_model
-from plumbline.networks import WITHOUT_AUXILIARY, build_network, head_keys, network_from_tensors
+from plumbline.networks import (
+    WITHOUT_AUXILIARY,
+    build_network,
+    head_keys,
+    network_from_tensors,
+    refuse_image_size,
+    shape_of_network,
+)
 from plumbline.timing import timed
 from stages.weights.download import download, verify
 from stages.weights.pretraining import pretrain, read_digits
@@ -52,6 +59,8 @@ def from_digits(settings: params.Params) -> Model:
     """Return a network that was trained, from random weights, on the eight other digits."""
     recipe = settings.weights.pretraining
     images, labels, classes = read_digits(DIGITS, recipe.image_size)
+    shape = shape_of_network(settings.weights.architecture, len(classes))
+    refuse_image_size(shape, recipe.image_size, "weights.pretraining.image_size")
     arithmetic = choose_arithmetic(recipe.precision)
     network = arithmetic.place(build_network(settings.weights.architecture, len(classes)))
     size = recipe.image_size

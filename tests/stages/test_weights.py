@@ -260,3 +260,9 @@ def test_reading_never_unpickles_even_a_plain_module(tmp_path: Path) -> None:
     torch.save(nn.Linear(1, 1), tmp_path / "module.pth")
     with pytest.raises(UserError, match="holds more than tensors"):
         read_tensors(tmp_path / "module.pth", "module.pth")
+
+
+def test_an_image_size_that_the_network_does_not_take_is_one_line_before_training(workspace: Workspace) -> None:
+    digits.main()
+    workspace.set(weights__architecture="vit_b_16")
+    refused("weights.pretraining.image_size is 96, which this weights.architecture does not take")
