@@ -4,6 +4,7 @@ Hidden files and what macOS adds to archives are passed over; links to folders a
 for DVC drops them without a word.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,16 +20,18 @@ def files_below(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder, however deep, in order."""
     for entry in visible(folder):
         if entry.is_dir():
-            yield from files_below(entry)
+            yield from files_below(Path(entry.path))
         else:
-            yield entry
+            yield Path(entry.path)
 
 
-def visible(folder: Path) -> Iterator[Path]:
-    """Yield the entries of a folder, in order. Raises UserError for a link to a folder."""
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.name == "__MACOSX":
-            continue
+def visible(folder: Path) -> list[os.DirEntry]:
+    """Return the entries of a folder, in order. Raises UserError for a link to a folder."""
+    with os.scandir(folder) as found:
+        entries = [entry for entry in found if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+    for entry in entries:
         if entry.is_symlink() and entry.is_dir():
-            raise UserError(f"{entry} is a link to a folder, which DVC does not follow: put the folder itself there")
-        yield entry
+            raise UserError(
+                f"{entry.path} is a link to a folder, which DVC does not follow: put the folder itself there"
+            )
+    return sorted(entries, key=lambda entry: entry.name)

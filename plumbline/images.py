@@ -4,6 +4,7 @@ The one place where a file becomes pixels, so that whatever prepares, trains and
 orientation applied, colours as 8-bit RGB, transparency on white, 16 bits scaled and not clipped.
 """
 
+import functools
 import io
 import struct
 import warnings
@@ -12,9 +13,22 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+MAX_PIXELS = 100_000_000  # width times height
+
+# Others hold several images too (a telephone's MPO, an icon's sizes), of which the first is the image.
+ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "TIFF")
+
 # Pixels of the resized image, before the centre is cut. A strip of 1 x 100,000 pixels would become
 # 256 x 25,600,000; no photograph comes near.
 MAX_RESIZED_PIXELS = 100_000_000
+
+
+# Pillow hands PostScript to Ghostscript, if there is one: a program for the file to run.
+NEVER_OPENED = ("EPS",)
+
+# Formats whose first bytes leave no doubt, so that a file that begins with them is an image that was damaged.
+SIGNED_FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000")
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 class Unreadable(ValueError):
@@ -35,44 +49,69 @@ class DecodedImage:
     format: str  # Pillow's name of the file format
     mode: str  # Pillow's name of the pixel format
     orientation: int  # EXIF, 1 to 8; 1 is upright
+    animated: bool  # the first of several frames
 
 
-def decode(contents: bytes) -> DecodedImage:
+def decode(contents: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     """Decode a file's bytes; of an animation, the first frame.
 
-    Raises Unreadable with reason `empty`, `not an image`, `too large` or `damaged`.
+    Raises Unreadable with reason `empty`, `not an image`, `too large` (of more than `max_pixels`, before
+    they are decoded), `truncated` or `damaged`.
     """
     if not contents:
         raise Unreadable("empty", "the file has no bytes")
     try:
         with warnings.catch_warnings():
-            # A decompression bomb is an error; other warnings are about tags we do not read.
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(contents)) as image:
+            warnings.simplefilter("ignore")  # about tags we do not read, and sizes that are checked here
+            with Image.open(io.BytesIO(contents), formats=known_formats()) as image:
+                if image.width * image.height > max_pixels:
+                    raise Unreadable("too large", f"{image.width} x {image.height} pixels, more than {max_pixels:,}")
+                orientation = image.getexif().get(ExifTags.Base.Orientation, 1)  # load() turns a TIFF and forgets it
                 image.load()
-                return _as_decoded(image)
+                return _as_decoded(image, orientation)
     except Image.UnidentifiedImageError:
-        raise Unreadable("not an image", "no known image format") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise _unidentified(contents) from None
+    except Unreadable:
+        raise
+    except Image.DecompressionBombError as error:
         raise Unreadable("too large", str(error)) from None
     except MemoryError:
         raise Unreadable("too large", "not enough memory to decode it") from None
     # What Pillow's readers raise on damaged files of one format or another.
     except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError,
             EOFError, AttributeError, OverflowError, RuntimeError, struct.error) as error:  # fmt: skip
-        raise Unreadable("damaged", f"{type(error).__name__}: {error}") from None
+        reason = "truncated" if "truncated" in str(error).lower() else "damaged"
+        raise Unreadable(reason, f"{type(error).__name__}: {error}") from None
 
 
-def _as_decoded(image: Image.Image) -> DecodedImage:
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+@functools.cache
+def known_formats() -> list[str]:
+    """Return Pillow's names of the file formats that are decoded."""
+    Image.init()
+    return [name for name in Image.ID if name not in NEVER_OPENED]
+
+
+def _unidentified(contents: bytes) -> Unreadable:
+    """Return the error for bytes that Pillow does not take, with what they look like."""
+    if contents[4:8] == b"ftyp" and contents[8:12] in HEIC_BRANDS:
+        return Unreadable("not an image", "HEIC, which Pillow does not decode: convert it to JPEG")
+    for name in SIGNED_FORMATS:
+        if name in Image.OPEN and Image.OPEN[name][1](contents[:16]):
+            return Unreadable("damaged", f"begins like {name} and does not go on like it")
+    return Unreadable("not an image", "no known image format")
+
+
+def _as_decoded(image: Image.Image, orientation: object) -> DecodedImage:
+    upright = ImageOps.exif_transpose(image) if orientation != 1 else image
+    turned = orientation in range(5, 9)
     return DecodedImage(
-        rgb=to_rgb(ImageOps.exif_transpose(image)),
-        width=image.width,
-        height=image.height,
+        rgb=to_rgb(upright),
+        width=upright.height if turned else upright.width,
+        height=upright.width if turned else upright.height,
         format=image.format or "",
         mode=image.mode,
         orientation=orientation if orientation in range(1, 9) else 1,
+        animated=getattr(image, "is_animated", False) and image.format in ANIMATED_FORMATS,
     )
 
 
@@ -112,8 +151,8 @@ def _grey(unit: np.ndarray) -> Image.Image:
     return Image.fromarray(np.rint(unit * 255).astype(np.uint8)).convert("RGB")
 
 
-def resize_and_cut(image: Image.Image, size: int) -> np.ndarray:
-    """Resize the shorter side to `size` pixels and cut the centre square: uint8 (size, size, 3).
+def resize_and_cut(image: Image.Image, size: int) -> Image.Image:
+    """Resize the shorter side to `size` pixels and cut the centre square.
 
     Bit for bit torchvision's Resize(size) and CenterCrop(size) on the same PIL image, in Pillow alone,
     so that decoding does not have to import torch. Raises Unreadable for extreme aspect ratios.
@@ -123,7 +162,6 @@ def resize_and_cut(image: Image.Image, size: int) -> np.ndarray:
     if size * resized_long > MAX_RESIZED_PIXELS:
         raise Unreadable("too long", f"{image.width} x {image.height} pixels: one side is far too long for the other")
     width, height = (size, resized_long) if image.width <= image.height else (resized_long, size)
-    if (width, height) != image.size:
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = round((width - size) / 2), round((height - size) / 2)
-    return np.asarray(image.crop((left, top, left + size, top + size)))
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return image.crop((left, top, left + size, top + size))

@@ -32,15 +32,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder to fill, and put it at `path` if the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
+    former = path.with_name(f"{path.name}.former.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
         yield partial
         if path.exists():  # DVC has removed it before it runs a stage; a run by hand has not
-            shutil.rmtree(path)
+            shutil.rmtree(former, ignore_errors=True)
+            path.replace(former)  # whole as it is: to remove it in place could be cut short
         partial.replace(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
 
 
 def write_json(path: Path, values: Mapping[str, int | float | str]) -> None:

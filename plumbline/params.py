@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -43,8 +43,47 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Policy = Literal["drop", "keep", "fail"]
+
+
 class Data(Section):
     root: Text
+    classes: Annotated[list[Text], Field(min_length=2)] | None
+    exclude: list[Text]
+    val_share: Annotated[Number, Field(gt=0, lt=1)]
+    test_share: Annotated[Number, Field(ge=0, lt=1)]
+    carve: Annotated[bool, Field(strict=True)]
+    split_seed: Annotated[Whole, Field(ge=0)]
+    groups: Text | None
+    undecodable: Literal["drop", "fail"]
+    max_unusable: Annotated[Number, Field(ge=0, le=1)]
+    conflicts: Policy
+    duplicates: Policy
+    near_duplicates: Policy
+    near_distance: Annotated[Whole, Field(ge=0, le=16)]
+    max_pixels: Annotated[Count, Field(le=178_956_970)]  # Pillow's own limit
+    min_side: Count
+    cache_gib: Annotated[Number, Field(ge=0)]
+
+    @field_validator("groups")
+    @classmethod
+    def groups_has_one_group(cls, value: str | None) -> str | None:
+        try:
+            groups = 1 if value is None else re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"should be a regular expression ({error})") from None
+        if groups != 1:
+            raise ValueError(f"should have one group in parentheses, and has {groups}")
+        return value
+
+    @model_validator(mode="after")
+    def train_keeps_something(self) -> "Data":
+        if self.val_share + self.test_share >= 1:
+            raise ValueError(
+                f"data.val_share and data.test_share are {self.val_share} and {self.test_share}: "
+                "should leave something of 1 for train"
+            )
+        return self
 
 
 class Image(Section):

@@ -98,7 +98,7 @@ def write_data_set(root: Path, images: int = 3, classes: tuple[str, ...] = ("ant
     for s, split in enumerate(("train", "val")):
         for c, class_name in enumerate(classes):
             for i in range(images):
-                write_image(root / split / class_name / f"{i}.png", seed=100 * s + 10 * c + i)
+                write_image(root / split / class_name / f"{i}.png", seed=100_000 * s + 1_000 * c + i)
     return root
 
 

@@ -1,68 +1,102 @@
-"""Read the user's images once: check them, decode them, and write them as arrays that are ready to train on.
+"""Read the user's images once: find, decode, audit and split them, and write arrays that are ready to train on.
 
-Reads the folder `data.root`, which holds train/ and val/ (and perhaps test/), each with one folder a
-class, and never writes there. Writes data/prepared: an array a split, a manifest of what is in it, a
-quarantine of what is not and why, and the class names in label order; and metrics/prepare.json.
+Reads the folder or archive `data.root` and never writes there. Writes data/prepared: an array a split, a
+manifest of what is in it, a quarantine of every file that is not and why, and the class names in label
+order; and metrics/prepare.json, which counts what the audit found.
 """
 
+import hashlib
 import json
 from pathlib import Path
 
-import pandas as pd
+import PIL
 
 from plumbline import params
-from plumbline.class_folders import class_folders
 from plumbline.errors import UserError, run
+from plumbline.hashes import sha256_of
 from plumbline.outputs import whole_folder, write_csv, write_json
-from stages.prepare.decoding import Unusable, prepare_split, printable, quarantine_row
-from stages.prepare.layout import find_candidates, find_classes, find_splits, find_strays
+from plumbline.timing import timed
+from stages.prepare.archives import opened
+from stages.prepare.arrays import write_array
+from stages.prepare.audit import Audit, audited
+from stages.prepare.decoding import Limits, printable
+from stages.prepare.duplicates import tied
+from stages.prepare.layout import SPLITS, Layout, find_layout
+from stages.prepare.metrics import summary
+from stages.prepare.pixel_cache import PixelCache, cache_folder
+from stages.prepare.reading import UsableImage, read_all
+from stages.prepare.splitting import choose_splits
+from stages.prepare.tables import manifest_table, quarantine_table
 
 PREPARED = Path("data/prepared")
 METRICS = Path("metrics/prepare.json")
 
-MANIFEST_COLUMNS = [
-    "split", "index", "path", "label", "class", "sha256", "width", "height", "format", "mode", "orientation",
-]  # fmt: skip
-QUARANTINE_COLUMNS = ["path", "reason", "detail"]
+# What the pixels of a file follow from, beside the file and the limits.
+DECODERS = (Path("plumbline/images.py"), Path("stages/prepare/decoding.py"))
+
+LINES = 10  # that are printed of each list
 
 
-MISPLACED = Unusable("misplaced", "not in a class folder of train/, val/ or test/")
+def splits_to_choose(layout: Layout, data: params.Data) -> dict[str, float]:
+    """Return the splits that the data set comes without and that have to be chosen, with their shares."""
+    shares = {"test": data.test_share, "val": data.val_share}
+    missing = {split: share for split, share in shares.items() if split not in layout.splits and share > 0}
+    if not layout.splits or data.carve:
+        return missing
+    if "val" in missing:
+        raise UserError(
+            f"data.root: {data.root} has train/ and no val/: add one, or set data.carve to true to take it from train/"
+        )
+    return {}
 
 
-def refuse_empty_classes(splits: dict[str, Path], manifest: pd.DataFrame, quarantine: list[dict[str, str]]) -> None:
-    """Refuse a class folder that gave no image, in any split."""
-    for split, folder in splits.items():
-        found = set(manifest.loc[manifest["split"] == split, "class"])
-        for class_name in class_folders(folder):
-            if class_name not in found:
-                prefix = printable(f"{split}/{class_name}/")
-                reasons = [row for row in quarantine if row["path"].startswith(prefix)]
-                why = "; {path}: {reason}, {detail}".format(**reasons[0]) if reasons else ""
-                raise UserError(f"{folder / class_name} holds no usable image: add some, or remove the folder{why}")
+def pixel_cache(data: params.Data, limits: Limits) -> PixelCache:
+    """Return the cache for images that are decoded in this way."""
+    made_by = [PIL.__version__, repr(limits), *(sha256_of(Path(__file__).parents[2] / path) for path in DECODERS)]
+    key = hashlib.sha256("\n".join(made_by).encode()).hexdigest()
+    return PixelCache(cache_folder(), key, limits.size**2 * 3, round(data.cache_gib * 2**30))
+
+
+def in_order(images: list[UsableImage], classes: list[str]) -> dict[str, list[UsableImage]]:
+    """Return each split's images in their final order, by class and path."""
+    by_class = sorted(images, key=lambda image: classes.index(image.candidate.class_name))
+    splits = {split: [image for image in by_class if image.split == split] for split in SPLITS}
+    return {split: members for split, members in splits.items() if members}
+
+
+def report(splits: dict[str, list[UsableImage]], audit: Audit) -> None:
+    """Print what is used, and the first of what a person should look at."""
+    print(", ".join(f"{split}: {len(images)} images" for split, images in splits.items()))
+    aside = [f"{printable(name)}: {why.reason}, {why.detail}" for name, why in audit.set_aside]
+    noted = [f"{i.candidate.name}: {'; '.join(i.notes)}" for images in splits.values() for i in images if i.notes]
+    for lines, what in ((aside, "not used, listed in quarantine.csv"), (noted, "used and noted in manifest.csv")):
+        if lines:
+            print(f"{len(lines)} {what}:")
+            more = [f"... and {len(lines) - LINES} more"] if len(lines) > LINES else []
+            print("\n".join(f"    {line}" for line in lines[:LINES] + more))
 
 
 def main() -> None:
     settings = params.load()
-    root = Path(settings.data.root)
-    splits = find_splits(root)
-    classes = find_classes(splits)
-    candidates = find_candidates(root, splits)
-    quarantine = [quarantine_row(name, MISPLACED) for name in find_strays(root, candidates)]
-    with whole_folder(PREPARED) as folder:
-        rows = []
-        for split in splits:
-            members = [candidate for candidate in candidates if candidate.split == split]
-            if members:
-                usable, unusable = prepare_split(folder, members, classes, settings.image.resize)
-                rows += usable
-                quarantine += unusable
-        manifest = pd.DataFrame(rows, columns=MANIFEST_COLUMNS)
-        refuse_empty_classes(splits, manifest, quarantine)
-        write_csv(folder / "manifest.csv", manifest)
-        write_csv(folder / "quarantine.csv", pd.DataFrame(quarantine, columns=QUARANTINE_COLUMNS))
-        (folder / "classes.json").write_text(json.dumps(classes, ensure_ascii=False) + "\n", encoding="utf-8")
-    counts = {f"{split}_images": int((manifest["split"] == split).sum()) for split in splits}
-    write_json(METRICS, counts | {"classes": len(classes), "quarantined": len(quarantine)})
+    data = settings.data
+    limits = Limits(settings.image.resize, data.max_pixels, data.min_side)
+    with opened(Path(data.root)) as root, whole_folder(PREPARED) as folder, pixel_cache(data, limits) as cache:
+        layout = find_layout(root, data)
+        shares = splits_to_choose(layout, data)
+        with timed("prepare", len(layout.candidates)):
+            results = read_all(layout.candidates, limits, cache, folder)
+        audit = audited(layout, results, data, chosen=set(shares))
+        to_split = [image for image in audit.images if image.split is None]
+        choose_splits(to_split, tied(to_split, data.near_distance), shares, data.split_seed)
+        splits = in_order(audit.images, layout.classes)
+        for split, images in splits.items():
+            write_array(folder / f"{split}.npy", [image.pixels for image in images], limits.size)
+        write_csv(folder / "manifest.csv", manifest_table(splits, layout.classes))
+        write_csv(folder / "quarantine.csv", quarantine_table(audit.set_aside))
+        (folder / "classes.json").write_text(json.dumps(layout.classes, ensure_ascii=False) + "\n", encoding="utf-8")
+        metrics = summary(splits, audit, layout.classes, limits.size)
+        report(splits, audit)
+    write_json(METRICS, metrics)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,49 @@
-"""Read image files into arrays, on all cores; what is wrong with a file is noted, and stops nothing."""
+"""Decode one image file into pixels and facts; what is wrong with a file is noted, and stops nothing.
+
+`read_image` needs nothing but its arguments and the file system, on whichever machine it runs.
+"""
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import imagehash
 import numpy as np
-from joblib import Parallel, delayed
-from tqdm import tqdm
+from PIL import Image
 
 from plumbline.images import Unreadable, decode, resize_and_cut
-from stages.prepare.layout import Candidate
+
+THUMBNAIL = 16  # pixels, height and width
+LEVELS = np.arange(256)  # that a channel may have
+HASHED = 32  # pixels, height and width of what the perceptual hash is made of; imagehash's own size
 
 
 @dataclass(frozen=True)
-class Usable:
-    """An image's pixels, uint8 (size, size, 3), and its facts for the manifest."""
+class Limits:
+    """What a file may be to count as an image, and the size of its pixels."""
 
-    pixels: np.ndarray
-    facts: dict[str, str | int]
+    size: int  # pixels, height and width of what is written
+    max_pixels: int  # width times height, as stored
+    min_side: int  # pixels, the shorter side as stored
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a usable image, beside its pixels."""
+
+    sha256: str
+    width: int
+    height: int
+    format: str
+    mode: str
+    orientation: int
+    animated: bool  # the first frame is used
+    perceptual_hash: int  # 64 bits
+    entropy: float  # bits, of a channel's levels in 64 bins
+    thumbnail: str  # grey, THUMBNAIL x THUMBNAIL pixels, hexadecimal
+    sums: list[int]  # of the pixels' red, green and blue, from 0 to 255
+    squares: list[int]  # of their squares
 
 
 @dataclass(frozen=True)
@@ -28,72 +54,58 @@ class Unusable:
     detail: str
 
 
-def read_image(candidate: Candidate, size: int) -> Usable | Unusable:
-    """Read one file into pixels and facts; what is wrong with a file is returned, not raised."""
-    if printable(candidate.name) != candidate.name:
-        return Unusable("bad name", "its name is not UTF-8 text, or holds control characters: rename it")
+def read_image(path: Path, limits: Limits, pixels: Path, offset: int) -> tuple[Facts, int] | Unusable:
+    """Read one file, and write its pixels, uint8 (size, size, 3), to `pixels` from byte `offset`.
+
+    Returns its facts and the CRC-32 of the pixels.
+    """
     try:
-        contents = candidate.path.read_bytes()
-        image = decode(contents)
-        pixels = resize_and_cut(image.rgb, size)
-    except Unreadable as error:
-        return Unusable(error.reason, str(error))
+        contents = path.read_bytes()
     except OSError as error:
         return Unusable("unreadable", str(error.strerror))
-    facts = {
-        "sha256": hashlib.sha256(contents).hexdigest(),
-        "width": image.width,
-        "height": image.height,
-        "format": image.format,
-        "mode": image.mode,
-        "orientation": image.orientation,
-    }
-    return Usable(pixels, facts)
+    try:
+        facts, own_pixels = examine(contents, limits)
+    except Unreadable as error:
+        return Unusable(error.reason, printable(str(error)))
+    with pixels.open("r+b", buffering=0) as file:
+        file.seek(offset)
+        file.write(own_pixels)
+    return facts, zlib.crc32(own_pixels)
 
 
-def quarantine_row(name: str, unusable: Unusable) -> dict[str, str]:
-    """Return the quarantine's row for a file."""
-    return {"path": printable(name), "reason": unusable.reason, "detail": printable(unusable.detail)}
+def examine(contents: bytes, limits: Limits) -> tuple[Facts, bytes]:
+    """Decode a file's bytes; return its facts and its pixels."""
+    image = decode(contents, limits.max_pixels)
+    if min(image.width, image.height) < limits.min_side:
+        raise Unreadable("too small", f"{image.width} x {image.height} pixels; data.min_side is {limits.min_side}")
+    square = resize_and_cut(image.rgb, limits.size)
+    small = square.resize((HASHED, HASHED), Image.Resampling.BOX, reducing_gap=1.0).convert("L")
+    counts = np.array(square.histogram()).reshape(3, LEVELS.size)  # of each level, by channel
+    facts = Facts(
+        sha256=hashlib.sha256(contents).hexdigest(),
+        width=image.width,
+        height=image.height,
+        format=image.format,
+        mode=image.mode,
+        orientation=image.orientation,
+        animated=image.animated,
+        entropy=entropy(counts),
+        perceptual_hash=int(str(imagehash.phash(small)), 16),
+        thumbnail=small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes().hex(),
+        sums=(counts @ LEVELS).tolist(),
+        squares=(counts @ LEVELS**2).tolist(),
+    )
+    return facts, square.tobytes()
+
+
+def entropy(counts: np.ndarray) -> float:
+    """Return the mean entropy, in bits, of the channels' levels in 64 bins, from their counts (3, 256)."""
+    shares = counts.reshape(3, 64, 4).sum(axis=2) / counts.sum(axis=1, keepdims=True)
+    logarithms = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
+    return round(abs(float((shares * logarithms).sum(axis=1).mean())), 4)
 
 
 def printable(name: str) -> str:
     """Return the name as text that any reader of UTF-8 CSV takes, with whatever else escaped."""
     escaped = name.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if ord(c) >= 32 else f"\\x{ord(c):02x}" for c in escaped)
-
-
-def prepare_split(folder: Path, candidates: list[Candidate], classes: list[str], size: int) -> tuple[list, list]:
-    """Decode one split's files on all cores into `folder`/<split>.npy, uint8 (N, size, size, 3).
-
-    Returns the manifest's rows and the quarantine's. Memory stays flat: the pixels go to the file.
-    """
-    split = candidates[0].split
-    path = folder / f"{split}.npy"
-    pixels = np.lib.format.open_memmap(path, "w+", np.uint8, (len(candidates), size, size, 3))
-    results = Parallel(n_jobs=-1, return_as="generator")(delayed(read_image)(c, size) for c in candidates)
-    manifest, quarantine = [], []
-    progress = tqdm(zip(candidates, results, strict=True), split, len(candidates), unit="image", disable=None)
-    for candidate, result in progress:
-        if isinstance(result, Unusable):
-            quarantine.append(quarantine_row(candidate.name, result))
-            continue
-        pixels[len(manifest)] = result.pixels
-        place = {
-            "split": split,
-            "index": len(manifest),
-            "path": candidate.name,
-            "label": classes.index(candidate.class_name),
-            "class": candidate.class_name,
-        }
-        manifest.append(place | result.facts)
-    pixels.flush()
-    if quarantine:
-        drop_unused_rows(path, len(manifest))
-    return manifest, quarantine
-
-
-def drop_unused_rows(path: Path, used: int) -> None:
-    """Cut an array file down to its first `used` rows."""
-    shorter = path.with_suffix(".shorter.npy")
-    np.save(shorter, np.load(path, mmap_mode="r")[:used])
-    shorter.replace(path)

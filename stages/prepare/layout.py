@@ -1,69 +1,147 @@
-"""Find what a user's folder holds: its splits, its classes, and every file in them."""
+"""Find what a data set holds: its splits, if it comes with them, its classes, and every file in them."""
 
+import difflib
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.class_folders import class_folders, files_below, visible
+from plumbline import params
+from plumbline.class_folders import class_folders, files_below
 from plumbline.errors import UserError
 
-REQUIRED_SPLITS = ("train", "val")
 SPLITS = ("train", "val", "test")
+OTHER_NAMES = {
+    "train": "train", "training": "train", "trainset": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test", "testset": "test",
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A file that may become an image: where it is, and where it belongs."""
 
     path: Path  # absolute, for the worker processes
-    name: str  # relative to data.root, with forward slashes
-    split: str
+    name: str  # relative to the data set, with forward slashes
+    split: str | None  # None: not given, to be chosen
     class_name: str
+    group: str | None  # what data.groups finds in the name
 
 
-def find_splits(root: Path) -> dict[str, Path]:
-    """Return the folder of each split that is there; train and val must be."""
-    if not root.is_dir():
-        raise UserError(f"data.root: there is no folder {root}: set it to one that holds train/ and val/")
-    for split in REQUIRED_SPLITS:
-        if not (root / split).is_dir():
-            found = ", ".join(sorted(f"{f.name}/" for f in visible(root) if f.is_dir())) or "no folder"
-            raise UserError(
-                f"data.root: {root} has no folder {split}/, which must hold one folder a class; it has {found}"
-            )
-    return {split: root / split for split in SPLITS if (root / split).is_dir()}
+@dataclass(frozen=True)
+class Layout:
+    """Everything that a data set holds."""
+
+    splits: tuple[str, ...]  # that it comes with; none for a flat folder of class folders
+    classes: list[str]  # in label order
+    folders: list[tuple[str | None, str]]  # split and class of each class folder that is kept
+    candidates: list[Candidate]  # by split, class and path
+    strays: list[str]  # files that lie outside the class folders, by name
+    left_out: list[str]  # files of classes that data.classes leaves out, by name
+    excluded: list[str]  # files that data.exclude names
 
 
-def find_classes(splits: dict[str, Path]) -> list[str]:
-    """Return the class names in label order: train's folders, sorted, which no other split may exceed.
+def find_layout(root: Path, data: params.Data) -> Layout:
+    """Return what the folder `root` holds: train/ and perhaps val/ and test/ with class folders, or class folders.
 
-    The labels follow from the names alone, so a class folder that val lacks shifts none of them.
+    The labels follow from the names of all classes that are kept, sorted, so a class folder that val/
+    lacks shifts none. Raises UserError for a folder that cannot be right.
     """
-    classes = class_folders(splits["train"])
+    splits = find_splits(root)
+    roots = {split: root / split for split in splits} or {None: root}
+    all_classes = find_classes(roots)
+    classes = kept_classes(all_classes, data.classes)
+    folders = [(split, name, folder / name) for split, folder in roots.items() for name in class_folders(folder)]
+    files = {
+        relative(path, root): (path, split, name) for split, name, folder in folders for path in files_below(folder)
+    }
+    strays = [name for path in files_below(root) if (name := relative(path, root)) not in files]
+    excluded = excluded_files(files, data.exclude)
+    candidates = [
+        Candidate(path.absolute(), file, split, class_name, group_of(file, data.groups))
+        for file, (path, split, class_name) in files.items()
+        if class_name in classes and file not in excluded
+    ]
+    left_out = [
+        file for file, (_, _, class_name) in files.items() if class_name not in classes and file not in excluded
+    ]
+    return Layout(
+        splits,
+        classes,
+        [(split, name) for split, name, _ in folders if name in classes],
+        candidates,
+        strays,
+        left_out,
+        sorted(excluded),
+    )
+
+
+def find_splits(root: Path) -> tuple[str, ...]:
+    """Return the splits that the folder has; refuse one under another name, lest it be taken for a class."""
+    folders = class_folders(root)
+    splits = tuple(split for split in SPLITS if split in folders)
+    for folder in folders:
+        split = OTHER_NAMES.get(folder.casefold())
+        if folder not in SPLITS and split and split not in splits and (splits or split == "train"):
+            raise UserError(f"data.root has {folder}/ and no {split}/: if these are its {split} images, rename it")
+    if splits and "train" not in splits:
+        raise UserError(f"data.root has {splits[0]}/ and no train/: both must hold one folder a class")
+    return splits
+
+
+def excluded_files(files: Collection[str], exclude: list[str]) -> set[str]:
+    """Return the files that `data.exclude` names, each of which must be there."""
+    for name in exclude:
+        if name not in files:
+            close = difflib.get_close_matches(name, files, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "name files by their paths in the data set"
+            raise UserError(f"data.exclude names {name!r}, which is in no class folder; {hint}")
+    return set(exclude)
+
+
+def relative(path: Path, root: Path) -> str:
+    """Return a file's name relative to the data set, with forward slashes."""
+    return path.relative_to(root).as_posix()
+
+
+def find_classes(roots: dict[str | None, Path]) -> list[str]:
+    """Return the class names, sorted: the first folder's, which no other may exceed."""
+    (first, folder), *others = roots.items()
+    classes = class_folders(folder)
     if len(classes) < 2:
-        raise UserError(f"{splits['train']} has {len(classes)} class folder(s): at least two classes can be told apart")
-    for folder in splits.values():
-        if not class_folders(folder):
-            raise UserError(f"{folder} has no class folder: it must hold one for each of {' '.join(classes)}")
-        unknown = sorted(set(class_folders(folder)) - set(classes))
+        found = ", ".join(f"{name}/" for name in classes) or "none"
+        raise UserError(f"{place(first)} must hold a folder for each of at least two classes; it has {found}")
+    for split, folder in others:
+        own = class_folders(folder)
+        if not own:
+            raise UserError(f"{place(split)} has no class folder: it must hold one for each of {' '.join(classes)}")
+        unknown = sorted(set(own) - set(classes))
         if unknown:
             raise UserError(
-                f"{folder} has the class {unknown[0]!r}, which {splits['train']} lacks: {' '.join(classes)}"
+                f"{place(split)} has the class {unknown[0]!r}, which {place(first)} lacks: {' '.join(classes)}"
             )
     return classes
 
 
-def find_candidates(root: Path, splits: dict[str, Path]) -> list[Candidate]:
-    """Return every file below a class folder, by split, class and path."""
-    return [
-        Candidate(path.absolute(), path.relative_to(root).as_posix(), split, class_name)
-        for split, folder in splits.items()
-        for class_name in class_folders(folder)
-        for path in files_below(folder / class_name)
-    ]
+def place(split: str | None) -> str:
+    """Return what a message calls a split's folder."""
+    return f"data.root's {split}/" if split else "data.root"
 
 
-def find_strays(root: Path, candidates: list[Candidate]) -> list[str]:
-    """Return every file that lies outside the class folders, relative to the root."""
-    known = {candidate.name for candidate in candidates}
-    names = (path.relative_to(root).as_posix() for path in files_below(root))
-    return [name for name in names if name not in known]
+def kept_classes(classes: list[str], keep: list[str] | None) -> list[str]:
+    """Return the classes that `data.classes` keeps, sorted; all of them if it names none."""
+    if keep is None:
+        return classes
+    for name in keep:
+        if name not in classes:
+            close = difflib.get_close_matches(name, classes, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {' '.join(classes)}"
+            raise UserError(f"data.classes names {name!r}, which has no folder; {hint}")
+    return sorted(set(keep))
+
+
+def group_of(name: str, groups: str | None) -> str | None:
+    """Return what the regular expression's group finds in a file's name; a file that it does not match has none."""
+    match = re.search(groups, name) if groups else None
+    return match.group(1) if match else None

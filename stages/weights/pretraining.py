@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -26,7 +27,7 @@ def read_digits(folder: Path, size: int) -> tuple[torch.Tensor, torch.Tensor, li
     images, labels = [], []
     for label, class_name in enumerate(classes):
         for path in files_below(folder / class_name):
-            images.append(torch.tensor(resize_and_cut(decode(path.read_bytes()).rgb, size)))
+            images.append(torch.from_numpy(np.array(resize_and_cut(decode(path.read_bytes()).rgb, size))))
             labels.append(label)
     return torch.stack(images), torch.tensor(labels), classes
 

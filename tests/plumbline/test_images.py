@@ -33,14 +33,14 @@ def noise(width: int, height: int, seed: int = 0) -> Image.Image:
 def test_pixels_are_bit_for_bit_torchvisions_resize_and_center_crop(width: int, height: int, size: int) -> None:
     image = noise(width, height)
     theirs = v2.Compose([v2.Resize(size), v2.CenterCrop(size)])(image)
-    np.testing.assert_array_equal(resize_and_cut(image, size), np.asarray(theirs))
+    np.testing.assert_array_equal(np.asarray(resize_and_cut(image, size)), np.asarray(theirs))
 
 
 @pytest.mark.parametrize(("width", "height"), [(500, 333), (333, 500), (257, 256), (1000, 31), (301, 302)])
 def test_the_centre_crop_of_the_prepared_square_is_the_homeworks_transform(width: int, height: int) -> None:
     image = noise(width, height)
     homework = v2.Compose([v2.Resize(256), v2.CenterCrop(224)])(image)
-    np.testing.assert_array_equal(resize_and_cut(image, 256)[16:240, 16:240], np.asarray(homework))
+    np.testing.assert_array_equal(np.asarray(resize_and_cut(image, 256))[16:240, 16:240], np.asarray(homework))
 
 
 # EXIF 2.32, tag 274: how the stored rows and columns must be turned to stand upright.
@@ -114,7 +114,7 @@ def test_a_truncated_file_is_unreadable_at_any_length_but_never_a_crash(format_:
         try:
             decoded = decode(contents[:length])
         except Unreadable as error:
-            assert error.reason in {"empty", "not an image", "damaged"}
+            assert error.reason in {"empty", "not an image", "truncated", "damaged"}
         else:  # some formats end in bytes that hold no pixels
             assert decoded.rgb.size == (40, 30)
 

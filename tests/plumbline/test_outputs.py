@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from plumbline import outputs
 from plumbline.outputs import whole_file, whole_folder, write_csv, write_json
 
 
@@ -38,6 +39,24 @@ def test_what_a_killed_run_left_does_not_reach_the_next_output(tmp_path: Path) -
     with whole_folder(tmp_path / "folder") as partial:
         (partial / "new").touch()
     assert [f.name for f in (tmp_path / "folder").iterdir()] == ["new"]
+
+
+def test_killed_while_an_earlier_folder_is_removed_it_leaves_the_new_one_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "old").touch()
+
+    def killed(folder: Path, **_: object) -> None:
+        for file in folder.glob("*"):
+            file.unlink()
+            raise SystemExit
+
+    monkeypatch.setattr(outputs.shutil, "rmtree", killed)
+    with pytest.raises(SystemExit), whole_folder(path) as partial:
+        (partial / "new").touch()
+    assert [f.name for f in path.iterdir()] == ["new"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

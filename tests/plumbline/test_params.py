@@ -41,7 +41,14 @@ def mistake(tmp_path: Path, old: str, new: str) -> str:
         ("kernel: 3", "kernel: 50", "convolution.kernel is 50: should be at most the image's height and width, 48 and 64"),
         ("  - 0.485\n", "", "image.mean is [0.456, 0.406]: should be a list of 3 numbers"),
         ("sha256: null", "sha256: abc", "weights.sha256 is 'abc': should be 64 lower-case hexadecimal digits"),
-        ("data:\n  root: data/digits", "data: here", "data is 'here': should be a section with keys of its own"),
+        ("groups: null", "groups: 'patient_['", "data.groups is 'patient_[': should be a regular expression (unterminated"),
+        ("groups: null", "groups: patient_", "data.groups is 'patient_': should have one group in parentheses, and has 0"),
+        ("val_share: 0.2", "val_share: 0.9", "data.val_share and data.test_share are 0.9 and 0.2: should leave something"),
+        ("classes: null", "classes: [ant]", "data.classes is ['ant']: should"),
+        ("conflicts: drop", "conflicts: ignore", "data.conflicts is 'ignore': should be 'drop', 'keep' or 'fail'"),
+        ("carve: false", "carve: 0", "data.carve is 0: should be"),
+        ("near_distance: 6", "near_distance: 17", "data.near_distance is 17: should be less than or equal to 16"),
+        ("evaluate:\n  confidence: 0.95", "evaluate: here", "evaluate is 'here': should be a section with keys of its own"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_answered_by_the_key_the_value_and_what_would_be_right(

@@ -1,0 +1,4 @@
+"""The plot stage: figures of what the other stages measured.
+
+`__main__` is the stage; each other module draws one figure, in the `style` that they share.
+"""

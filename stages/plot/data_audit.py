@@ -1,0 +1,97 @@
+"""The audit of the data: images by class and split, their sizes, what was not used and what was noted."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from stages.plot.style import MOST_NAMES, SPLITS, shortened
+
+# Wong 2011, "Points of view: Color blindness"; hatched too, for black and white.
+SPLIT_STYLES = {
+    "train": {"color": "#0072B2"},
+    "val": {"color": "#E69F00", "hatch": "////", "edgecolor": "white"},
+    "test": {"color": "#BBBBBB", "hatch": "....", "edgecolor": "white"},
+}
+FEWEST_BARS = 4  # that a panel has room for, so that one bar alone is not a wall
+GREY, ORANGE = "#777777", "#D55E00"
+
+# What metrics/prepare.json counts among the images that are used, in words.
+NOTED = {
+    "turned_by_orientation": "turned, as EXIF says",
+    "animated": "animated, first frame used",
+    "named_as_another_format": "named as another format",
+    "copies_within_a_split": "copies within a split",
+    "rare_format_images": "of a rare format",
+    "plain_images": "plain",
+    "mostly_cut_off_images": "mostly cut off",
+}
+
+
+def draw_data_audit(manifest: pd.DataFrame, quarantine: pd.DataFrame, counts: dict[str, int | float]) -> Figure:
+    """Return four panels, from the manifest, the quarantine and metrics/prepare.json."""
+    classes = manifest.drop_duplicates("label").sort_values("label")["class"].tolist()
+    rows = min(len(classes), MOST_NAMES)
+    figure = Figure(figsize=(12, 6.3 + 0.14 * max(rows - 8, 0)), layout="constrained")
+    (by_class, sizes), (unused, noted) = figure.subplots(2, 2, height_ratios=[1 + 0.06 * max(rows - 8, 0), 1])
+    draw_classes(by_class, pd.crosstab(manifest["class"], manifest["split"]).reindex(classes))
+    draw_sizes(sizes, manifest)
+    reasons = quarantine["reason"].value_counts()
+    draw_tally(unused, {str(reason): int(reasons[reason]) for reason in reasons.index}, GREY)
+    unused.set_title(f"Not used: {len(quarantine)} files")
+    draw_tally(noted, {words: int(counts[key]) for key, words in NOTED.items() if counts[key]}, ORANGE)
+    noted.set_title(f"Noted: {counts['noted']} of {len(manifest)} used images")
+    figure.legend(*by_class.get_legend_handles_labels(), loc="outside upper left", ncols=len(SPLITS))
+    return figure
+
+
+def draw_classes(axes: Axes, counts: pd.DataFrame) -> None:
+    """Draw one bar a class, made of its splits; of many classes, those with the fewest images."""
+    shown = counts
+    if len(counts) > MOST_NAMES:
+        fewest = counts.sum(axis=1).sort_values(kind="stable").index[:MOST_NAMES]
+        shown = counts.loc[counts.index.isin(fewest)]
+    rows = np.arange(len(shown))
+    left = np.zeros(len(shown))
+    for split in (split for split in SPLITS if split in counts):
+        label = f"{split}, {counts[split].sum()} images"
+        axes.barh(rows, shown[split], left=left, label=label, linewidth=0, **SPLIT_STYLES[split])
+        left += shown[split].to_numpy()
+    axes.set_yticks(rows, [shortened(name) for name in shown.index])
+    axes.set_ylim(max(len(shown), FEWEST_BARS) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left_out = len(counts) - len(shown)
+    title = f"Images by class: the {len(shown)} smallest of {len(counts)}" if left_out else "Images by class"
+    axes.set(title=title, xlabel="images", ylabel="class")
+
+
+def draw_sizes(axes: Axes, manifest: pd.DataFrame) -> None:
+    """Draw the images' sizes as stored, one circle a size, its area the number of images that have it."""
+    sizes = manifest.groupby(["width", "height"]).size().reset_index(name="images")
+    areas = 6 + 400 * sizes["images"] / len(manifest)
+    axes.scatter(sizes["width"], sizes["height"], s=areas, color=GREY, alpha=0.5, linewidth=0)
+    axes.set(xscale="log", yscale="log", xlabel="width (pixels)", ylabel="height (pixels)")
+    for axis, values in ((axes.xaxis, sizes["width"]), (axes.yaxis, sizes["height"])):
+        axis.set_view_interval(values.min() / 2, values.max() * 2, ignore=True)
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(NullLocator())
+    most = sizes.loc[sizes["images"].idxmax()]
+    axes.set_title(f"Sizes, most often {most['width']} x {most['height']} ({most['images']} images)")
+
+
+def draw_tally(axes: Axes, counts: dict[str, int], color: str) -> None:
+    """Draw one bar a kind, with its number; none at all is said in words."""
+    axes.set_xlabel("files")
+    axes.grid(visible=False, axis="y")
+    if not counts:
+        axes.text(0.5, 0.5, "none", ha="center", va="center", transform=axes.transAxes)
+        axes.set(xticks=[], yticks=[])
+        return
+    bars = axes.barh(list(counts), list(counts.values()), color=color, height=0.6)
+    axes.bar_label(bars, padding=3)
+    axes.set_ylim(max(len(counts), FEWEST_BARS) - 0.5, -0.5)
+    axes.margins(x=0.1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,91 @@
+"""Read all files of a data set, on all cores, decoding only those that the cache does not hold.
+
+joblib hands the files to its workers (whichever its backend is: loky, Dask, Ray, Spark); each writes its
+pixels straight to their place in one file, so that memory stays flat however many there are.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from joblib import Parallel, delayed
+from PIL import Image
+from tqdm import tqdm
+
+from plumbline.errors import UserError
+from stages.prepare.decoding import Facts, Limits, Unusable, printable, read_image
+from stages.prepare.layout import Candidate
+from stages.prepare.pixel_cache import PixelCache, Place, Segment
+
+BAD_NAME = Unusable("bad name", "its name is not UTF-8 text, or holds control characters: rename it")
+
+
+@dataclass(slots=True)
+class UsableImage:
+    """A file that gave an image."""
+
+    candidate: Candidate
+    facts: Facts
+    pixels: Place
+    split: str | None  # None until it is chosen
+    notes: list[str]
+
+    @property
+    def misnamed(self) -> bool:
+        """Say whether the file's suffix belongs to another format than what the file holds."""
+        named = Image.registered_extensions().get(self.candidate.path.suffix.lower())
+        family = {"MPO": "JPEG"}.get(self.facts.format, self.facts.format)  # what telephones write as .jpg
+        return named is not None and named != family
+
+
+def read_all(
+    candidates: list[Candidate], limits: Limits, cache: PixelCache, scratch: Path
+) -> list[UsableImage | Unusable]:
+    """Read every file: an image, or the reason why there is none, for each candidate.
+
+    The pixels lie in the cache, or where that cannot be, in the folder `scratch`. Raises UserError if the
+    system ends a worker, as it does when memory runs out.
+    """
+    results: list[tuple[Facts, Place] | Unusable | None] = [
+        None if printable(candidate.name) == candidate.name else BAD_NAME for candidate in candidates
+    ]
+    if cache.known:
+        for i, sha256 in enumerate(in_parallel(sha256_or_none, [(candidate.path,) for candidate in candidates], None)):
+            results[i] = results[i] or cache.find(sha256)
+    missing = [i for i, result in enumerate(results) if result is None]
+    if missing:
+        segment = cache.new_segment(len(missing), scratch)
+        tasks = [(candidates[i].path, limits, segment.path, row * segment.row_bytes) for row, i in enumerate(missing)]
+        for row, result in enumerate(in_parallel(read_image, tasks, "decoding")):
+            results[missing[row]] = result if isinstance(result, Unusable) else with_place(segment, row, *result)
+    return [
+        result if isinstance(result, Unusable) else UsableImage(candidate, *result, candidate.split, [])
+        for candidate, result in zip(candidates, results, strict=True)
+    ]
+
+
+def with_place(segment: Segment, row: int, facts: Facts, checksum: int) -> tuple[Facts, Place]:
+    """Note an image that was decoded in its segment."""
+    return facts, segment.add(facts, row, checksum)
+
+
+def in_parallel(function: Callable, tasks: list[tuple], progress: str | None) -> Iterable:
+    """Yield the function's result for each task, in their order, with a progress bar if it has a name."""
+    results = Parallel(n_jobs=-1, return_as="generator")(delayed(function)(*task) for task in tasks)
+    try:
+        yield from tqdm(results, progress, len(tasks), unit="image", disable=None if progress else True)
+    except BrokenProcessPool:
+        raise UserError(
+            "a process that decodes images was ended from outside, as happens when memory runs out: "
+            "free some, or lower data.max_pixels, and run the stage again; it goes on from its cache"
+        ) from None
+
+
+def sha256_or_none(path: Path) -> str | None:
+    """Return the sha256 of a file, in hexadecimal, or None if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

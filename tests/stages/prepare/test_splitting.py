@@ -1,0 +1,167 @@
+"""Splits follow from content: stratified, stable, without leaks, whatever the folder tree."""
+
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from plumbline.errors import UserError
+from stages.prepare import __main__ as prepare
+from tests.conftest import PROJECT, Workspace, change_params, write_image
+from tests.stages.prepare.conftest import PREPARED, manifest, quarantine, splits
+
+
+def write_flat(counts: dict[str, int], start: int = 0) -> None:
+    for c, (class_name, images) in enumerate(sorted(counts.items())):
+        for i in range(images):
+            write_image(Path("images", class_name, f"{start + i:03}.png"), seed=10_000 * c + start + i)
+
+
+def test_each_class_is_cut_in_the_wanted_shares(ready: Workspace) -> None:
+    write_flat({"ant": 40, "bee": 20, "wasp": 10})
+    prepare.main()
+    counts = Counter(zip(manifest()["class"], manifest()["split"], strict=True))
+    assert counts == {
+        ("ant", "train"): 24, ("ant", "val"): 8, ("ant", "test"): 8,
+        ("bee", "train"): 12, ("bee", "val"): 4, ("bee", "test"): 4,
+        ("wasp", "train"): 6, ("wasp", "val"): 2, ("wasp", "test"): 2,
+    }  # fmt: skip
+
+
+def test_the_choice_follows_the_content_and_not_the_names(ready: Workspace) -> None:
+    write_flat({"ant": 20, "bee": 20})
+    prepare.main()
+    before = manifest().set_index("sha256")["split"].to_dict()
+    for path in list(Path("images").rglob("*.png")):
+        path.rename(path.with_name(f"renamed-{999 - int(path.stem)}.png"))
+    prepare.main()
+    assert manifest().set_index("sha256")["split"].to_dict() == before
+
+
+def test_an_added_image_moves_few_others(ready: Workspace) -> None:
+    write_flat({"ant": 60, "bee": 60})
+    prepare.main()
+    before = splits()
+    write_flat({"ant": 1}, start=60)
+    prepare.main()
+    after = splits()
+    assert sum(before[path] != after[path] for path in before) <= 2
+
+
+def test_another_seed_is_another_choice(ready: Workspace) -> None:
+    write_flat({"ant": 20, "bee": 20})
+    prepare.main()
+    before = splits()
+    ready.set(data__split_seed=1)
+    prepare.main()
+    assert splits() != before
+
+
+def test_copies_and_near_copies_stay_in_one_split(ready: Workspace) -> None:
+    for i in range(12):
+        coarse = Image.fromarray(np.random.default_rng(i).integers(0, 256, (5, 5, 3), dtype=np.uint8))
+        smooth = coarse.resize((90, 80), Image.Resampling.BICUBIC)
+        folder = Path("images", "ant" if i < 6 else "bee")
+        folder.mkdir(parents=True, exist_ok=True)
+        smooth.save(folder / f"{i:02}-original.png")
+        smooth.save(folder / f"{i:02}-again.jpg", quality=60)
+        smooth.resize((60, 53)).save(folder / f"{i:02}-small.png")
+        shutil.copy(folder / f"{i:02}-original.png", folder / f"{i:02}-copy.png")
+    prepare.main()
+    rows = manifest()
+    rows["picture"] = rows["path"].str.extract(r"/(\d+)-")
+    assert len(rows) == 48
+    assert rows.groupby("picture")["split"].nunique().max() == 1
+    assert set(rows["split"]) == {"train", "val", "test"}
+
+
+def test_groups_stay_in_one_split(ready: Workspace) -> None:
+    ready.set(data__groups=r"(patient\d+)")
+    for i in range(60):
+        write_image(Path("images", "ill" if i % 2 else "well", f"patient{i // 3}-{i}.png"), seed=i)
+    prepare.main()
+    rows = manifest()
+    rows["patient"] = rows["path"].str.extract(r"(patient\d+)")
+    assert rows.groupby("patient")["split"].nunique().max() == 1
+    assert (rows.groupby("split")["class"].nunique() == 2).all()
+
+
+def test_a_group_that_the_data_set_itself_divides_is_refused(ready: Workspace) -> None:
+    ready.set(data__groups=r"(p\d)-")
+    for split in ("train", "val"):
+        for class_name in ("ant", "bee"):
+            write_image(Path("images", split, class_name, "p1-0.png"), seed=hash((split, class_name)) % 1000)
+    with pytest.raises(UserError, match="are of one group, 'p1', in two splits"):
+        prepare.main()
+
+
+def test_a_missing_val_is_carved_from_train_when_it_is_asked_for(ready: Workspace) -> None:
+    for split, seed in (("train", 0), ("test", 500)):
+        for i in range(20):
+            write_image(Path("images", split, "ant" if i % 2 else "bee", f"{i}.png"), seed=seed + i)
+    with pytest.raises(UserError, match=r"has train/ and no val/: add one, or set data.carve to true"):
+        prepare.main()
+    ready.set(data__carve=True)
+    prepare.main()
+    rows = manifest()
+    assert Counter(rows["split"]) == {"train": 16, "val": 4, "test": 20}
+    assert all(path.startswith("test/") == (split == "test") for path, split in splits().items())
+
+
+def test_too_few_images_of_a_class_are_refused_with_the_way_out(ready: Workspace) -> None:
+    write_flat({"ant": 10, "bee": 2})
+    with pytest.raises(UserError, match="the class 'bee' has 2 image.*too few for 3 splits: .*data.test_share to 0"):
+        prepare.main()
+    ready.set(data__test_share=0.0)
+    prepare.main()
+    assert set(manifest()["split"]) == {"train", "val"}
+
+
+def test_groups_that_hold_all_of_a_class_are_refused(ready: Workspace) -> None:
+    ready.set(data__groups=r"(camera)")
+    write_flat({"ant": 10})
+    for i in range(10):
+        write_image(Path("images/bee", f"camera-{i}.png"), seed=500 + i)
+    with pytest.raises(UserError, match="the class 'bee' has 1 image"):
+        prepare.main()
+
+
+NAMES = st.text("abcXYZ019 _-éß", min_size=1, max_size=8).filter(lambda name: name.strip(" .") == name)
+TREES = st.dictionaries(
+    NAMES,
+    st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=14),
+    min_size=2,
+    max_size=4,
+)
+
+
+@given(TREES, st.integers(0, 3), st.booleans())
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_of_any_tree_every_file_is_used_or_set_aside_and_nothing_leaks(tree: dict, seed: int, with_test: bool) -> None:
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(name)
+        shutil.copy(PROJECT / "params.yaml", "params.yaml")
+        values = {"data.root": "images", "image.resize": 16, "image.crop": 16, "data.split_seed": seed}
+        change_params(Path(), values | {"data.test_share": 0.2 if with_test else 0.0, "data.max_unusable": 1.0})
+        for class_name, files in tree.items():
+            for number, (image, broken) in enumerate(files):
+                path = write_image(Path("images", class_name, f"{number}.png"), seed=image)
+                if broken and number % 3 == 0:
+                    path.write_bytes(b"broken")
+        files = {path.relative_to("images").as_posix() for path in Path("images").rglob("*") if path.is_file()}
+        try:
+            prepare.main()
+        except UserError:  # too few images of a class: then nothing is written
+            assert not PREPARED.exists()
+            return
+        rows = manifest()
+        assert sorted([*rows["path"], *quarantine()]) == sorted(files)
+        assert rows.groupby("sha256")["split"].nunique().max() == 1
+        assert (rows.groupby("split")["class"].nunique() == len(tree)).all()
+        assert set(rows["split"]) == {"train", "val"} | ({"test"} if with_test else set())
