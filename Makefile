@@ -31,5 +31,5 @@ test: setup
 	pytest
 
 clean:
-	rm -rf data/digits data/digits-source data/prepared models/*.safetensors metrics/timing dvc_plots
+	rm -rf data/derivations data/digits data/digits-source data/prepared models/*.safetensors metrics/timing dvc_plots
 	rm -rf data/*.partial models/*.partial.* metrics/*.partial.* plots/*.partial.*

@@ -15,6 +15,14 @@ WITHOUT_AUXILIARY = {
     "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": True},
 }
 
+# The modules of torchvision that multiply matrices without a layer of their own.
+ATTENTION = {
+    "MultiheadAttention",
+    "ShiftedWindowAttention",
+    "ShiftedWindowAttentionV2",
+    "RelativePositionalMultiHeadAttention",
+}
+
 
 def build_network(architecture: str, classes: int) -> nn.Module:
     """Return a randomly initialised network with `classes` outputs; torch's seed decides the values.
@@ -53,6 +61,11 @@ def refuse_image_size(network: nn.Module, size: int, key: str) -> None:
     except (RuntimeError, AssertionError) as error:
         why = str(error).splitlines()[0]
         raise UserError(f"{key} is {size}, which this weights.architecture does not take ({why}): try 224") from None
+
+
+def has_attention(network: nn.Module) -> bool:
+    """Say whether the network multiplies matrices outside of its convolution and linear layers."""
+    return any(type(module).__name__ in ATTENTION for module in network.modules())
 
 
 def head_keys(architecture: str) -> set[str]:

@@ -151,6 +151,12 @@ class Weights(Section):
     pretraining: Pretraining
 
 
+class Curvature(Section):
+    images: Annotated[Count, Field(ge=2)]  # batch normalisation needs two
+    batches: Count
+    steps: Annotated[Count, Field(le=100)]
+
+
 class Finetune(Section):
     epochs: Count
     batch_size: Count
@@ -175,6 +181,7 @@ class Params(Section):
     convolution: Convolution
     weight_decay: WeightDecay
     weights: Weights
+    curvature: Curvature
     finetune: Finetune
     evaluate: Evaluate
 

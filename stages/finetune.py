@@ -1,11 +1,13 @@
 """Problem 4: fine-tune the pre-trained network on the prepared images, by the homework's recipe.
 
 Reads data/prepared and models/backbone.safetensors, gives the network a new head with one output a
-class, and trains all of it with SGD. Starts only if the three check stages have passed. Writes
+class, and trains all of it with SGD. Starts only if the check stages have passed. Writes
 models/finetuned.safetensors, plots/history.csv and metrics/finetune.json.
 """
 
+import json
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,10 +26,17 @@ from plumbline.model_file import Model, Transform, read_model, write_model
 from plumbline.networks import replace_head
 from plumbline.outputs import write_csv, write_json
 from plumbline.prepared import Split, read_classes, read_splits
+from plumbline.stability import lr_over_limit
 from plumbline.timing import timed
 from plumbline.training import PhaseResult, optimiser_step, run_phase
 
-CHECKS = (Path("metrics/backprop.json"), Path("metrics/convolution.json"), Path("metrics/weight_decay.json"))
+CURVATURE = Path("metrics/curvature.json")
+CHECKS = (
+    Path("metrics/backprop.json"),
+    Path("metrics/convolution.json"),
+    Path("metrics/weight_decay.json"),
+    CURVATURE,
+)
 BACKBONE = Path("models/backbone.safetensors")
 FINETUNED = Path("models/finetuned.safetensors")
 HISTORY = Path("plots/history.csv")
@@ -91,6 +100,19 @@ def history_row(epoch: int, trained: PhaseResult, validated: PhaseResult, lr: fl
     }
 
 
+def step_size(recipe: params.Finetune) -> float:
+    """Return the learning rate relative to the limit that the loss's curvature sets; say so where it is beyond."""
+    curvature = json.loads(CURVATURE.read_text(encoding="utf-8"))["largest_curvature"]
+    share = lr_over_limit(recipe.lr, curvature, recipe.weight_decay, recipe.momentum)
+    if share > 1:
+        print(
+            f"warning: finetune.lr is {recipe.lr:g}, {share:.2g} times the largest step size that is stable where "
+            f"training starts, {recipe.lr / share:.2g}, for the loss has curvature {curvature:.3g} there",
+            file=sys.stderr,
+        )
+    return share
+
+
 def summary(history: pd.DataFrame, arithmetic: Arithmetic) -> dict[str, int | float]:
     """Return the metrics: the last epoch's row, and the precision that was chosen."""
     last = history.iloc[-1]
@@ -102,6 +124,7 @@ def main() -> None:
     settings = params.load()
     for path in CHECKS:
         require_passed(path)
+    share_of_limit = step_size(settings.finetune)
     backbone, classes, splits = read_model(BACKBONE), read_classes(), read_splits()
     arithmetic = choose_arithmetic(settings.finetune.precision)
     make_repeatable(settings.seed)
@@ -121,7 +144,7 @@ def main() -> None:
     )
     write_model(FINETUNED, model)
     write_csv(HISTORY, history)
-    write_json(METRICS, summary(history, arithmetic))
+    write_json(METRICS, summary(history, arithmetic) | {"lr_over_curvature_limit": share_of_limit})
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ PROJECT = Path(__file__).parents[1]
 # Small enough for a pipeline run in less than a minute.
 TINY = {
     "backprop.trials": 2,
+    "curvature.images": 2,
+    "curvature.steps": 2,
     "finetune.epochs": 2,
     "image.crop": 48,
     "image.resize": 56,

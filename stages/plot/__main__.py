@@ -23,6 +23,7 @@ from stages.plot.style import STYLE, save
 HISTORY = Path("plots/history.csv")
 PREDICTIONS = Path("plots/predictions.csv")
 QUARANTINE = FOLDER / "quarantine.csv"
+TRACED_GRAPH = Path("data/derivations/computational_graph.json")
 PREPARE_METRICS = Path("metrics/prepare.json")
 
 LOSS = Path("plots/loss.png")
@@ -41,8 +42,9 @@ def main() -> None:
     )
     quarantine = pd.read_csv(QUARANTINE, dtype=str, keep_default_na=False)
     counts = json.loads(PREPARE_METRICS.read_text(encoding="utf-8"))
+    graph = json.loads(TRACED_GRAPH.read_text(encoding="utf-8"))
     sizes = predictions["split"].value_counts().to_dict()
-    save(draw_graph(), GRAPH)
+    save(draw_graph(graph), GRAPH)
     save(draw_curves(history, sizes, "loss", "(cross-entropy, nats)"), LOSS)
     save(draw_curves(history, sizes, "accuracy", "(fraction right)"), ACCURACY)
     save(draw_confusion(predictions, read_classes()), CONFUSION)

@@ -1,71 +1,98 @@
-"""Figure 1: problem 1's computational graph, forward above, gradients below."""
+"""Figure 1: problem 1's computational graph as the backprop stage traced it, forward and backward.
 
-import numpy as np
+The values that are made one after another stand in a row; what else goes into them stands above. Solid edges
+lead forward, dashed ones carry the gradients back, each with its local derivative.
+"""
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 FORWARD, BACKWARD = "#0072B2", "#D55E00"  # Wong 2011
+STEP = 2.6  # between two values of the row
+ABOVE = 2.2  # of the row
+
+Graph = dict[str, list[dict[str, str]]]
+Positions = dict[str, tuple[float, float]]
 
 
-def draw_graph() -> Figure:
-    """Return figure 1: problem 1's computational graph, forward above, gradients below."""
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
+def draw_graph(graph: Graph) -> Figure:
+    """Return the figure for `nodes` and `edges` as data/derivations/computational_graph.json holds them."""
+    places = positions(graph)
+    right = max(x for x, _ in places.values())
+    figure = Figure(figsize=(max(6.4, 1.0 + 0.78 * right), 4.4), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlim=(-0.6, 12.6), ylim=(-1.5, 2.5))
+    axes.set(xlim=(-0.9, right + 0.9), ylim=(-1.9, ABOVE + 1.3))
     axes.axis("off")
-    values = {"$X$": 0, "$Z$": 3, "$u$": 6, r"$\hat{y}$": 9, "$L$": 12}
-    operations = {r"$X W_1$": 1.5, r"$\sigma(Z)$": 4.5, r"$u W_2$": 7.5, r"$\Sigma\,(\hat{y}-y)^2$": 10.5}
-    for label, x in values.items():
-        draw_node(axes, x, 0, label, "circle")
-    for label, x in operations.items():
-        draw_node(axes, x, 0, label, "round,pad=0.5")
-    for x in np.arange(0, 12, 1.5):
-        draw_edge(axes, (x, 0), (x + 1.5, 0), FORWARD, gap=35 if x == 9 else 20)  # the last operation is wide
-    for label, x, gradient in (
-        ("$W_1$", 1.5, r"$\frac{\partial L}{\partial W_1} = X^T \frac{\partial L}{\partial Z}$"),
-        ("$W_2$", 7.5, r"$\frac{\partial L}{\partial W_2} = u^T \frac{\partial L}{\partial \hat{y}}$"),
-        ("$y$", 10.5, None),
-    ):
-        draw_node(axes, x, 1.5, label, "circle")
-        draw_edge(axes, (x, 1.5), (x, 0), FORWARD)
-        if gradient:
-            draw_edge(axes, (x + 0.12, 0), (x + 0.12, 1.5), BACKWARD, bend=0.25)
-            axes.text(x + 0.5, 0.8, gradient, va="center", color=BACKWARD, fontsize=13, parse_math=True)
-    for start, end, gradient in (
-        (12, 9, r"$\frac{\partial L}{\partial \hat{y}} = 2(\hat{y} - y)$"),
-        (9, 6, r"$\frac{\partial L}{\partial u} = \frac{\partial L}{\partial \hat{y}} W_2^T$"),
-        (6, 3, r"$\frac{\partial L}{\partial Z} = \frac{\partial L}{\partial u} \odot u \odot (1-u)$"),
-        (3, 0, r"$\frac{\partial L}{\partial X} = \frac{\partial L}{\partial Z} W_1^T$"),
-    ):
-        draw_edge(axes, (start, -0.1), (end, -0.1), BACKWARD, bend=-0.28)
-        axes.text(
-            (start + end) / 2, -1.1, gradient, ha="center", va="center", color=BACKWARD, fontsize=12, parse_math=True
-        )
-    axes.text(-0.5, 2.2, "solid: forward, equations (0.1) to (0.4)", color=FORWARD)
-    axes.text(3.6, 2.2, "dashed: backward, each gradient from the one to its right", color=BACKWARD)
+    for node in graph["nodes"]:
+        draw_node(axes, node, places[node["name"]])
+    for edge in graph["edges"]:
+        draw_edge(axes, places[edge["source"]], places[edge["target"]], edge["gradient"])
+    axes.text(-0.8, ABOVE + 1.0, "solid: forward", color=FORWARD)
+    axes.text(
+        1.6,
+        ABOVE + 1.0,
+        r"dashed: backward; $\partial_v$ is the derivative of $L$ by $v$",
+        color=BACKWARD,
+        parse_math=True,
+    )
     return figure
 
 
-def draw_node(axes: Axes, x: float, y: float, label: str, shape: str) -> None:
-    """Draw a value (circle) or an operation (box) with its symbol."""
-    box = {"boxstyle": shape, "facecolor": "white", "edgecolor": "black"}
-    axes.text(x, y, label, ha="center", va="center", fontsize=13, bbox=box, zorder=3, parse_math=True)
+def positions(graph: Graph) -> Positions:
+    """Return where each value stands: in the row if it is made from others, or is the first input; else above."""
+    sources = {}
+    for edge in graph["edges"]:
+        sources.setdefault(edge["target"], []).append(edge["source"])
+    row = [graph["nodes"][0]["name"], *(node["name"] for node in graph["nodes"] if node["name"] in sources)]
+    places = {name: (STEP * i, 0.0) for i, name in enumerate(row)}
+    for target, names in sources.items():
+        for name in names:
+            places.setdefault(name, (places[target][0], ABOVE))
+    return places
 
 
-def draw_edge(
-    axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str, *, bend: float = 0, gap: float = 20
-) -> None:
-    """Draw an arrow between two nodes' centres, ending `gap` points before: solid is forward, dashed backward."""
-    arrow = FancyArrowPatch(
-        start,
-        end,
-        arrowstyle="-|>",
-        mutation_scale=14,
-        shrinkA=20,
-        shrinkB=gap,
-        color=color,
-        linestyle="-" if color == FORWARD else (0, (4, 2)),
-        connectionstyle=f"arc3,rad={bend}",
+def draw_node(axes: Axes, node: dict[str, str], place: tuple[float, float]) -> None:
+    """Draw a value in a circle, with what makes it below, and its shape and equation."""
+    x, y = place
+    circle = {"boxstyle": "circle,pad=0.35", "facecolor": "white", "edgecolor": "black"}
+    axes.text(
+        x, y, f"${node['symbol']}$", ha="center", va="center", fontsize=14, bbox=circle, zorder=3, parse_math=True
     )
-    axes.add_patch(arrow)
+    below = [f"${node['symbol']} = {node['operation']}$"] if node["operation"] else []
+    below += [node["shape"]] + ([f"({node['number']})"] if node["number"] else [])
+    if node["operation"]:
+        axes.text(x, y - 1.0, "\n".join(below), ha="center", va="top", fontsize=9, parse_math=True)
+    else:
+        side = -0.45 if y == 0 else 0.42
+        axes.text(x, y + side, node["shape"], ha="center", va="top" if y == 0 else "bottom", fontsize=9)
+
+
+def draw_edge(axes: Axes, source: tuple[float, float], target: tuple[float, float], gradient: str) -> None:
+    """Draw an edge forward, and beside it the gradient that flows back."""
+    vertical = source[0] == target[0]
+    arrow(axes, source, target, FORWARD, bend=0)
+    arrow(axes, target, source, BACKWARD, bend=0.28 if vertical else -0.3)
+    middle = ((source[0] + target[0]) / 2, (source[1] + target[1]) / 2)
+    style = {"color": BACKWARD, "fontsize": 10.5, "parse_math": True}
+    if vertical:
+        axes.text(middle[0] + 0.42, middle[1] + 0.1, f"${gradient}$", ha="left", va="center", **style)
+    else:
+        axes.text(middle[0], middle[1] - 0.52, f"${gradient}$", ha="center", va="top", **style)
+
+
+def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str, *, bend: float) -> None:
+    """Draw an arrow between two values: solid is forward, dashed backward."""
+    axes.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=14,
+            shrinkA=20,
+            shrinkB=20,
+            color=color,
+            linestyle="-" if color == FORWARD else (0, (4, 2)),
+            connectionstyle=f"arc3,rad={bend}",
+        )
+    )

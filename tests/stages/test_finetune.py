@@ -29,7 +29,7 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 def pass_checks() -> None:
     for path in finetune.CHECKS:
-        write_json(path, {"checks_passed": 1, "checks_failed": 0})
+        write_json(path, {"largest_curvature": 100.0, "checks_passed": 1, "checks_failed": 0})
 
 
 @pytest.fixture
@@ -163,3 +163,16 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_line_and_no_model(ready
         finetune.main()
     assert not Path("models/finetuned.safetensors").exists()
     assert not Path("plots/history.csv").exists()
+
+
+@pytest.mark.parametrize(("lr", "share"), [(0.019, 0.5), (0.076, 2.0)])
+def test_a_learning_rate_beyond_what_the_curvature_allows_is_warned_about(
+    ready: Workspace, capsys: pytest.CaptureFixture[str], lr: float, share: float
+) -> None:
+    # The limit is 2 (1 + 0.9) / 100 = 0.038.
+    ready.set(finetune__lr=lr, finetune__epochs=1)
+    finetune.main()
+    metrics = json.loads(finetune.METRICS.read_text())
+    assert metrics["lr_over_curvature_limit"] == pytest.approx(share)
+    warned = "2 times the largest step size that is stable where training starts, 0.038" in capsys.readouterr().err
+    assert warned == (share > 1)

@@ -40,6 +40,19 @@ def write_inputs(classes: list[str], epochs: int = 3) -> None:
     quarantine = [(f"{name}/x", "not an image", "") for name in classes]
     pd.DataFrame(quarantine, columns=QUARANTINE_COLUMNS).to_csv(plot.QUARANTINE, index=False)
     plot.PREPARE_METRICS.write_text(json.dumps(dict.fromkeys([*NOTED, "noted"], 1)))
+    graph = {
+        "nodes": [
+            {"name": "x", "symbol": "X", "operation": "", "shape": "(n, d)", "number": ""},
+            {"name": "w", "symbol": "W", "operation": "", "shape": "(d, h)", "number": ""},
+            {"name": "z", "symbol": "Z", "operation": "X W", "shape": "(n, h)", "number": "0.1"},
+        ],
+        "edges": [
+            {"source": "x", "target": "z", "gradient": r"\partial_Z\, W^T"},
+            {"source": "w", "target": "z", "gradient": r"X^T\, \partial_Z"},
+        ],
+    }
+    plot.TRACED_GRAPH.parent.mkdir(parents=True, exist_ok=True)
+    plot.TRACED_GRAPH.write_text(json.dumps(graph))
     columns = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
     values = np.random.default_rng(0).random((epochs, len(columns)))
     pd.DataFrame(values, columns=columns).rename_axis("epoch").reset_index().to_csv(plot.HISTORY, index=False)

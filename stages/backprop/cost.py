@@ -1,0 +1,128 @@
+"""Price both passes of problem 1's network in multiply-adds (MACs): by formula, by torch's count, and one by one."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from torch.utils.flop_counter import FlopCounterMode
+
+from plumbline.checks import Checks
+from stages.backprop import hidden_layer
+from stages.backprop.hidden_layer import Activations, random_network
+
+WIDEST = 64  # times: the ratio's curve goes from o = d / 64 to o = 64 d
+COUNTED_SIZES = (3, 5, 4, 2)  # n, d, h, o of the network whose multiplications are counted one by one
+
+
+def forward_macs(n: int, d: int, h: int, o: int) -> int:
+    """Return the multiply-adds of the forward pass's matrix products: n d h + n h o."""
+    return n * (d * h + h * o)
+
+
+def backward_macs(n: int, d: int, h: int, o: int, *, input_gradient: bool) -> int:
+    """Return those of the backward pass: h n o + n o h + d n h, and n h d for the input's gradient.
+
+    Without it the ratio to the forward pass is (d + 2 o) / (d + o), between 1 and 2; with it, exactly 2.
+    """
+    return n * (d * h + 2 * h * o) + (n * h * d if input_gradient else 0)
+
+
+def ratio(d: int, h: int, o: int, *, input_gradient: bool) -> float:
+    """Return what the backward pass costs relative to the forward pass; n cancels."""
+    return backward_macs(1, d, h, o, input_gradient=input_gradient) / forward_macs(1, d, h, o)
+
+
+def torch_macs(n: int, d: int, h: int, o: int, *, input_gradient: bool) -> tuple[int, int]:
+    """Return the MACs of the forward and the backward pass as torch counts them: two FLOPs each."""
+    X, W1, W2, y = random_network(n, d, h, o)
+    with FlopCounterMode(display=False) as of_forward:
+        kept = hidden_layer.forward(X, W1, W2)
+    with FlopCounterMode(display=False) as of_backward:
+        hidden_layer.backward(X, W1, W2, y, kept, input_gradient=input_gradient)
+    return of_forward.get_total_flops() // 2, of_backward.get_total_flops() // 2
+
+
+class Counted:
+    """A number that counts the multiplications it takes part in."""
+
+    multiplications = 0
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __mul__(self, other: "Counted | float") -> "Counted":
+        Counted.multiplications += 1
+        return Counted(self.value * value_of(other))
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: "Counted | float") -> "Counted":
+        return Counted(self.value + value_of(other))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: "Counted | float") -> "Counted":
+        return Counted(self.value - value_of(other))
+
+    def __rsub__(self, other: float) -> "Counted":
+        return Counted(other - self.value)
+
+
+def value_of(number: Counted | float) -> float:
+    """Return the number itself."""
+    return number.value if isinstance(number, Counted) else number
+
+
+def counted_multiplications(n: int, d: int, h: int, o: int, *, input_gradient: bool) -> tuple[int, int]:
+    """Return the multiplications that the matrix products of both passes do, counted as they are done.
+
+    What is multiplied entry by entry (the 2 of dy_hat, n o times; u (1 - u), n h times each) is taken off.
+    """
+    X, W1, W2, y = (np.vectorize(Counted, otypes=[object])(t.numpy()) for t in random_network(n, d, h, o))
+    Counted.multiplications = 0
+    u = X @ W1  # sigma multiplies nothing
+    y_hat = u @ W2
+    ahead, Counted.multiplications = Counted.multiplications, 0
+    hidden_layer.backward(X, W1, W2, y, Activations(u, y_hat), input_gradient=input_gradient)
+    return ahead, Counted.multiplications - n * o - 2 * n * h
+
+
+def check_cost(checks: Checks, n: int, d: int, h: int, o: int) -> dict[str, int | float]:
+    """Compare the formulas with both counts, and judge "roughly 2 times"; return the metrics."""
+    ahead = forward_macs(n, d, h, o)
+    back, back_with_input = (backward_macs(n, d, h, o, input_gradient=wanted) for wanted in (False, True))
+    for wanted, what in ((False, "without"), (True, "with")):
+        for sizes in ((n, d, h, o), COUNTED_SIZES):
+            by_formula = forward_macs(*sizes), backward_macs(*sizes, input_gradient=wanted)
+            claim = f"MACs of both passes {what} the input's gradient, n, d, h, o = {sizes}"
+            by_torch = torch_macs(*sizes, input_gradient=wanted)
+            checks.expect_equal(by_formula, by_torch, f"{claim}, by formula and as torch counts")
+        one_by_one = counted_multiplications(*COUNTED_SIZES, input_gradient=wanted)
+        checks.expect_equal(by_formula, one_by_one, f"{claim}, by formula and counted one by one")
+    checks.expect_equal(back_with_input / ahead, 2.0, '"roughly 2 times" with the input\'s gradient')
+    checks.expect(1 < back / ahead < 2, f'"roughly 2 times" without it lies between 1 and 2: {back / ahead:.4f}')
+    return {
+        "forward_macs": ahead,
+        "backward_macs": back,
+        "backward_over_forward": back / ahead,
+        "backward_macs_with_input_gradient": back_with_input,
+        "backward_over_forward_with_input_gradient": back_with_input / ahead,
+    }
+
+
+def ratio_curve(checks: Checks) -> pd.DataFrame:
+    """Return the ratio over the outputs per input: it rises from 1 to 2, and is 2 with the input's gradient."""
+    powers = range(-WIDEST.bit_length() + 1, WIDEST.bit_length())
+    widths = [(2**-power, 1) if power < 0 else (1, 2**power) for power in powers]  # d and o
+    without, with_input = ([ratio(d, 1, o, input_gradient=w) for d, o in widths] for w in (False, True))
+    rising = all(a < b for a, b in itertools.pairwise(without))
+    near_limits = without[0] - 1 < 2 / WIDEST and 2 - without[-1] < 2 / WIDEST
+    checks.expect(rising and near_limits, f"the ratio rises from {without[0]:.3f} to {without[-1]:.3f} with o / d")
+    checks.expect(set(with_input) == {2.0}, "with the input's gradient the ratio is 2 for every width")
+    outputs_per_input = [o / d for d, o in widths]
+    return pd.concat(
+        [
+            pd.DataFrame({"outputs_per_input": outputs_per_input, "ratio": ratios, "backward_pass": name})
+            for name, ratios in (("without the input's gradient", without), ("with the input's gradient", with_input))
+        ]
+    )

@@ -1,0 +1,115 @@
+"""Hand-written passes of what ResNet34 is made of, each backward pass beside its forward pass.
+
+Images are (B, C, H, W). A gradient is named after what the loss is differentiated by: dY is the loss's derivative
+by the layer's output. Each forward returns the output and what its backward needs.
+"""
+
+import torch
+from torch.nn import functional
+
+Saved = tuple[torch.Tensor, ...]
+
+
+def unfolded(X: torch.Tensor, kernel: int, stride: int, padding: int) -> torch.Tensor:
+    """Return X's patches, (B, C kernel^2, positions)."""
+    return functional.unfold(X, kernel, stride=stride, padding=padding)
+
+
+def convolution(X: torch.Tensor, W: torch.Tensor, stride: int, padding: int) -> tuple[torch.Tensor, Saved]:
+    """Return the convolution with W (M, C, K, K), without bias as in ResNet: patches times weights."""
+    kernel = W.shape[-1]
+    height, width = ((size + 2 * padding - kernel) // stride + 1 for size in X.shape[-2:])
+    Y = W.flatten(1) @ unfolded(X, kernel, stride, padding)  # (M, C K^2) (B, C K^2, positions)
+    return Y.view(len(X), len(W), height, width), (X, W)
+
+
+def convolution_backward(dY: torch.Tensor, saved: Saved, stride: int, padding: int) -> tuple[torch.Tensor, ...]:
+    """Return dX and dW: a patch's gradient is W^T dY, and pixels sum over the patches that hold them."""
+    X, W = saved
+    kernel, dY = W.shape[-1], dY.flatten(2)  # (B, M, positions)
+    dW = (dY @ unfolded(X, kernel, stride, padding).transpose(1, 2)).sum(dim=0).view_as(W)
+    dX = functional.fold(W.flatten(1).T @ dY, X.shape[-2:], kernel, stride=stride, padding=padding)
+    return dX, dW
+
+
+def batch_norm(X: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, eps: float) -> tuple[torch.Tensor, Saved]:
+    """Return gamma (X - mean) / sqrt(var + eps) + beta in training mode: mean and variance are the batch's.
+
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
+    """
+    mean = X.mean(dim=(0, 2, 3), keepdim=True)
+    deviation = ((X - mean).square().mean(dim=(0, 2, 3), keepdim=True) + eps).sqrt()
+    normalised = (X - mean) / deviation
+    return normalised * gamma.view(-1, 1, 1) + beta.view(-1, 1, 1), (normalised, deviation, gamma)
+
+
+def batch_norm_backward(dY: torch.Tensor, saved: Saved) -> tuple[torch.Tensor, ...]:
+    """Return dX, dgamma and dbeta; mean and variance depend on every pixel of the batch, hence the two means."""
+    normalised, deviation, gamma = saved
+    over = (0, 2, 3)
+    dgamma, dbeta = (dY * normalised).sum(dim=over), dY.sum(dim=over)
+    along = normalised * (dY * normalised).mean(dim=over, keepdim=True)
+    dX = gamma.view(-1, 1, 1) / deviation * (dY - dY.mean(dim=over, keepdim=True) - along)
+    return dX, dgamma, dbeta
+
+
+def relu(X: torch.Tensor) -> tuple[torch.Tensor, Saved]:
+    """Return the positive part of each entry."""
+    return X.clamp(min=0), (X > 0,)
+
+
+def relu_backward(dY: torch.Tensor, saved: Saved) -> torch.Tensor:
+    """Return dX: the gradient passes where the entry was positive."""
+    return dY * saved[0]
+
+
+def max_pool(X: torch.Tensor, kernel: int, stride: int, padding: int) -> tuple[torch.Tensor, Saved]:
+    """Return the largest entry of each patch; what pads is smaller than all."""
+    height, width = ((size + 2 * padding - kernel) // stride + 1 for size in X.shape[-2:])
+    padded = functional.pad(X, (padding,) * 4, value=-torch.inf)
+    patches = unfolded(padded, kernel, stride, 0).view(*X.shape[:2], kernel**2, -1)
+    Y, largest = patches.max(dim=2)  # (B, C, positions)
+    return Y.view(*X.shape[:2], height, width), (X, largest)
+
+
+def max_pool_backward(dY: torch.Tensor, saved: Saved, kernel: int, stride: int, padding: int) -> torch.Tensor:
+    """Return dX: each patch hands its gradient to its largest entry."""
+    X, largest = saved
+    patches = torch.zeros(*X.shape[:2], kernel**2, largest.shape[-1], dtype=X.dtype)
+    patches.scatter_(2, largest[:, :, None], dY.flatten(2)[:, :, None])
+    return functional.fold(patches.flatten(1, 2), X.shape[-2:], kernel, stride=stride, padding=padding)
+
+
+def average_pool(X: torch.Tensor) -> tuple[torch.Tensor, Saved]:
+    """Return the mean of each channel, (B, C): ResNet's global pooling."""
+    return X.mean(dim=(2, 3)), (X,)
+
+
+def average_pool_backward(dY: torch.Tensor, saved: Saved) -> torch.Tensor:
+    """Return dX: every pixel has the same share in its channel's mean."""
+    (X,) = saved
+    return (dY / (X.shape[2] * X.shape[3]))[:, :, None, None].expand_as(X)
+
+
+def residual_sum(X: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
+    """Return the sum of the shortcut and the branch."""
+    return X + branch
+
+
+def residual_sum_backward(dY: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the gradients of both summands: the whole gradient goes either way."""
+    return dY, dY
+
+
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, Saved]:
+    """Return the mean over the batch of -log softmax(logits)[label], for logits (B, classes)."""
+    shifted = logits - logits.max(dim=1, keepdim=True).values  # exp stays finite
+    log_softmax = shifted - shifted.exp().sum(dim=1, keepdim=True).log()
+    return -log_softmax.gather(1, labels[:, None]).mean(), (log_softmax, labels)
+
+
+def cross_entropy_backward(saved: Saved) -> torch.Tensor:
+    """Return dlogits: (softmax - one-hot) / B."""
+    log_softmax, labels = saved
+    one_hot = functional.one_hot(labels, log_softmax.shape[1])
+    return (log_softmax.exp() - one_hot) / len(labels)

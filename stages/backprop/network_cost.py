@@ -1,0 +1,74 @@
+"""Price both passes of the network that is trained, layer by layer.
+
+A layer's backward pass multiplies twice as much as its forward pass: once for the gradient of its weights and
+once for that of its input. The layers that see the image itself, or a constant, have no use for the latter.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from plumbline.checks import Checks
+from plumbline.network_layers import Layer, multiplying_layers
+from plumbline.networks import has_attention, refuse_image_size, shape_of_network
+
+CLASSES = 1000  # ImageNet's, for which torchvision publishes its numbers
+
+
+@dataclass(frozen=True)
+class LayerPasses:
+    """What one layer costs in both passes, in MACs for one image."""
+
+    layer: Layer
+    forward: int
+    backward: int
+
+
+def passes_of_layers(layers: list[Layer]) -> list[LayerPasses]:
+    """Return what each layer costs: twice the forward pass, but once where nobody needs its input's gradient."""
+    return [LayerPasses(each, each.macs, each.macs * (2 if each.input_gradient else 1)) for each in layers]
+
+
+def torch_macs(network: nn.Module, crop: int) -> tuple[int, int]:
+    """Return the MACs of both passes of a network on the meta device, as torch counts them."""
+    image = torch.empty(1, 3, crop, crop, device="meta")
+    with FlopCounterMode(display=False) as of_forward:
+        logits = network.eval()(image)
+    with FlopCounterMode(display=False) as of_backward:
+        logits.sum().backward()
+    return of_forward.get_total_flops() // 2, of_backward.get_total_flops() // 2
+
+
+def has_groups(network: nn.Module) -> bool:
+    """Say whether a convolution has groups, whose backward pass torch's counter prices as if it had none."""
+    return any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
+
+
+def check_network_cost(
+    checks: Checks, architecture: str, crop: int
+) -> tuple[dict[str, int | float], list[LayerPasses]]:
+    """Compare the layers' costs with torch's count; return the metrics and the layers.
+
+    What a network multiplies outside of its layers (attention) is torch's count less theirs, and twice that
+    in the backward pass, for both factors of a product need a gradient.
+    """
+    network = shape_of_network(architecture, CLASSES)
+    refuse_image_size(network, crop, "image.crop")
+    passes = passes_of_layers(multiplying_layers(network, crop))
+    counted_forward, counted_backward = torch_macs(network, crop)
+    in_layers = sum(each.forward for each in passes)
+    forward = counted_forward if has_attention(network) else in_layers
+    backward = sum(each.backward for each in passes) + 2 * (forward - in_layers)
+    claim = f"{architecture} at {crop} pixels, MACs of the"
+    checks.expect_equal(forward, counted_forward, f"{claim} forward pass, by formula and as torch counts")
+    if not has_groups(network):
+        checks.expect_equal(backward, counted_backward, f"{claim} backward pass, by formula and as torch counts")
+    checks.expect(1 < backward / forward <= 2, f"{claim} backward pass over the forward pass: {backward / forward:.4f}")
+    metrics = {
+        "network_forward_macs": forward,
+        "network_backward_macs": backward,
+        "network_backward_over_forward": backward / forward,
+    }
+    return metrics, passes

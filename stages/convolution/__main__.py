@@ -1,0 +1,50 @@
+"""Problem 2: the shapes and the cost of a convolutional layer, and of the network that is trained.
+
+The four answers follow from the formula and are compared with torch, as are layers of random stride, padding,
+dilation and groups; the same arithmetic then prices `weights.architecture` at `image.crop` pixels, layer by layer.
+Writes metrics/convolution.json, the table plots/network_layers.csv, and for the report
+data/derivations/convolution.json.
+"""
+
+from pathlib import Path
+
+import torch
+
+from plumbline import params
+from plumbline.checks import Checks
+from plumbline.errors import run
+from plumbline.networks import shape_of_network
+from plumbline.outputs import write_csv, write_json
+from stages.convolution import derivation
+from stages.convolution.conventions import counts_of
+from stages.convolution.layer_checks import check_homework, check_random_layers
+from stages.convolution.network_table import IMAGENET_CLASSES, check_network
+
+METRICS = Path("metrics/convolution.json")
+LAYERS = Path("plots/network_layers.csv")
+DERIVATION = Path("data/derivations/convolution.json")
+
+
+def main() -> None:
+    settings = params.load()
+    torch.manual_seed(settings.seed)
+    architecture, crop = settings.weights.architecture, settings.image.crop
+    checks = Checks()
+    metrics = check_homework(checks, settings.convolution)
+    check_random_layers(checks)
+    network, table = check_network(checks, architecture, crop)
+    checks.end()
+    metrics |= network
+    conventions = counts_of(shape_of_network(architecture, IMAGENET_CLASSES), crop, metrics["network_macs"])
+    derived = derivation.derive(settings.convolution, metrics, architecture, crop)
+    derived.tables += [
+        derivation.network_table(table),
+        derivation.conventions_table(conventions.by_convention()),
+    ]
+    derived.write(DERIVATION)
+    write_csv(LAYERS, table)
+    write_json(METRICS, metrics | checks.counts())
+
+
+if __name__ == "__main__":
+    run(main)

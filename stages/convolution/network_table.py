@@ -1,0 +1,73 @@
+"""Price every layer of the network that is trained: shape, parameters, multiply-adds, what it sees, its share."""
+
+import pandas as pd
+import torchvision
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from plumbline.checks import Checks
+from plumbline.network_layers import Layer, multiplying_layers, number_of_parameters
+from plumbline.networks import (
+    has_attention,
+    refuse_image_size,
+    run_on_shapes,
+    shape_of_network,
+)
+from stages.convolution.published import as_published, parameters_left_out
+from stages.convolution.receptive_field import receptive_fields
+
+IMAGENET_CLASSES = 1000  # torchvision publishes its numbers for them
+
+
+def counted_macs(network: nn.Module, crop: int) -> int:
+    """Return the multiply-adds for one image as torch counts them: two FLOPs each."""
+    with FlopCounterMode(display=False) as counter:
+        run_on_shapes(network, crop)
+    return counter.get_total_flops() // 2
+
+
+def layer_table(layers: list[Layer], fields: dict[str, int] | None) -> pd.DataFrame:
+    """Return one row a layer, in the order in which an image meets them; the field is empty where it is not known."""
+    total = sum(layer.macs for layer in layers)
+    return pd.DataFrame(
+        {
+            "layer": layer.name,
+            "kind": layer.kind,
+            "output_shape": "x".join(map(str, layer.output_shape)),
+            "parameters": layer.parameters,
+            "macs": layer.macs,
+            "receptive_field": (fields or {}).get(layer.name, ""),
+            "share": layer.macs / total,
+        }
+        for layer in layers
+    )
+
+
+def check_network(checks: Checks, architecture: str, crop: int) -> tuple[dict[str, int], pd.DataFrame]:
+    """Price the network, compare with what others count, and return the metrics and the table."""
+    network = shape_of_network(architecture, IMAGENET_CLASSES)
+    refuse_image_size(network, crop, "image.crop")
+    layers, counted = multiplying_layers(network, crop), counted_macs(network, crop)
+    in_layers, parameters = sum(layer.macs for layer in layers), number_of_parameters(network)
+    if has_attention(network):
+        claim = f"{architecture} at {crop} pixels, layers beside the attention: {in_layers} MACs of {counted} in all"
+        checks.expect(in_layers < counted, claim)
+    else:
+        claim = f"{architecture} at {crop} pixels, MACs by formula and as torch counts"
+        checks.expect_equal(in_layers, counted, claim)
+    check_published(checks, architecture, network)
+    table = layer_table(layers, receptive_fields(network, crop))
+    metrics = {"network_macs": counted, "network_parameters": parameters, "network_layers": len(layers)}
+    return metrics, table
+
+
+def check_published(checks: Checks, architecture: str, network: nn.Module) -> None:
+    """Compare the totals with what torchvision publishes for the size that its weights were made for."""
+    weights = torchvision.models.get_model_weights(architecture).DEFAULT
+    published = as_published(weights)
+    parameters = number_of_parameters(network) + parameters_left_out(architecture)
+    checks.expect_equal(parameters, published.parameters, f"{architecture}'s parameters, ours and torchvision's")
+    if published.takes(network):
+        billions = round(counted_macs(network, published.crop) / 1e9, 3)
+        claim = f'{architecture} at {published.crop} pixels, 1e9 MACs, ours and torchvision\'s "GFLOPS"'
+        checks.expect_equal(billions, published.billions, claim)

@@ -1,0 +1,84 @@
+"""Measure how sharply the training loss is curved where fine-tuning starts: it bounds the step size.
+
+On a loss of curvature mu, gradient descent with momentum beta and weight decay 2 lambda is stable for step sizes
+below 2 (1 + beta) / (mu + 2 lambda), which the weight_decay stage proves. This stage finds the largest mu of the
+very loss that finetune begins with: same network, same new head, the first images of its first batch, batch
+normalisation in training mode, in float32. Reads data/prepared and models/backbone.safetensors, writes
+metrics/curvature.json; finetune compares its learning rate with the bound that follows.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from plumbline import params
+from plumbline.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
+from plumbline.batches import to_input
+from plumbline.checks import Checks
+from plumbline.errors import run
+from plumbline.model_file import Transform, read_model
+from plumbline.networks import replace_head
+from plumbline.outputs import write_json
+from plumbline.prepared import Split, read_classes, read_splits
+from plumbline.timing import timed
+from plumbline.training import forward
+from stages.curvature.hessian import gradient_and_product
+from stages.curvature.lanczos import Extremes, extreme_eigenvalues
+
+BACKBONE = Path("models/backbone.safetensors")
+METRICS = Path("metrics/curvature.json")
+
+ASYMMETRY_LIMIT = 5e-2  # of Hessian products in float32, relative to its norm: ResNet34 gives 5e-3 on the digits
+
+
+def training_loss(
+    network: nn.Module, split: Split, own: params.Curvature, transform: Transform, arithmetic: Arithmetic
+) -> torch.Tensor:
+    """Return the mean loss over the first batches that fine-tuning draws, cross-entropy in nats."""
+    order = torch.randperm(len(split.labels))[: own.images * own.batches]
+    network.train()
+    losses = []
+    for indices in order.split(own.images):
+        inputs = to_input(split.images[indices].to(arithmetic.device), transform)
+        logits = forward(network, inputs)
+        losses.append(nn.functional.cross_entropy(logits, split.labels[indices].to(arithmetic.device)))
+    return torch.stack(losses).mean()
+
+
+def curvature(loss: torch.Tensor, network: nn.Module, steps: int) -> Extremes:
+    """Return the extreme curvatures of the loss, beginning with the direction in which it falls fastest."""
+    gradient, product = gradient_and_product(loss, [p for p in network.parameters() if p.requires_grad])
+    return extreme_eigenvalues(product, gradient, steps)
+
+
+def main() -> None:
+    settings = params.load()
+    own = settings.curvature
+    backbone, classes, splits = read_model(BACKBONE), read_classes(), read_splits()
+    arithmetic = choose_arithmetic("float32")
+    make_repeatable(settings.seed)
+    network = arithmetic.place(replace_head(backbone.architecture, backbone.tensors, len(classes)))
+    transform = Transform(**settings.image.model_dump())
+    checks = Checks()
+    # Attention's fast kernels have no second derivative.
+    with timed("curvature"), sdpa_kernel(SDPBackend.MATH):
+        loss = training_loss(network, splits["train"], own, transform, arithmetic)
+        found = curvature(loss, network, own.steps)
+    checks.expect_error(found.asymmetry, ASYMMETRY_LIMIT, "products with the Hessian are those of a symmetric matrix")
+    checks.expect(
+        found.residual <= abs(found.largest), f"the largest curvature is {found.largest:.4g} +- {found.residual:.2g}"
+    )
+    checks.end()
+    metrics = {
+        "largest_curvature": found.largest,
+        "largest_curvature_residual": found.residual,
+        "smallest_curvature": found.smallest,
+        "loss": loss.item(),
+    }
+    write_json(METRICS, metrics | checks.counts())
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,57 @@
+"""Problem 3: weight decay, as a penalty in the loss, as a shrinking of the weights, and in torch's SGD.
+
+The three forms give one trajectory, with momentum too; with Adam the penalty and the shrinking part. The bound of
+(d) is shown on torch's updates and placed beside the sharp one, which is found by running. It is then applied to
+the run at hand, to `finetune.lr` and `finetune.weight_decay`. Writes metrics/weight_decay.json, the trajectories
+plots/weight_decay.csv, and for the report data/derivations/weight_decay.json.
+"""
+
+from pathlib import Path
+
+import torch
+
+from plumbline import params
+from plumbline.checks import Checks, log10_error
+from plumbline.errors import run
+from plumbline.outputs import write_csv, write_json
+from stages.weight_decay.bounds import check_bounds, check_place_of_the_homeworks_bound, trajectories_at_the_bound
+from stages.weight_decay.decoupling import check_decoupling
+from stages.weight_decay.derivation import derive
+from stages.weight_decay.run_at_hand import refuse_unstable_run
+from stages.weight_decay.updates import check_factor, check_updates, shrink_factor, step_size_limit
+
+METRICS = Path("metrics/weight_decay.json")
+TRAJECTORIES = Path("plots/weight_decay.csv")
+DERIVATION = Path("data/derivations/weight_decay.json")
+
+
+def main() -> None:
+    settings = params.load()
+    own, lr, weight_decay = settings.weight_decay, settings.finetune.lr, settings.finetune.weight_decay
+    refuse_unstable_run(lr, weight_decay)
+    torch.manual_seed(settings.seed)
+    checks = Checks()
+    errors = check_updates(checks, own)
+    check_factor(checks, own)
+    adam_difference = check_decoupling(checks, own)
+    bounds = check_bounds(checks)
+    check_place_of_the_homeworks_bound(checks)
+    run_factor = shrink_factor(lr, weight_decay / 2)
+    checks.expect(0 < run_factor <= 1, f"finetune.lr {lr:g} and weight_decay {weight_decay:g} shrink by {run_factor:g}")
+    checks.end()
+    metrics = {
+        "shrink_factor": shrink_factor(own.alpha, own.lambda_),
+        "step_size_limit": step_size_limit(own.lambda_),
+        "log10_max_relative_error": log10_error(max(errors.values())),
+        "log10_max_bound_error": log10_error(max(bound.error for bound in bounds)),
+        "adam_over_adamw_difference": adam_difference,
+        "finetune_shrink_factor": run_factor,
+        "finetune_lr_over_limit": lr * weight_decay,  # of 1 / (2 lambda); 0 without weight decay
+    }
+    derive(own, errors, bounds, adam_difference).write(DERIVATION)
+    write_csv(TRAJECTORIES, trajectories_at_the_bound())
+    write_json(METRICS, metrics | checks.counts())
+
+
+if __name__ == "__main__":
+    run(main)

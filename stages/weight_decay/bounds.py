@@ -1,0 +1,133 @@
+"""Find the largest stable step size on a quadratic by running updates, and compare it with the formula.
+
+On L(w) = mu w^2 / 2 the update is linear in w and the velocity. With c = mu + 2 lambda its characteristic polynomial
+is rho^2 - (1 + beta - alpha c) rho + beta for heavy-ball momentum; a root reaches -1 where alpha c = 2 (1 + beta).
+For Nesterov's it is rho^2 - (1 + beta)(1 - alpha c) rho + beta (1 - alpha c), which gives 2 (1 + beta) / (1 + 2 beta).
+Source: Polyak 1964; Sutskever et al. 2013, "On the importance of initialization and momentum".
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+
+from plumbline.checks import Checks
+from plumbline.stability import lr_over_limit
+from stages.weight_decay.updates import FORMS, Momentum, shrink_factor, step_size_limit, trajectory_of_sgd
+
+CURVATURES = (0.0, 1.0, 30.0)
+LAMBDAS = (0.05, 0.5)
+BOUND_LIMIT = 1e-6  # relative error of the bound that is found
+STEPS = 400  # of each run: 1e-7 above the bound the weight grows by 4e-5 in half of them
+WINDOW = 8  # steps, over which the weight's size is taken: where it swings, one step may lie near 0
+HALVINGS = 24  # of the interval: more digits than BOUND_LIMIT asks for
+DRAWN_STEPS = 40
+DRAWN = {"0.9 of the bound": 0.9, "at the bound": 1.0, "1.05 of the bound": 1.05}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The largest stable step size for one quadratic and one momentum."""
+
+    curvature: float
+    lambda_: float
+    momentum: Momentum
+    found: float  # by bisection
+    formula: float
+
+    @property
+    def error(self) -> float:
+        """Return the relative error."""
+        return abs(self.found / self.formula - 1)
+
+
+def stable_step_size(curvature: float, lambda_: float, momentum: Momentum) -> float:
+    """Return the bound by the formula."""
+    if momentum.nesterov:
+        return 2 * (1 + momentum.beta) / ((1 + 2 * momentum.beta) * (curvature + 2 * lambda_))
+    return 1 / lr_over_limit(1.0, curvature, 2 * lambda_, momentum.beta)
+
+
+def grows(alpha: torch.Tensor, decayed_curvature: torch.Tensor, momentum: Momentum) -> torch.Tensor:
+    """Say for each step size (N,) whether the weight is larger at the end of a run than half-way through."""
+    w, velocity = torch.ones_like(alpha), torch.zeros_like(alpha)
+    halfway, end = torch.zeros_like(w), torch.zeros_like(w)
+    for step in range(1, STEPS + 1):
+        gradient = decayed_curvature * w  # of mu w^2 / 2 + lambda w^2
+        velocity = momentum.beta * velocity + gradient
+        w = w - alpha * (gradient + momentum.beta * velocity if momentum.nesterov else velocity)
+        if STEPS // 2 - WINDOW < step <= STEPS // 2:
+            halfway = torch.maximum(halfway, w.abs())
+        if step > STEPS - WINDOW:
+            end = torch.maximum(end, w.abs())
+    return ~(end <= halfway)  # what is no longer finite has grown
+
+
+def bounds_by_bisection() -> list[Bound]:
+    """Return the largest stable step size of every combination, found on actual runs."""
+    cases = list(itertools.product(CURVATURES, LAMBDAS))
+    decayed = torch.tensor([mu + 2 * lambda_ for mu, lambda_ in cases], dtype=torch.float64)
+    found = []
+    for momentum in FORMS:
+        low, high = torch.zeros_like(decayed), 5 / decayed  # beyond every bound
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            unstable = grows(middle, decayed, momentum)
+            low, high = torch.where(unstable, low, middle), torch.where(unstable, middle, high)
+        for (mu, lambda_), alpha in zip(cases, low.tolist(), strict=True):
+            found.append(Bound(mu, lambda_, momentum, alpha, stable_step_size(mu, lambda_, momentum)))
+    return found
+
+
+def final_weight(alpha: float, curvature: float, lambda_: float, momentum: Momentum, steps: int = STEPS) -> float:
+    """Return where torch's SGD takes a weight of 1 on a quadratic of this curvature."""
+    start = torch.ones(1, dtype=torch.float64)
+    return trajectory_of_sgd(lambda w: (curvature * w**2 / 2).sum(), start, alpha, lambda_, steps, momentum)[-1].item()
+
+
+def check_bounds(checks: Checks) -> list[Bound]:
+    """Compare what bisection finds with the formulas, and with torch's SGD on either side; return the bounds."""
+    bounds = bounds_by_bisection()
+    for momentum in FORMS:
+        own = [bound for bound in bounds if bound.momentum == momentum]
+        worst = max(bound.error for bound in own)
+        checks.expect_error(worst, BOUND_LIMIT, f"stable step sizes by bisection, {momentum.name}, equal the formula")
+        bound = own[-1]
+        below, above = (
+            abs(final_weight(scale * bound.found, bound.curvature, bound.lambda_, momentum, 400))
+            for scale in (0.97, 1.03)
+        )
+        checks.expect(
+            below < 1e-2 and above > 1e2, f"torch's SGD, {momentum.name}: {below:.0e} below, {above:.0e} above"
+        )
+    return bounds
+
+
+def check_place_of_the_homeworks_bound(checks: Checks) -> None:
+    """Show that 1 / (2 lambda) is neither necessary for stability nor, with curvature, sufficient."""
+    plain, lambda_ = FORMS[0], 0.5
+    limit = step_size_limit(lambda_)  # 1
+    beyond, within = 1.5 * limit, 0.5 * limit
+    flat = abs(final_weight(beyond, 0.0, lambda_, plain, 100))
+    factor = shrink_factor(beyond, lambda_)
+    checks.expect(factor < 0 and flat < 1e-6, f"not necessary: factor {factor:g}, yet the weight goes to {flat:.0e}")
+    curved = abs(final_weight(within, 4.0, lambda_, plain, 100))
+    factor = shrink_factor(within, lambda_)
+    claim = f"not sufficient: factor {factor:g}, yet with curvature 4 the weight goes to {curved:.0e}"
+    checks.expect(0 < factor < 1 and curved > 1e6, claim)
+
+
+def trajectories_at_the_bound(alpha_scales: dict[str, float] = DRAWN) -> pd.DataFrame:
+    """Return the weight over the steps on a quadratic below, at and above the bound, for the figure."""
+    curvature, lambda_, plain = 1.0, 0.05, FORMS[0]
+    limit = stable_step_size(curvature, lambda_, plain)
+    start = torch.ones(1, dtype=torch.float64)
+    tables = []
+    for name, scale in alpha_scales.items():
+        run = trajectory_of_sgd(
+            lambda w: (curvature * w**2 / 2).sum(), start, scale * limit, lambda_, DRAWN_STEPS, plain
+        )
+        weights = [1.0, *run[:, 0].tolist()]
+        tables.append(pd.DataFrame({"step": range(len(weights)), "step_size": name, "weight": weights}))
+    return pd.concat(tables)

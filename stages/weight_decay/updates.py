@@ -1,0 +1,139 @@
+"""Three forms of one update: weight decay as a penalty in the loss, as a shrinking of the weights, and in torch's SGD.
+
+    (a) Loss = L(w) + lambda ||w||^2
+    (b) w' = w - alpha (grad L(w) + 2 lambda w)
+    (c) w' = (1 - 2 alpha lambda) w - alpha grad L(w)
+
+With heavy-ball momentum beta the velocity is v' = beta v + grad Loss, and w' = w - alpha v'; Nesterov's takes
+grad Loss + beta v' for v'. Source: torch.optim.SGD's documentation, without dampening.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from plumbline import params
+from plumbline.checks import Checks
+
+TRAJECTORY_LIMIT = 1e-12  # relative error in float64
+SAMPLES, FEATURES = 32, 8  # of the logistic regression
+BETA = 0.9
+
+Loss = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """How gradients add up over the steps; beta 0 is none."""
+
+    name: str
+    beta: float
+    nesterov: bool = False
+
+
+FORMS = (Momentum("no momentum", 0.0), Momentum("momentum", BETA), Momentum("Nesterov momentum", BETA, nesterov=True))
+
+
+def shrink_factor(alpha: float, lambda_: float) -> float:
+    """Return the factor by which each update first multiplies the weights, (c)."""
+    return 1 - 2 * alpha * lambda_
+
+
+def trajectory_of_penalty(
+    loss: Loss, w: torch.Tensor, alpha: float, lambda_: float, steps: int, momentum: Momentum = FORMS[0]
+) -> torch.Tensor:
+    """Return the weights after each step, (steps, FEATURES), by autograd through (a)."""
+    velocity, trajectory = torch.zeros_like(w), []
+    for _ in range(steps):
+        w = w.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(w) + lambda_ * (w**2).sum(), w)
+        velocity = momentum.beta * velocity + gradient
+        w = w - alpha * (gradient + momentum.beta * velocity if momentum.nesterov else velocity)
+        trajectory.append(w.detach())
+    return torch.stack(trajectory)
+
+
+def trajectory_of_shrinking(
+    loss: Loss, w: torch.Tensor, alpha: float, lambda_: float, steps: int, momentum: Momentum = FORMS[0]
+) -> torch.Tensor:
+    """Return the weights after each step, (steps, FEATURES), by (c), the gradient being that of L alone.
+
+    The velocity takes the decay along. Nesterov's step counts the gradient 1 + beta times, and shrinks as often.
+    """
+    beta, velocity, trajectory = momentum.beta, torch.zeros_like(w), []
+    for _ in range(steps):
+        w = w.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(w), w)
+        w = w.detach()
+        times, carried = (1 + beta, beta**2) if momentum.nesterov else (1.0, beta)
+        moved = shrink_factor(times * alpha, lambda_) * w - alpha * (times * gradient + carried * velocity)
+        velocity = beta * velocity + gradient + 2 * lambda_ * w
+        w = moved
+        trajectory.append(w)
+    return torch.stack(trajectory)
+
+
+def trajectory_of_sgd(
+    loss: Loss, w: torch.Tensor, alpha: float, lambda_: float, steps: int, momentum: Momentum = FORMS[0]
+) -> torch.Tensor:
+    """Return the weights after each step, (steps, FEATURES), of torch's SGD with weight_decay = 2 lambda."""
+    w = w.clone().requires_grad_()
+    optimiser = torch.optim.SGD(
+        [w], lr=alpha, momentum=momentum.beta, nesterov=momentum.nesterov, weight_decay=2 * lambda_
+    )
+    trajectory = []
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss(w).backward()
+        optimiser.step()
+        trajectory.append(w.detach().clone())
+    return torch.stack(trajectory)
+
+
+def logistic_regression() -> Loss:
+    """Return the mean loss of a random two-class problem as a function of its weights, in float64."""
+    x = torch.randn(SAMPLES, FEATURES, dtype=torch.float64)
+    y = (torch.rand(SAMPLES) < 0.5).double()
+    return lambda w: torch.nn.functional.binary_cross_entropy_with_logits(x @ w, y)
+
+
+def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """Return the largest difference relative to the largest entry."""
+    return ((ours - theirs).abs().max() / theirs.abs().max()).item()
+
+
+def check_updates(checks: Checks, own: params.WeightDecay) -> dict[str, float]:
+    """Compare the three forms of the update, with each momentum; return the largest relative error of each."""
+    loss, start = logistic_regression(), torch.randn(FEATURES, dtype=torch.float64)
+    errors = {}
+    for momentum in FORMS:
+        arguments = (loss, start, own.alpha, own.lambda_, own.steps, momentum)
+        sgd = trajectory_of_sgd(*arguments)
+        of_penalty = relative_error(trajectory_of_penalty(*arguments), sgd)
+        of_shrinking = relative_error(trajectory_of_shrinking(*arguments), sgd)
+        what = f"equals torch's SGD over {own.steps} steps, {momentum.name}"
+        checks.expect_error(of_penalty, TRAJECTORY_LIMIT, f"loss with penalty, by autograd, {what}")
+        checks.expect_error(of_shrinking, TRAJECTORY_LIMIT, f"hand-written shrinking {what}")
+        errors[momentum.name] = max(of_penalty, of_shrinking)
+    return errors
+
+
+def check_factor(checks: Checks, own: params.WeightDecay) -> None:
+    """Show the shrink factor and its bound, (d), on updates that torch makes where the loss is flat."""
+    limit, factor = step_size_limit(own.lambda_), shrink_factor(own.alpha, own.lambda_)
+    error = abs(factor_in_torch(own.alpha, own.lambda_) - factor)
+    checks.expect_error(error, TRAJECTORY_LIMIT, f"torch's SGD shrinks by 1 - 2 alpha lambda = {factor:g}")
+    checks.expect(0 < factor < 1, f"(d) alpha = {own.alpha:g} is below 1 / (2 lambda) = {limit:g}: 0 < {factor:g} < 1")
+    below, above = (factor_in_torch(scale * limit, own.lambda_) for scale in (0.999, 1.001))
+    checks.expect(below > 0 > above, f"the factor changes sign at that bound: {below:.4f} below, {above:.4f} above")
+
+
+def step_size_limit(lambda_: float) -> float:
+    """Return the step size below which the shrink factor is positive, (d); lambda is above 0."""
+    return 1 / (2 * lambda_)
+
+
+def factor_in_torch(alpha: float, lambda_: float) -> float:
+    """Return by what torch's SGD multiplies a weight of 1 on which the loss does not depend."""
+    return trajectory_of_sgd(lambda w: 0 * w.sum(), torch.ones(1, dtype=torch.float64), alpha, lambda_, 1).item()

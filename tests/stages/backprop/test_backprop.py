@@ -1,0 +1,99 @@
+"""Problem 1: the gradients against worked numbers, autograd and symbols; the prices; what the stage writes."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import sympy
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plumbline.checks import Checks
+from stages.backprop import __main__ as backprop
+from stages.backprop import cost, hidden_layer, numeric, printed, symbolic
+from tests.conftest import Workspace
+
+SIZE = st.integers(1, 7)
+
+
+def test_gradients_of_one_unit_are_those_worked_by_hand() -> None:
+    # x = 1, w1 = 0, w2 = 3, y = 1: z = 0, u = 1/2, y_hat = 3/2, L = 1/4;
+    # dL/dy_hat = 2 (3/2 - 1) = 1; dL/dw2 = 1/2; dL/du = 3; dL/dz = 3 * 1/2 * 1/2 = 3/4 = dL/dw1; dL/dx = 0.
+    X, W1, W2, y = (torch.tensor([[value]], dtype=torch.float64) for value in (1, 0, 3, 1))
+    kept = hidden_layer.forward(X, W1, W2)
+    gradients = hidden_layer.backward(X, W1, W2, y, kept, input_gradient=True)
+    assert hidden_layer.loss(kept.y_hat, y).item() == 0.25
+    assert [g.item() for g in gradients] == [0.75, 0.5, 0.0]
+
+
+@given(SIZE, SIZE, SIZE, SIZE, st.floats(0.01, 30), st.integers(0, 2**31))
+@settings(max_examples=100, deadline=None)
+def test_gradients_of_any_shape_and_scale_are_autograds(n, d, h, o, scale, seed) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    shapes = ((n, d), (d, h), (h, o), (n, o))
+    network = [scale * torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes]
+    assert numeric.error_to_autograd(*network) <= 1e-12
+
+
+def test_a_symbolic_entry_is_sympys_own_derivative_with_nothing_substituted() -> None:
+    # The one-entry case, by sympy alone: L = (v / (1 + exp(-x w)) - y)^2.
+    x, w, v, y = sympy.symbols("x w v y", real=True)
+    u = 1 / (1 + sympy.exp(-x * w))
+    ours = x * (2 * (u * v - y)) * v * u * (1 - u)
+    assert sympy.simplify(sympy.diff((u * v - y) ** 2, w) - ours) == 0
+    assert symbolic.wrong_entries(1, 1, 1, 1) == (0, 3)
+
+
+@given(SIZE, SIZE, SIZE, SIZE)
+@settings(max_examples=30, deadline=None)
+def test_the_price_is_what_is_counted_multiplication_by_multiplication(n, d, h, o) -> None:
+    for wanted in (False, True):
+        formula = cost.forward_macs(n, d, h, o), cost.backward_macs(n, d, h, o, input_gradient=wanted)
+        assert cost.counted_multiplications(n, d, h, o, input_gradient=wanted) == formula
+        assert cost.torch_macs(n, d, h, o, input_gradient=wanted) == formula
+
+
+def test_the_print_is_right_where_it_is_one_number_and_nowhere_else() -> None:
+    assert printed.outcome(printed.EQUATIONS[0], 4, 3, 1, 1) == "the gradient"
+    assert printed.outcome(printed.EQUATIONS[0], 4, 3, 2, 2) == "its transpose"
+    assert printed.outcome(printed.EQUATIONS[1], 1, 1, 1, 1) == "the gradient"
+    assert printed.outcome(printed.EQUATIONS[1], 2, 2, 2, 2) == "another matrix"
+    assert printed.outcome(printed.EQUATIONS[1], 2, 3, 4, 5) == "not conformable"
+
+
+def test_the_outputs_hold_the_costs_the_table_and_the_derivation(workspace: Workspace) -> None:
+    workspace.set(backprop__trials=3, backprop__samples=2, backprop__inputs=3, backprop__hidden=4, backprop__outputs=5)
+    backprop.main()
+    metrics = json.loads(Path("metrics/backprop.json").read_text())
+    # By hand: forward 2 (3*4 + 4*5) = 64; backward 2 (3*4 + 2*4*5) = 104; with the input's gradient 2 * 64.
+    assert (metrics["forward_macs"], metrics["backward_macs"]) == (64, 104)
+    assert metrics["backward_macs_with_input_gradient"] == 128
+    assert metrics["backward_over_forward"] == 104 / 64
+    assert metrics["log10_max_relative_error"] < -12
+    assert metrics["log10_max_complex_step_error"] < -12
+    assert metrics["log10_max_layer_error"] < -12
+    # 9 shapes of 81 have h = o = 1; one of 81 has n = d = h = o = 1.
+    assert (metrics["equation_05_gradient"], metrics["equation_06_gradient"]) == (9, 1)
+    # ResNet34: twice the forward pass but for conv1's 118,013,952 MACs, whose input is the image.
+    assert metrics["network_backward_macs"] == 2 * 3_663_761_408 - 118_013_952
+    assert metrics["checks_failed"] == 0
+    curve = pd.read_csv("plots/cost_ratio.csv")
+    assert len(curve) == 26
+    equal_widths = curve[(curve["outputs_per_input"] == 1) & curve["backward_pass"].str.startswith("without")]
+    assert equal_widths["ratio"].item() == 1.5
+    derivation = json.loads(Path("data/derivations/backprop.json").read_text())
+    assert {"0.1", "0.2", "0.3", "0.4", "0.5", "0.6"} <= {step["number"] for step in derivation["steps"]}
+    assert [len(table["rows"]) for table in derivation["tables"]] == [2, 13, 37]
+    assert set(json.loads(Path("data/derivations/computational_graph.json").read_text())) == {"nodes", "edges"}
+    timing = json.loads(Path("metrics/timing/backprop.json").read_text())
+    assert timing["forward_ms_width_1024"] > 0
+
+
+@pytest.mark.parametrize("architecture", ["vgg11", "mobilenet_v2", "vit_b_16", "swin_v2_t"])
+def test_the_networks_price_is_torchs_for_other_families_too(architecture: str) -> None:
+    checks = Checks()
+    metrics, _ = backprop.check_network_cost(checks, architecture, 224)
+    assert checks.failures == []
+    assert 1 < metrics["network_backward_over_forward"] <= 2

@@ -1,0 +1,103 @@
+"""Every classifier of torchvision: our prices against torch's count and against what torchvision publishes."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from plumbline.checks import Checks
+from plumbline.network_layers import multiplying_layers, number_of_parameters
+from plumbline.networks import has_attention, shape_of_network
+from stages.convolution.network_table import check_network, counted_macs
+from stages.convolution.published import as_published, parameters_left_out
+from stages.convolution.receptive_field import receptive_fields
+
+CLASSIFIERS = torchvision.models.list_models(module=torchvision.models)
+
+# The prices of layers alone are the whole price, but for the networks that multiply matrices in attention too.
+ATTENTIVE = {name for name in CLASSIFIERS if name.startswith(("vit_", "swin_", "maxvit_"))}
+# The published parameters are the network's, but where training's auxiliary head is published along.
+WITH_AUXILIARY = {"inception_v3"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", CLASSIFIERS)
+@pytest.mark.filterwarnings("default")  # torchvision's own, in two families
+def test_the_price_of_every_classifier_is_what_torch_counts_and_torchvision_publishes(architecture: str) -> None:
+    checks = Checks()
+    metrics, table = check_network(checks, architecture, 224)
+    assert checks.failures == []
+    network = shape_of_network(architecture, 1000)
+    assert has_attention(network) == (architecture in ATTENTIVE)
+    assert (parameters_left_out(architecture) > 0) == (architecture in WITH_AUXILIARY)
+    if architecture not in ATTENTIVE:
+        assert table["macs"].sum() == metrics["network_macs"]
+    for weights in torchvision.models.get_model_weights(architecture):
+        assert_published(architecture, network, as_published(weights))
+
+
+def assert_published(architecture: str, network: nn.Module, published) -> None:
+    if not published.takes(network):  # a vision transformer at another size has as many positions more
+        with torch.device("meta"):
+            network = torchvision.models.get_model(architecture, image_size=published.crop)
+    assert number_of_parameters(network) + parameters_left_out(architecture) == published.parameters
+    assert round(counted_macs(network, published.crop) / 1e9, 3) == published.billions
+    if architecture not in ATTENTIVE:
+        layers = multiplying_layers(network, published.crop)
+        assert round(sum(layer.macs for layer in layers) / 1e9, 3) == published.billions
+
+
+def rows_seen(network: nn.Module, layer: str, size: int) -> int:
+    """Return on how many rows of the image the middle value of a layer's output depends, by the gradient.
+
+    With every weight 1 and every normalisation without effect, so that nothing cancels.
+    """
+    network = network.double().eval()
+    for parameter in network.parameters():
+        nn.init.ones_(parameter)
+    found = {}
+    network.get_submodule(layer).register_forward_hook(lambda module, inputs, output: found.update(output=output))
+    # Rising brightness: the largest of a pooling window is then one value and not all.
+    image = torch.rand(1, 3, size, size, dtype=torch.float64).requires_grad_()
+    network(image)
+    output = found["output"]
+    middle = output.shape[2] // 2
+    (gradient,) = torch.autograd.grad(output[0, 0, middle, middle], image)
+    rows = (gradient.abs().sum(dim=(0, 1, 3)) > 0).nonzero().flatten()
+    return int(rows.max() - rows.min() + 1)
+
+
+def toy() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 2, 3, stride=2), nn.Conv2d(2, 2, 3, dilation=3), nn.AvgPool2d(2), nn.Conv2d(2, 2, 5, stride=1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "layer", "size"),
+    [
+        (toy(), "0", 97), (toy(), "1", 97), (toy(), "3", 97),
+        (torchvision.models.vgg11(), "features.0", 224), (torchvision.models.vgg11(), "features.8", 224),
+    ],
+    ids=["stride", "dilation", "pooling", "vgg11 first", "vgg11 fourth"],
+)  # fmt: skip
+def test_a_receptive_field_is_what_the_gradient_reaches(network: nn.Module, layer: str, size: int) -> None:
+    for name, module in network.named_modules():
+        if isinstance(module, nn.MaxPool2d):  # the mean of a window depends on all of it, the largest on one
+            network.set_submodule(name, nn.AvgPool2d(module.kernel_size, module.stride, module.padding))
+    assert receptive_fields(network, size)[layer] == rows_seen(network, layer, size)
+
+
+@pytest.mark.parametrize("layer", ["conv1", "layer1.0.conv2", "layer2.0.conv1", "layer2.1.conv2"])
+def test_resnets_receptive_fields_are_what_the_gradient_reaches(layer: str) -> None:
+    network = torchvision.models.resnet18()
+    network.maxpool = nn.AvgPool2d(3, 2, 1)
+    assert receptive_fields(network, 224)[layer] == rows_seen(network, layer, 224)
+
+
+def test_resnet34_sees_as_far_as_is_worked_by_hand() -> None:
+    # conv1 7, pooling 7 + 2 * 2 = 11; layer1 six times 2 * 4: 59; layer2 2 * 4 and seven times 2 * 8: 179;
+    # layer3 2 * 8 and eleven times 2 * 16: 547; layer4 2 * 16 and five times 2 * 32: 899, beyond 224 pixels.
+    fields = receptive_fields(shape_of_network("resnet34", 1000), 2000)
+    assert fields["layer4.2.conv2"] == 899
+    assert receptive_fields(shape_of_network("resnet34", 1000), 224)["layer4.2.conv2"] == 224
