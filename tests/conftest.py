@@ -137,7 +137,9 @@ def tiny_copy(tiny_project: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def deterministic_algorithms_as_before() -> None:
+def torch_as_before() -> None:
     """Undo what a stage says to torch about the whole process."""
+    threads = torch.get_num_threads()
     yield
     torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)

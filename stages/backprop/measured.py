@@ -10,7 +10,7 @@ from stages.backprop import hidden_layer
 
 TIMING = Path("metrics/timing/backprop.json")
 
-WIDTHS = (64, 128, 256, 512, 1024)  # d = h = o
+WIDTHS = (32, 64, 128, 256, 512)  # d = h = o
 SAMPLES = 256
 REPEATS = 5
 
