@@ -17,7 +17,7 @@ from plumbline.outputs import write_csv, write_json
 from stages.weight_decay.bounds import check_bounds, check_place_of_the_homeworks_bound, trajectories_at_the_bound
 from stages.weight_decay.decoupling import check_decoupling
 from stages.weight_decay.derivation import derive
-from stages.weight_decay.run_at_hand import refuse_unstable_run
+from stages.weight_decay.run_at_hand import refuse_unstable_example, refuse_unstable_run
 from stages.weight_decay.updates import check_factor, check_updates, shrink_factor, step_size_limit
 
 METRICS = Path("metrics/weight_decay.json")
@@ -29,6 +29,7 @@ def main() -> None:
     settings = params.load()
     own, lr, weight_decay = settings.weight_decay, settings.finetune.lr, settings.finetune.weight_decay
     refuse_unstable_run(lr, weight_decay)
+    refuse_unstable_example(own.alpha, own.lambda_)
     torch.manual_seed(settings.seed)
     torch.set_num_threads(1)  # vectors this small are slower on two
     checks = Checks()

@@ -20,7 +20,10 @@ from stages.weight_decay.updates import (
 )
 
 BETA_1, BETA_2, EPS = 0.9, 0.999, 1e-8  # torch's defaults
-VISIBLE = 1e-3  # relative difference that is more than rounding by far
+VISIBLE = 0.01  # of 2 alpha lambda, by which AdamW shrinks in one step
+# In hundreds of steps Adam comes to where its second moment is next to 0 and its steps jump: rounding then grows
+# until no two computations agree.
+ADAM_STEPS = 50
 
 
 def trajectory_of_adam(
@@ -76,10 +79,12 @@ def trajectory_of_decoupled_sgd(loss: Loss, w: torch.Tensor, alpha: float, lambd
 
 def check_decoupling(checks: Checks, own: params.WeightDecay) -> float:
     """Show that both kinds of decay are one for SGD and two for Adam; return Adam's relative difference."""
-    loss, start = logistic_regression(), torch.randn(FEATURES, dtype=torch.float64)
+    loss, start = logistic_regression(own.alpha), torch.randn(FEATURES, dtype=torch.float64)
     arguments = (loss, start, own.alpha, own.lambda_, own.steps)
     error = relative_error(trajectory_of_decoupled_sgd(*arguments), trajectory_of_sgd(*arguments))
     checks.expect_error(error, TRAJECTORY_LIMIT, "for SGD decay beside the step equals the penalty's")
+    steps = min(own.steps, ADAM_STEPS)
+    arguments = (*arguments[:-1], steps)
     trajectories = {}
     for optimiser, decoupled in ((torch.optim.Adam, False), (torch.optim.AdamW, True)):
         theirs = trajectory_of_torch(optimiser, *arguments)
@@ -88,6 +93,7 @@ def check_decoupling(checks: Checks, own: params.WeightDecay) -> float:
         trajectories[decoupled] = theirs
     difference = relative_error(trajectories[False], trajectories[True])
     checks.expect(
-        difference > VISIBLE, f"Adam and AdamW part: after {own.steps} steps by {difference:.2g} of the weights"
+        difference > VISIBLE * 2 * own.alpha * own.lambda_,
+        f"Adam and AdamW part: within {steps} steps by {difference:.2g} of the weights",
     )
     return difference

@@ -3,6 +3,7 @@
 from plumbline import params
 from plumbline.derivations import Derivation, Step, Table
 from stages.weight_decay.bounds import Bound
+from stages.weight_decay.decoupling import ADAM_STEPS
 from stages.weight_decay.updates import shrink_factor, step_size_limit
 
 
@@ -64,7 +65,7 @@ def derive(
                 r"w' = w - \alpha\,\frac{\hat{m}}{\sqrt{\hat{v}} + \epsilon}",
                 "Adam divides the penalty's gradient by the root of its second moment; AdamW shrinks beside the step "
                 "(Loshchilov and Hutter 2019). For SGD the two are one.",
-                f"after {own.steps} steps Adam and AdamW differ by {adam_difference:.2g} of the weights",
+                f"within {min(own.steps, ADAM_STEPS)} steps Adam and AdamW part by {adam_difference:.2g} of the size",
             ),
         ],
         [bounds_table(bounds)],

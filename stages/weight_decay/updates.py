@@ -19,6 +19,7 @@ from plumbline.checks import Checks
 TRAJECTORY_LIMIT = 1e-12  # relative error in float64
 SAMPLES, FEATURES = 32, 8  # of the logistic regression
 BETA = 0.9
+LARGEST_STEP = 0.3  # alpha times the largest curvature of the logistic regression
 
 Loss = Callable[[torch.Tensor], torch.Tensor]
 
@@ -91,10 +92,17 @@ def trajectory_of_sgd(
     return torch.stack(trajectory)
 
 
-def logistic_regression() -> Loss:
-    """Return the mean loss of a random two-class problem as a function of its weights, in float64."""
+def logistic_regression(alpha: float) -> Loss:
+    """Return the mean loss of a random two-class problem as a function of its weights, in float64.
+
+    The features are scaled down where alpha is too large for them: then alpha (mu + 2 lambda) < 1.3 whenever
+    2 alpha lambda < 1, which every form of momentum bears. An update that swings out may be chaotic, and no two
+    ways of computing it would agree for long.
+    """
     x = torch.randn(SAMPLES, FEATURES, dtype=torch.float64)
     y = (torch.rand(SAMPLES) < 0.5).double()
+    curvature = torch.linalg.matrix_norm(x, ord=2).item() ** 2 / (4 * SAMPLES)  # the logistic loss curves by 1/4
+    x *= min(1.0, LARGEST_STEP / (alpha * curvature)) ** 0.5
     return lambda w: torch.nn.functional.binary_cross_entropy_with_logits(x @ w, y)
 
 
@@ -105,7 +113,7 @@ def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 
 def check_updates(checks: Checks, own: params.WeightDecay) -> dict[str, float]:
     """Compare the three forms of the update, with each momentum; return the largest relative error of each."""
-    loss, start = logistic_regression(), torch.randn(FEATURES, dtype=torch.float64)
+    loss, start = logistic_regression(own.alpha), torch.randn(FEATURES, dtype=torch.float64)
     errors = {}
     for momentum in FORMS:
         arguments = (loss, start, own.alpha, own.lambda_, own.steps, momentum)

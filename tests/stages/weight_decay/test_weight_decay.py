@@ -104,3 +104,21 @@ def test_the_trajectories_shrink_below_the_bound_swing_at_it_and_grow_above(work
     derivation = json.loads(Path("data/derivations/weight_decay.json").read_text())
     assert {"3 (a)", "3 (b)", "3 (c)", "3 (d)"} <= {step["number"] for step in derivation["steps"]}
     assert len(derivation["tables"][0]["rows"]) == 18
+
+
+@pytest.mark.parametrize(
+    ("alpha", "lambda_", "steps"),
+    [(0.05, 0.1, 2000), (1, 0.4, 200), (5, 0.05, 200), (50, 0.001, 200), (0.001, 0.0001, 1), (0.0001, 1e-6, 5)],
+)
+def test_what_holds_holds_for_any_parameters_within_the_bound(workspace: Workspace, alpha, lambda_, steps) -> None:
+    workspace.set(weight_decay__alpha=alpha, weight_decay__lambda_=lambda_, weight_decay__steps=steps)
+    weight_decay.main()
+    assert json.loads(Path("metrics/weight_decay.json").read_text())["checks_failed"] == 0
+
+
+def test_an_alpha_beyond_the_homeworks_bound_is_one_line_that_names_it(workspace: Workspace) -> None:
+    workspace.set(weight_decay__alpha=6.0, weight_decay__lambda_=0.1)
+    with pytest.raises(
+        UserError, match=r"weight_decay.alpha is 6, and 1 / \(2 weight_decay.lambda_\) is 5: set it below"
+    ):
+        weight_decay.main()
