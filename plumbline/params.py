@@ -4,7 +4,6 @@ Every stage loads the whole file through `load`, so that a mistake anywhere in i
 that runs, before any work; a stage then uses its own sections alone, and dvc.yaml names those.
 """
 
-import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from plumbline.errors import UserError
+from plumbline.params_errors import first_mistake, where
 
 PATH = Path("params.yaml")
 
@@ -199,55 +199,10 @@ def load(path: Path = PATH) -> Params:
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text: save it as UTF-8") from None
     except YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {_where(error)}") from None
+        raise UserError(f"{path} is not valid YAML: {where(error)}") from None
     if not isinstance(contents, dict):
         raise UserError(f"{path} should hold one section a stage, and holds {type(contents).__name__}")
     try:
         return Params.model_validate(contents)
     except ValidationError as error:
-        raise UserError(_describe(path, error)) from None
-
-
-def _where(error: YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"line {mark.line + 1}: {problem}" if mark else problem
-
-
-def _describe(path: Path, error: ValidationError) -> str:
-    """Say the first mistake, unknown keys before all others: a typo there causes a missing key too."""
-    mistakes = sorted(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
-    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    return f"{path}: {_describe_one(mistakes[0])}{more}"
-
-
-def _describe_one(mistake: Any) -> str:
-    key = ".".join(str(part) for part in mistake["loc"])
-    match mistake["type"]:
-        case "extra_forbidden":
-            return f"{key} is not a known key; {_nearest(mistake['loc'])}"
-        case "missing":
-            return f"{key} is missing: add it, with a value as in the project's own params.yaml"
-        case "model_type" | "model_attributes_type":
-            return f"{key} is {mistake['input']!r}: should be a section with keys of its own"
-        case "value_error" if mistake["input"] is None or isinstance(mistake["input"], dict):
-            return str(mistake["ctx"]["error"])  # a rule between two keys, which names both
-        case "too_short" | "too_long":
-            return f"{key} is {mistake['input']!r}: should be a list of 3 numbers"
-        case "string_pattern_mismatch":
-            return f"{key} is {mistake['input']!r}: should be 64 lower-case hexadecimal digits"
-        case _:
-            wish = mistake["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            return f"{key} is {mistake['input']!r}: {wish}"
-
-
-def _nearest(loc: tuple[int | str, ...]) -> str:
-    section: Any = Params
-    for part in loc[:-1]:
-        section = section.model_fields[part].annotation
-    known = list(section.model_fields)
-    close = difflib.get_close_matches(str(loc[-1]), known, n=1)
-    prefix = "".join(f"{part}." for part in loc[:-1])
-    if close:
-        return f"did you mean {prefix}{close[0]}?"
-    return f"known here: {', '.join(known)}"
+        raise UserError(f"{path}: {first_mistake(error, Params)}") from None

@@ -14,6 +14,9 @@ from PIL import Image
 
 PROJECT = Path(__file__).parents[1]
 
+PHOTOGRAPHS = PROJECT.parent / "shared" / "data" / "hymenoptera"
+needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="../shared/data/hymenoptera is not here")
+
 # Small enough for a pipeline run in less than a minute.
 TINY = {
     "backprop.trials": 2,

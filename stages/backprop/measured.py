@@ -21,19 +21,19 @@ def measure_passes() -> None:
     for width in WIDTHS:
         X, W1, W2, y = hidden_layer.random_network(SAMPLES, width, width, width)
         kept = hidden_layer.forward(X, W1, W2)
-        forward = milliseconds(lambda: hidden_layer.forward(X, W1, W2))  # noqa: B023, called at once
-        backward = milliseconds(lambda: hidden_layer.backward(X, W1, W2, y, kept, input_gradient=True))  # noqa: B023
+        forward = milliseconds(hidden_layer.forward, X, W1, W2)
+        backward = milliseconds(hidden_layer.backward, X, W1, W2, y, kept, input_gradient=True)
         values[f"forward_ms_width_{width}"] = round(forward, 3)
         values[f"backward_ms_width_{width}"] = round(backward, 3)
         values[f"backward_over_forward_width_{width}"] = round(backward / forward, 2)
     write_json(TIMING, values)
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    """Return the median time of a few calls."""
+def milliseconds(work: Callable[..., object], *arguments: object, **options: object) -> float:
+    """Return the median time of a few calls of `work` with these arguments."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        work()
+        work(*arguments, **options)
         times.append(1000 * (time.perf_counter() - start))
     return statistics.median(times)

@@ -131,7 +131,7 @@ def safe_entries(archive: Path, entries: Iterator[Entry]) -> list[Entry]:
         total += entry.size
         if total > MAX_UNPACKED or total > max(SMALL, MAX_RATIO * packed):
             raise refused(
-                archive, str(entry.path), f"unpacks the archive to more than {total:,} bytes of {packed:,}: a bomb"
+                archive, str(entry.path), f"unpacks the archive of {packed:,} bytes to at least {total:,}: a bomb"
             )
         safe.append(entry)
     for path in seen:

@@ -54,11 +54,8 @@ def copies_across_splits(images: list[UsableImage]) -> list[Finding]:
 
 def near_copies_across_splits(images: list[UsableImage], clusters: np.ndarray) -> list[Finding]:
     """Return the images that look like one of a later split, unless they are copies of its file."""
-    members = defaultdict(list)
-    for image, number in zip(images, clusters, strict=True):
-        members[number].append(image)
     near = []
-    for group in members.values():
+    for group in clustered(images, clusters):
         kept, others = kept_and_others(group)
         files = {image.facts.sha256 for image in group if image.split == kept.split}
         near += [(image, f"looks like {kept.candidate.name}") for image in others if image.facts.sha256 not in files]
@@ -67,11 +64,8 @@ def near_copies_across_splits(images: list[UsableImage], clusters: np.ndarray) -
 
 def near_copies_across_classes(images: list[UsableImage], clusters: np.ndarray) -> list[Finding]:
     """Return the images that look like one of another class, in another file: one of the two labels may be wrong."""
-    members = defaultdict(list)
-    for image, number in zip(images, clusters, strict=True):
-        members[number].append(image)
     doubts = []
-    for group in members.values():
+    for group in clustered(images, clusters):
         for image in group:
             others = [
                 other
@@ -144,6 +138,14 @@ def clusters_of(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
     joined = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(joined)), (joined[:, 0], joined[:, 1])), shape=(count, count))
     return connected_components(graph, directed=False)[1]
+
+
+def clustered(images: list[UsableImage], clusters: np.ndarray) -> list[list[UsableImage]]:
+    """Return the images of each cluster, given the number (N,) of each image's."""
+    members = defaultdict(list)
+    for image, number in zip(images, clusters, strict=True):
+        members[number].append(image)
+    return list(members.values())
 
 
 def close_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,6 @@ joblib hands the files to its workers (whichever its backend is: loky, Dask, Ray
 pixels straight to their place in one file, so that memory stays flat however many there are.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from plumbline.errors import UserError
+from plumbline.hashes import sha256_of
 from stages.prepare.decoding import Facts, Limits, Unusable, printable, read_image
 from stages.prepare.layout import Candidate
 from stages.prepare.pixel_cache import PixelCache, Place, Segment
@@ -86,6 +86,6 @@ def in_parallel(function: Callable, tasks: list[tuple], progress: str | None) ->
 def sha256_or_none(path: Path) -> str | None:
     """Return the sha256 of a file, in hexadecimal, or None if it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError:
         return None

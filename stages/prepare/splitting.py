@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from plumbline.errors import UserError
+from stages.prepare.duplicates import clustered
 from stages.prepare.reading import UsableImage
 
 
@@ -21,11 +22,8 @@ def choose_splits(images: list[UsableImage], clusters: np.ndarray, shares: Mappi
     `clusters` (N,) has the same number for images that must stay together. Raises UserError if a class has
     too few clusters for every part to have one.
     """
-    members = defaultdict(list)
-    for image, number in zip(images, clusters, strict=True):
-        members[number].append(image)
     strata = defaultdict(list)
-    for cluster in members.values():
+    for cluster in clustered(images, clusters):
         strata[most_common_class(cluster)].append(cluster)
     for class_name, stratum in sorted(strata.items()):
         choose_in_class(class_name, stratum, shares, seed)

@@ -14,7 +14,7 @@ import torch
 
 from plumbline.checks import Checks
 from plumbline.stability import lr_over_limit
-from stages.weight_decay.updates import FORMS, Momentum, shrink_factor, step_size_limit, trajectory_of_sgd
+from stages.weight_decay.updates import FORMS, Momentum, moved, shrink_factor, step_size_limit, trajectory_of_sgd
 
 CURVATURES = (0.0, 1.0, 30.0)
 LAMBDAS = (0.05, 0.5)
@@ -55,8 +55,7 @@ def grows(alpha: torch.Tensor, decayed_curvature: torch.Tensor, momentum: Moment
     halfway, end = torch.zeros_like(w), torch.zeros_like(w)
     for step in range(1, STEPS + 1):
         gradient = decayed_curvature * w  # of mu w^2 / 2 + lambda w^2
-        velocity = momentum.beta * velocity + gradient
-        w = w - alpha * (gradient + momentum.beta * velocity if momentum.nesterov else velocity)
+        w, velocity = moved(w, velocity, gradient, alpha, momentum)
         if STEPS // 2 - WINDOW < step <= STEPS // 2:
             halfway = torch.maximum(halfway, w.abs())
         if step > STEPS - WINDOW:

@@ -17,6 +17,7 @@ from stages.weight_decay.updates import (
     relative_error,
     shrink_factor,
     trajectory_of_sgd,
+    trajectory_of_torch,
 )
 
 BETA_1, BETA_2, EPS = 0.9, 0.999, 1e-8  # torch's defaults
@@ -47,51 +48,30 @@ def trajectory_of_adam(
     return torch.stack(trajectory)
 
 
-def trajectory_of_torch(
-    optimiser_class: type, loss: Loss, w: torch.Tensor, alpha: float, lambda_: float, steps: int
-) -> torch.Tensor:
-    """Return the weights after each step, (steps, FEATURES), of torch's Adam or AdamW."""
-    w = w.clone().requires_grad_()
-    optimiser = optimiser_class([w], lr=alpha, betas=(BETA_1, BETA_2), eps=EPS, weight_decay=2 * lambda_)
-    trajectory = []
-    for _ in range(steps):
-        optimiser.zero_grad()
-        loss(w).backward()
-        optimiser.step()
-        trajectory.append(w.detach().clone())
-    return torch.stack(trajectory)
-
-
-def trajectory_of_decoupled_sgd(loss: Loss, w: torch.Tensor, alpha: float, lambda_: float, steps: int) -> torch.Tensor:
-    """Return the weights after each step, (steps, FEATURES), shrunk, then moved by torch's SGD without decay."""
-    w = w.clone().requires_grad_()
-    optimiser = torch.optim.SGD([w], lr=alpha)
-    trajectory = []
-    for _ in range(steps):
-        optimiser.zero_grad()
-        loss(w).backward()
-        with torch.no_grad():
-            w.mul_(shrink_factor(alpha, lambda_))
-        optimiser.step()
-        trajectory.append(w.detach().clone())
-    return torch.stack(trajectory)
-
-
 def check_decoupling(checks: Checks, own: params.WeightDecay) -> float:
     """Show that both kinds of decay are one for SGD and two for Adam; return Adam's relative difference."""
     loss, start = logistic_regression(own.alpha), torch.randn(FEATURES, dtype=torch.float64)
-    arguments = (loss, start, own.alpha, own.lambda_, own.steps)
-    error = relative_error(trajectory_of_decoupled_sgd(*arguments), trajectory_of_sgd(*arguments))
+    w = start.clone().requires_grad_()
+    shrink = shrink_factor(own.alpha, own.lambda_)
+    decoupled = trajectory_of_torch(torch.optim.SGD([w], lr=own.alpha), loss, w, own.steps, shrink)
+    error = relative_error(decoupled, trajectory_of_sgd(loss, start, own.alpha, own.lambda_, own.steps))
     checks.expect_error(error, TRAJECTORY_LIMIT, "for SGD decay beside the step equals the penalty's")
+    return difference_of_adam(checks, own, loss, start)
+
+
+def difference_of_adam(checks: Checks, own: params.WeightDecay, loss: Loss, start: torch.Tensor) -> float:
+    """Compare Adam and AdamW with torch's, and with each other; return the latter's relative difference."""
     steps = min(own.steps, ADAM_STEPS)
-    arguments = (*arguments[:-1], steps)
-    trajectories = {}
-    for optimiser, decoupled in ((torch.optim.Adam, False), (torch.optim.AdamW, True)):
-        theirs = trajectory_of_torch(optimiser, *arguments)
-        error = relative_error(trajectory_of_adam(*arguments, decoupled=decoupled), theirs)
-        checks.expect_error(error, TRAJECTORY_LIMIT, f"hand-written {optimiser.__name__} equals torch's")
-        trajectories[decoupled] = theirs
-    difference = relative_error(trajectories[False], trajectories[True])
+    trajectories = []
+    for optimiser_class, decoupled in ((torch.optim.Adam, False), (torch.optim.AdamW, True)):
+        w = start.clone().requires_grad_()
+        optimiser = optimiser_class([w], lr=own.alpha, betas=(BETA_1, BETA_2), eps=EPS, weight_decay=2 * own.lambda_)
+        theirs = trajectory_of_torch(optimiser, loss, w, steps)
+        ours = trajectory_of_adam(loss, start, own.alpha, own.lambda_, steps, decoupled=decoupled)
+        claim = f"hand-written {optimiser_class.__name__} equals torch's"
+        checks.expect_error(relative_error(ours, theirs), TRAJECTORY_LIMIT, claim)
+        trajectories.append(theirs)
+    difference = relative_error(*trajectories)
     checks.expect(
         difference > VISIBLE * 2 * own.alpha * own.lambda_,
         f"Adam and AdamW part: within {steps} steps by {difference:.2g} of the weights",

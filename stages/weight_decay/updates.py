@@ -41,6 +41,14 @@ def shrink_factor(alpha: float, lambda_: float) -> float:
     return 1 - 2 * alpha * lambda_
 
 
+def moved(
+    w: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor, alpha: float | torch.Tensor, momentum: Momentum
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the weights and the velocity after one update, (b); `gradient` is that of (a)."""
+    velocity = momentum.beta * velocity + gradient
+    return w - alpha * (gradient + momentum.beta * velocity if momentum.nesterov else velocity), velocity
+
+
 def trajectory_of_penalty(
     loss: Loss, w: torch.Tensor, alpha: float, lambda_: float, steps: int, momentum: Momentum = FORMS[0]
 ) -> torch.Tensor:
@@ -49,9 +57,8 @@ def trajectory_of_penalty(
     for _ in range(steps):
         w = w.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(loss(w) + lambda_ * (w**2).sum(), w)
-        velocity = momentum.beta * velocity + gradient
-        w = w - alpha * (gradient + momentum.beta * velocity if momentum.nesterov else velocity)
-        trajectory.append(w.detach())
+        w, velocity = moved(w.detach(), velocity, gradient, alpha, momentum)
+        trajectory.append(w)
     return torch.stack(trajectory)
 
 
@@ -68,9 +75,10 @@ def trajectory_of_shrinking(
         (gradient,) = torch.autograd.grad(loss(w), w)
         w = w.detach()
         times, carried = (1 + beta, beta**2) if momentum.nesterov else (1.0, beta)
-        moved = shrink_factor(times * alpha, lambda_) * w - alpha * (times * gradient + carried * velocity)
-        velocity = beta * velocity + gradient + 2 * lambda_ * w
-        w = moved
+        w, velocity = (
+            shrink_factor(times * alpha, lambda_) * w - alpha * (times * gradient + carried * velocity),
+            beta * velocity + gradient + 2 * lambda_ * w,
+        )
         trajectory.append(w)
     return torch.stack(trajectory)
 
@@ -83,10 +91,19 @@ def trajectory_of_sgd(
     optimiser = torch.optim.SGD(
         [w], lr=alpha, momentum=momentum.beta, nesterov=momentum.nesterov, weight_decay=2 * lambda_
     )
+    return trajectory_of_torch(optimiser, loss, w, steps)
+
+
+def trajectory_of_torch(
+    optimiser: torch.optim.Optimizer, loss: Loss, w: torch.Tensor, steps: int, shrink: float = 1.0
+) -> torch.Tensor:
+    """Return the weights after each step, (steps, FEATURES), of an optimiser of w; `shrink` multiplies w beside it."""
     trajectory = []
     for _ in range(steps):
         optimiser.zero_grad()
         loss(w).backward()
+        with torch.no_grad():
+            w.mul_(shrink)
         optimiser.step()
         trajectory.append(w.detach().clone())
     return torch.stack(trajectory)

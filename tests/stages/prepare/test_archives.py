@@ -159,5 +159,5 @@ def test_a_total_above_the_limit_is_refused_whatever_the_ratio(ready: Workspace,
     monkeypatch.setattr(archives, "MAX_UNPACKED", 1000)
     write_zip({"ant/1.png": np.random.default_rng(0).bytes(2000)})
     ready.set(data__root="bad.zip")
-    with pytest.raises(UserError, match="unpacks the archive to more than 2,000 bytes"):
+    with pytest.raises(UserError, match="to at least 2,000: a bomb"):
         prepare.main()

@@ -7,10 +7,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from stages.prepare import __main__ as prepare
-from tests.conftest import PROJECT, Workspace, write_data_set, write_image
+from tests.conftest import PHOTOGRAPHS, Workspace, needs_photographs, write_data_set, write_image
 from tests.stages.prepare.conftest import manifest, notes, quarantine
-
-PHOTOGRAPHS = PROJECT.parent / "shared" / "data" / "hymenoptera"
 
 
 def test_the_one_placeholder_among_photographs_is_noted(ready: Workspace) -> None:
@@ -45,7 +43,7 @@ def test_an_image_of_which_most_is_cut_off_is_noted(ready: Workspace) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="../shared/data/hymenoptera is not here")
+@needs_photographs
 def test_what_is_wrong_with_the_photographs_is_found(workspace: Workspace) -> None:
     workspace.set(data__root=str(PHOTOGRAPHS))
     prepare.main()

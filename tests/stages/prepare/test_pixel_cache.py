@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from joblib import parallel_config
 
 from stages.prepare import __main__ as prepare
-from stages.prepare import decoding, reading
+from stages.prepare import decoding
 from stages.prepare.decoding import Limits, examine
 from stages.prepare.pixel_cache import MOST_SEGMENTS, PixelCache
 from tests.conftest import PROJECT, Workspace, write_data_set, write_image
@@ -19,10 +21,10 @@ CACHE = Path(".cache/prepare")
 
 
 @pytest.fixture
-def root(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data set; decoding stays in this process, so that it can be counted."""
-    monkeypatch.setattr(reading, "Parallel", lambda **_: lambda tasks: (f(*a, **k) for f, a, k in tasks))
-    return write_data_set(Path("images"))
+def root(ready: Workspace) -> Iterator[Path]:
+    """A data set; decoding stays in this process, in threads, so that it can be counted."""
+    with parallel_config(backend="threading"):
+        yield write_data_set(Path("images"))
 
 
 @pytest.fixture

@@ -12,10 +12,8 @@ from torchvision.transforms import CenterCrop, Compose, Resize
 
 from plumbline.errors import UserError
 from stages.prepare import __main__ as prepare
-from tests.conftest import PROJECT, Workspace, write_data_set, write_image
+from tests.conftest import PHOTOGRAPHS, Workspace, needs_photographs, write_data_set, write_image
 from tests.stages.prepare.conftest import PREPARED, manifest, prepared, quarantine
-
-PHOTOGRAPHS = PROJECT.parent / "shared" / "data" / "hymenoptera"
 
 
 @pytest.fixture
@@ -148,7 +146,7 @@ def test_a_folder_that_cannot_be_right_is_refused_and_nothing_is_written(root: P
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="../shared/data/hymenoptera is not here")
+@needs_photographs
 def test_of_the_photographs_every_file_is_used_or_named(workspace: Workspace) -> None:
     workspace.set(data__root=str(PHOTOGRAPHS))
     prepare.main()
@@ -158,7 +156,7 @@ def test_of_the_photographs_every_file_is_used_or_named(workspace: Workspace) ->
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="../shared/data/hymenoptera is not here")
+@needs_photographs
 def test_of_the_photographs_the_pixels_are_torchvisions_bit_for_bit(workspace: Workspace) -> None:
     workspace.set(data__root=str(PHOTOGRAPHS))
     prepare.main()

@@ -1,0 +1,34 @@
+"""What the tests of the weights stage share: a weight file, its hash, and how a refusal looks."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+
+from plumbline.errors import UserError
+from stages.weights import __main__ as weights
+
+BACKBONE = Path("models/backbone.safetensors")
+
+
+@pytest.fixture(scope="session")
+def resnet18(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A .pth file as torch.save writes it, with seven classes."""
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    torch.save(torchvision.models.resnet18(num_classes=7).state_dict(), path)
+    return path
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def refused(message: str) -> None:
+    """Run the stage and see it end with one line, and no file."""
+    with pytest.raises(UserError, match=message) as error:
+        weights.main()
+    assert "\n" not in str(error.value)
+    assert not list(Path().rglob("*.safetensors")) + list(Path().rglob("*.partial*"))

@@ -1,0 +1,179 @@
+"""What a change makes run again: the stages that depend on it, and then as far as the results change."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from tests.conftest import PROJECT, TINY, change_params, run_in
+from tests.test_pipeline import MODULES, STAGES
+
+# Which stages a change of a parameter, or of a module, makes run again. What they write decides the rest.
+ALL = set(STAGES)
+RERUNS = {
+    "seed": {"backprop", "convolution", "weight_decay", "weights", "curvature", "finetune"},
+    "data.root": {"prepare"},
+    "data.near_distance": {"prepare"},
+    "image.resize": {"prepare", "weights", "curvature", "finetune"},
+    "image.crop": {"backprop", "convolution", "weights", "curvature", "finetune"},
+    "image.mean": {"weights", "curvature", "finetune"},
+    "image.std": {"weights", "curvature", "finetune"},
+    "digits.train_images_per_class": {"digits"},
+    "digits.val_images_per_class": {"digits"},
+    "backprop.trials": {"backprop"},
+    "backprop.hidden": {"backprop"},
+    "convolution.kernel": {"convolution"},
+    "weight_decay.alpha": {"weight_decay"},
+    "weights.architecture": {"backprop", "convolution", "weights"},
+    "weights.source": {"weights"},
+    "weights.pretraining.epochs": {"weights"},
+    "curvature.images": {"curvature"},
+    "curvature.steps": {"curvature"},
+    "finetune.epochs": {"finetune"},
+    "finetune.lr": {"weight_decay", "finetune"},
+    "finetune.momentum": {"finetune"},
+    "finetune.weight_decay": {"weight_decay", "finetune"},
+    "evaluate.confidence": {"evaluate"},
+    "plumbline/__init__.py": ALL,
+    "plumbline/errors.py": ALL,
+    "plumbline/outputs.py": ALL,
+    "plumbline/params.py": ALL,
+    "plumbline/params_errors.py": ALL,
+    "plumbline/checks.py": {"backprop", "convolution", "weight_decay", "curvature", "finetune"},
+    "plumbline/derivations.py": {"backprop", "convolution", "weight_decay"},
+    "plumbline/class_folders.py": {"prepare", "weights"},
+    "plumbline/images.py": {"prepare", "weights"},
+    "plumbline/network_layers.py": {"backprop", "convolution"},
+    "plumbline/networks.py": {"backprop", "convolution", "weights", "curvature", "finetune", "evaluate"},
+    "plumbline/prepared.py": {"curvature", "finetune", "evaluate", "plot"},
+    "plumbline/hashes.py": {"prepare", "weights", "finetune"},
+    "plumbline/stability.py": {"weight_decay", "finetune"},
+    "plumbline/training.py": {"weights", "curvature", "finetune"},
+    "plumbline/arithmetic.py": {"weights", "curvature", "finetune", "evaluate"},
+    "plumbline/batches.py": {"weights", "curvature", "finetune", "evaluate"},
+    "plumbline/model_file.py": {"weights", "curvature", "finetune", "evaluate"},
+    "plumbline/timing.py": {"prepare", "weights", "curvature", "finetune", "evaluate"},
+    "stages/__init__.py": ALL,
+    "stages/digits.py": {"digits"},
+    "stages/prepare/__init__.py": {"prepare"},
+    "stages/prepare/__main__.py": {"prepare"},
+    "stages/prepare/archives.py": {"prepare"},
+    "stages/prepare/arrays.py": {"prepare"},
+    "stages/prepare/audit.py": {"prepare"},
+    "stages/prepare/decoding.py": {"prepare"},
+    "stages/prepare/duplicates.py": {"prepare"},
+    "stages/prepare/layout.py": {"prepare"},
+    "stages/prepare/metrics.py": {"prepare"},
+    "stages/prepare/oddities.py": {"prepare"},
+    "stages/prepare/pixel_cache.py": {"prepare"},
+    "stages/prepare/reading.py": {"prepare"},
+    "stages/prepare/splitting.py": {"prepare"},
+    "stages/prepare/tables.py": {"prepare"},
+    "stages/backprop/__init__.py": {"backprop"},
+    "stages/backprop/__main__.py": {"backprop"},
+    "stages/backprop/basic_block.py": {"backprop"},
+    "stages/backprop/cost.py": {"backprop"},
+    "stages/backprop/derivation.py": {"backprop"},
+    "stages/backprop/graph.py": {"backprop"},
+    "stages/backprop/hidden_layer.py": {"backprop"},
+    "stages/backprop/layer_checks.py": {"backprop"},
+    "stages/backprop/layers.py": {"backprop"},
+    "stages/backprop/measured.py": {"backprop"},
+    "stages/backprop/network_cost.py": {"backprop"},
+    "stages/backprop/numeric.py": {"backprop"},
+    "stages/backprop/printed.py": {"backprop"},
+    "stages/backprop/symbolic.py": {"backprop"},
+    "stages/curvature/__init__.py": {"curvature"},
+    "stages/curvature/__main__.py": {"curvature"},
+    "stages/curvature/hessian.py": {"curvature"},
+    "stages/curvature/lanczos.py": {"curvature"},
+    "stages/convolution/__init__.py": {"convolution"},
+    "stages/convolution/__main__.py": {"convolution"},
+    "stages/convolution/arithmetic.py": {"convolution"},
+    "stages/convolution/conventions.py": {"convolution"},
+    "stages/convolution/derivation.py": {"convolution"},
+    "stages/convolution/formula.py": {"convolution"},
+    "stages/convolution/layer_checks.py": {"convolution"},
+    "stages/convolution/network_table.py": {"convolution"},
+    "stages/convolution/published.py": {"convolution"},
+    "stages/convolution/receptive_field.py": {"convolution"},
+    "stages/weight_decay/__init__.py": {"weight_decay"},
+    "stages/weight_decay/__main__.py": {"weight_decay"},
+    "stages/weight_decay/bounds.py": {"weight_decay"},
+    "stages/weight_decay/decoupling.py": {"weight_decay"},
+    "stages/weight_decay/derivation.py": {"weight_decay"},
+    "stages/weight_decay/run_at_hand.py": {"weight_decay"},
+    "stages/weight_decay/updates.py": {"weight_decay"},
+    "stages/weights/__init__.py": {"weights"},
+    "stages/weights/__main__.py": {"weights"},
+    "stages/weights/download.py": {"weights"},
+    "stages/weights/pretraining.py": {"weights"},
+    "stages/weights/weight_file.py": {"weights"},
+    "stages/finetune.py": {"finetune"},
+    "stages/evaluate.py": {"evaluate"},
+    "stages/plot/__init__.py": {"plot"},
+    "stages/plot/__main__.py": {"plot"},
+    "stages/plot/computational_graph.py": {"plot"},
+    "stages/plot/confusion.py": {"plot"},
+    "stages/plot/curves.py": {"plot"},
+    "stages/plot/data_audit.py": {"plot"},
+    "stages/plot/style.py": {"plot"},
+}
+
+
+def other_value(key: str) -> object:
+    """Return a valid value of a parameter that is not its value."""
+    value = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    for part in key.split("."):
+        value = value[part]
+    texts = {"data.root": "data/digits-source", "weights.architecture": "resnet50", "weights.source": "none"}
+    if key in texts:
+        return texts[key]
+    if isinstance(value, list):
+        return [0.5, 0.5, 0.5]
+    return value + 1 if isinstance(value, int) else value / 2 + 0.1
+
+
+def changed_stages() -> set[str]:
+    """Return the stages of the current directory whose own dependencies or parameters differ from dvc.lock."""
+    with Repo() as repo:
+        status = repo.status()
+    return {stage for stage, entries in status.items() if any("changed deps" in entry for entry in entries)}
+
+
+@pytest.mark.slow
+def test_only_what_changed_runs_again(tiny_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_copy)
+    sections = yaml.safe_load((PROJECT / "params.yaml").read_text()).keys()
+    assert {module for module in RERUNS if module.endswith(".py")} == set(MODULES)
+    assert {key.split(".")[0] for key in RERUNS if not key.endswith(".py")} == sections
+    assert changed_stages() == set()
+    for name, expected in RERUNS.items():
+        path = tiny_copy / (name if name.endswith(".py") else "params.yaml")
+        before = path.read_text()
+        if name.endswith(".py"):
+            path.write_text(before + "\n# changed\n")
+        else:
+            change_params(tiny_copy, {name: other_value(name)})
+        assert changed_stages() == expected, name
+        path.write_text(before)
+
+
+def run_stages(project: Path, *options: str) -> set[str]:
+    """Reproduce a project and return the stages that ran."""
+    output = run_in(project, "dvc", "repro", *options).stdout
+    return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+
+
+@pytest.mark.slow
+def test_a_second_run_does_nothing_and_a_change_goes_as_far_as_the_results_change(tiny_copy: Path) -> None:
+    assert run_stages(tiny_copy) == set()
+    # Other intervals, the same predictions: nothing to draw anew.
+    change_params(tiny_copy, {"evaluate.confidence": 0.9})
+    assert run_stages(tiny_copy) == {"evaluate"}
+    # The same proofs, so nothing to train anew.
+    change_params(tiny_copy, {"weight_decay.steps": TINY["weight_decay.steps"] - 1, "backprop.trials": 2})
+    assert "weights" not in run_stages(tiny_copy)
+    change_params(tiny_copy, {"finetune.epochs": 1})
+    assert run_stages(tiny_copy) == {"finetune", "evaluate", "plot"}
