@@ -160,10 +160,27 @@ class Curvature(Section):
 class Finetune(Section):
     epochs: Count
     batch_size: Count
+    optimiser: Literal["sgd", "adam", "adamw"]
     lr: Annotated[Number, Field(gt=0)]
+    schedule: Literal["constant", "cosine", "one_cycle", "step"]
+    warmup_epochs: Annotated[Whole, Field(ge=0)]
+    step_epochs: Count
+    step_factor: Annotated[Number, Field(gt=0, le=1)]
     momentum: Annotated[Number, Field(ge=0, lt=1)]
     weight_decay: Annotated[Number, Field(ge=0)]
+    decay_vectors: Annotated[bool, Field(strict=True)]
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)]
+    clip_norm: Annotated[Number, Field(gt=0)] | None
     precision: Precision
+    checkpoint_steps: Annotated[Whole, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def warm_up_ends(self) -> "Finetune":
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"finetune.warmup_epochs is {self.warmup_epochs}: should be less than finetune.epochs, {self.epochs}"
+            )
+        return self
 
 
 class Evaluate(Section):

@@ -35,16 +35,28 @@ def run_phase(
     loss_sum, correct, images = 0.0, 0, 0
     with torch.set_grad_enabled(learning):
         for inputs, labels in inputs_and_labels:
-            inputs = inputs.contiguous(memory_format=arithmetic.memory_format)
-            with arithmetic.autocast():
-                logits = forward(network, inputs)
-            loss = nn.functional.cross_entropy(logits.float(), labels)
+            logits, loss = classify(network, inputs, labels, arithmetic)
             if step is not None:
                 step(loss)
             loss_sum += loss.item() * len(labels)
             correct += int((logits.argmax(dim=1) == labels).sum())
             images += len(labels)
     return PhaseResult(loss_sum / images, correct / images)
+
+
+def classify(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    labels: torch.Tensor,
+    arithmetic: Arithmetic,
+    *,
+    label_smoothing: float = 0.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits (B, classes) of inputs (B, 3, H, W), and their mean cross-entropy in nats."""
+    inputs = inputs.contiguous(memory_format=arithmetic.memory_format)
+    with arithmetic.autocast():
+        logits = forward(network, inputs)
+    return logits, nn.functional.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
 
 
 def forward(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:

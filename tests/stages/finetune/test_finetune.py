@@ -19,29 +19,15 @@ from plumbline.errors import UserError
 from plumbline.model_file import Transform, read_model
 from plumbline.outputs import write_json
 from plumbline.prepared import read_splits
-from stages import finetune
+from stages.finetune import __main__ as finetune
+from stages.finetune.engine import Task, train
+from stages.finetune.recipe import build_optimiser
+from stages.finetune.state import Progress, Run
 from stages.prepare import __main__ as prepare
-from stages.weights import __main__ as weights
 from tests.conftest import Workspace, write_data_set
+from tests.stages.finetune.conftest import pass_checks
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-
-
-def pass_checks() -> None:
-    for path in finetune.CHECKS:
-        write_json(path, {"largest_curvature": 100.0, "checks_passed": 1, "checks_failed": 0})
-
-
-@pytest.fixture
-def ready(workspace: Workspace) -> Workspace:
-    """A workspace in which fine-tuning can start: ten small images, random weights, passed checks."""
-    workspace.set(data__root="images", image__resize=40, image__crop=33, weights__source="none")
-    workspace.set(weights__architecture="resnet18", finetune__epochs=2, finetune__batch_size=4)
-    write_data_set(Path("images"), images=5)
-    prepare.main()
-    weights.main()
-    pass_checks()
-    return workspace
 
 
 def homeworks_loop(network: nn.Module, orders: list[list[int]], resize: int, crop: int, batch: int) -> pd.DataFrame:
@@ -97,7 +83,10 @@ def test_every_phase_agrees_with_the_homeworks_loop_to_1e_5_over_3_epochs(
     torch.manual_seed(1)
     recipe = params.load().finetune
     transform = Transform(resize, crop, MEAN, STD)
-    ours = finetune.train(network, read_splits(), transform, recipe, choose_arithmetic("float32"))
+    run = Run(network, build_optimiser(network, recipe), Progress())
+    task = Task(read_splits(), transform, recipe, choose_arithmetic("float32"))
+    train(run, task, save=lambda: None, asked_to_end=lambda: False)
+    ours = pd.DataFrame(run.progress.history)
     assert ours["epoch"].to_list() == [0, 1, 2]
     difference = (ours[theirs.columns] - theirs).abs()
     assert difference.to_numpy().max() <= 1e-5, f"\n{ours}\n{theirs}"

@@ -1,0 +1,32 @@
+"""Name everything that a training run's result follows from by one hash: only such a run may be resumed."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from plumbline.arithmetic import Arithmetic
+from plumbline.hashes import sha256_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def fingerprint(parameters: dict[str, object], inputs: Iterable[Path], arithmetic: Arithmetic) -> str:
+    """Return a hash of the parameters, the input files' contents, the code, and what computes."""
+    described = {
+        "parameters": parameters,
+        "inputs": {path.as_posix(): sha256_of(path) for path in sorted(inputs)},
+        "code": {path.relative_to(ROOT).as_posix(): sha256_of(path) for path in code()},
+        "machine": [torch.__version__, str(arithmetic.device), str(arithmetic.precision), torch.get_num_threads()],
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def code() -> list[Path]:
+    """Return the project's own files that this process has imported."""
+    files = {Path(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
+    own = {file for file in files if any(file.is_relative_to(ROOT / name) for name in ("stages", "plumbline"))}
+    return sorted(own)

@@ -1,0 +1,28 @@
+"""A workspace in which fine-tuning can start."""
+
+from pathlib import Path
+
+import pytest
+
+from plumbline.outputs import write_json
+from stages.finetune import __main__ as finetune
+from stages.prepare import __main__ as prepare
+from stages.weights import __main__ as weights
+from tests.conftest import Workspace, write_data_set
+
+
+def pass_checks() -> None:
+    for path in finetune.CHECKS:
+        write_json(path, {"largest_curvature": 100.0, "checks_passed": 1, "checks_failed": 0})
+
+
+@pytest.fixture
+def ready(workspace: Workspace) -> Workspace:
+    """A workspace in which fine-tuning can start: ten small images, random weights, passed checks."""
+    workspace.set(data__root="images", image__resize=40, image__crop=33, weights__source="none")
+    workspace.set(weights__architecture="resnet18", finetune__epochs=2, finetune__batch_size=4)
+    write_data_set(Path("images"), images=5)
+    prepare.main()
+    weights.main()
+    pass_checks()
+    return workspace

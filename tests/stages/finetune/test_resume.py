@@ -1,0 +1,147 @@
+"""A run that is cut short goes on where it was, and ends with the same bytes as one that never was disturbed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+
+from stages.finetune import __main__ as finetune
+from stages.finetune.checkpoints import Checkpoints
+from tests.conftest import PROJECT, Workspace
+
+OUTPUTS = ("models/finetuned.safetensors", "plots/history.csv", "metrics/finetune.json")
+KILLS = 20
+
+
+def start() -> subprocess.Popen:
+    """Start the stage in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "stages.finetune"],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def outputs() -> tuple[bytes, ...]:
+    return tuple(Path(path).read_bytes() for path in OUTPUTS)
+
+
+def undisturbed() -> tuple[bytes, ...]:
+    """Run the stage to its end, remove what it wrote, and return it."""
+    process = start()
+    text, _ = process.communicate()
+    assert process.returncode == 0, text
+    result = outputs()
+    for path in OUTPUTS:
+        Path(path).unlink()
+    return result
+
+
+def wait_for_the_lock(process: subprocess.Popen) -> None:
+    """Wait until training is about to start."""
+    while not list(Path(".checkpoints").rglob("*.lock")) and process.poll() is None:
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments_it_ends_with_the_same_bytes(ready: Workspace) -> None:
+    ready.set(finetune__epochs=12, finetune__checkpoint_steps=2)
+    wanted = undisturbed()
+    chance = random.Random(0)
+    kills = 0
+    for _ in range(10 * KILLS):
+        for lock in Path(".checkpoints").rglob("*.lock"):
+            lock.unlink()
+        process = start()
+        wait_for_the_lock(process)
+        time.sleep(chance.uniform(0, 0.8))
+        if kills < KILLS and process.poll() is None:
+            process.kill()
+            kills += 1
+            process.communicate()
+            continue
+        text, _ = process.communicate()
+        assert process.returncode == 0, text
+        break
+    assert kills >= KILLS // 2, "the run was over before it could be killed often enough"
+    assert outputs() == wanted
+    assert not list(Path(".checkpoints").rglob("*.pt"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_a_checkpoint_and_one_line(ready: Workspace, number: signal.Signals) -> None:
+    ready.set(finetune__epochs=10)
+    wanted = undisturbed()
+    for lock in Path(".checkpoints").rglob("*.lock"):
+        lock.unlink()
+    process = start()
+    wait_for_the_lock(process)
+    time.sleep(0.5)
+    process.send_signal(number)
+    sent = time.monotonic()
+    text, _ = process.communicate()
+    assert process.returncode == 128 + number, text
+    assert time.monotonic() - sent < 10
+    assert "Traceback" not in text
+    assert text.splitlines()[-1] == "interrupted; the state is saved: run the stage again, and it goes on from there"
+    assert not Path("models/finetuned.safetensors").exists()
+    process = start()
+    text, _ = process.communicate()
+    assert "resuming in epoch" in text
+    assert outputs() == wanted
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_training_starts_afresh(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finetune.main()
+    wanted = outputs()
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "remove", lambda self: None)
+        finetune.main()
+    (path,) = Path(".checkpoints").rglob("state.pt")
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"no checkpoint"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(damaged)
+        capsys.readouterr()
+        finetune.main()
+        assert capsys.readouterr().out.count("the checkpoint cannot be used") == 1
+        assert outputs() == wanted
+
+
+def test_a_checkpoint_of_another_run_is_not_taken(tmp_path: Path) -> None:
+    with Checkpoints(tmp_path, "a" * 64) as first:
+        first.save({"progress": torch.ones(3)})
+        assert torch.equal(first.load()["progress"], torch.ones(3))
+    # The same folder by its first letters, and yet another run.
+    with Checkpoints(tmp_path, "a" * 63 + "b") as second:
+        assert second.load() is None
+
+
+def test_a_second_process_is_kept_out_with_one_line(ready: Workspace) -> None:
+    with finetune.checkpoints_of(finetune.params.load(), finetune.choose_arithmetic("auto")) as held:
+        with pytest.raises(finetune.UserError, match="another process is training this very run"):
+            finetune.main()
+        assert isinstance(held.lock, FileLock)
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [({"finetune__lr": 0.01}, False), ({"seed": 1}, False), ({"finetune__checkpoint_steps": 1}, True)],
+)
+def test_the_fingerprint_follows_what_the_result_follows_from(ready: Workspace, change: dict, kept: bool) -> None:
+    arithmetic = finetune.choose_arithmetic("auto")
+    before = finetune.checkpoints_of(finetune.params.load(), arithmetic).fingerprint
+    ready.set(**change)
+    assert (finetune.checkpoints_of(finetune.params.load(), arithmetic).fingerprint == before) == kept
