@@ -56,5 +56,6 @@ def make_repeatable(seed: int) -> None:
     """Seed torch, and allow only algorithms that give the same bits for the same seed and thread count."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time, and nothing here reads such memory
     torch.backends.cudnn.benchmark = False
     torch.manual_seed(seed)

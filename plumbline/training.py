@@ -33,7 +33,7 @@ def run_phase(
     learning = step is not None
     network.train(learning)
     loss_sum, correct, images = 0.0, 0, 0
-    with torch.set_grad_enabled(learning):
+    with torch.inference_mode(not learning):
         for inputs, labels in inputs_and_labels:
             logits, loss = classify(network, inputs, labels, arithmetic)
             if step is not None:
@@ -51,12 +51,18 @@ def classify(
     arithmetic: Arithmetic,
     *,
     label_smoothing: float = 0.0,
+    class_weights: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the logits (B, classes) of inputs (B, 3, H, W), and their mean cross-entropy in nats."""
-    inputs = inputs.contiguous(memory_format=arithmetic.memory_format)
+    """Return the logits (B, classes) of inputs (B, 3, H, W), and their mean cross-entropy in nats.
+
+    Inputs of a part of the network may have another shape. Labels are (B,), or shares of the classes (B, classes).
+    """
+    if inputs.dim() == 4:
+        inputs = inputs.contiguous(memory_format=arithmetic.memory_format)
     with arithmetic.autocast():
         logits = forward(network, inputs)
-    return logits, nn.functional.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
+    loss = nn.functional.cross_entropy(logits.float(), labels, class_weights, label_smoothing=label_smoothing)
+    return logits, loss
 
 
 def forward(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,9 @@
 """The finetune stage: problem 4, trained so that a run that is killed ends as if it never had been.
 
-`__main__` is the stage. `engine` trains, from wherever its `state` stands; `recipe` makes optimiser and schedule;
-`checkpoints` keeps the state on disk, under a `fingerprint` of everything that the result follows from;
-`interruption` turns signals into a clean end.
+`__main__` is the stage. What is trained on: `start` reads it into a `task`; `sampling` orders the images,
+`augmentation` changes them, `inputs` makes batches of them. What is trained: the network, or behind `freezing` a
+`trained_part` of it. How: `engine` is the loop, `optimisers` and `schedules` make its updates, `divergence` stops it,
+`selection` says when it ends and what is kept. What survives a kill: the run's `state`, kept in `checkpoints` under the
+`fingerprint` of everything that the result follows from; `interruption` turns signals into a clean end.
+`find_lr` is a tool of its own: python -m stages.finetune.find_lr
 """

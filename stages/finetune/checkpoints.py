@@ -6,6 +6,8 @@ run has ended well. A lock keeps a second process out: killing `dvc` alone leave
 
 import os
 import shutil
+import sys
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +19,7 @@ from plumbline.outputs import whole_file
 
 STAGE = "finetune"
 NAME = "state.pt"
+KEPT = 30 * 24 * 3600  # seconds for which a run that was given up is remembered
 
 
 def checkpoint_root() -> Path:
@@ -31,10 +34,10 @@ class Checkpoints:
         self.fingerprint = fingerprint
         self.folder = root / fingerprint[:16]
         self.path = self.folder / NAME
-        self.lock = FileLock(root / f"{fingerprint[:16]}.lock")
+        self.lock = FileLock(lock_path(self.folder))
 
     def __enter__(self) -> "Checkpoints":
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.lock.acquire(timeout=0)
         except Timeout:
@@ -65,13 +68,41 @@ class Checkpoints:
             if state.pop("fingerprint") == self.fingerprint:
                 return state
             why = "it is another run's"
-        except Exception as error:
+        except Exception as error:  # whatever a damaged file makes of torch's reader
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
         aside = self.folder.with_name(f"{self.folder.name}.damaged.pt")
         self.path.replace(aside)
-        print(f"warning: the checkpoint cannot be used ({why}): it is set aside as {aside}, training starts afresh")
+        print(
+            f"warning: the checkpoint cannot be used ({why}): it is set aside as {aside}, training starts afresh",
+            file=sys.stderr,
+        )
         return None
 
     def remove(self) -> None:
         """Remove the checkpoint: the run has ended well."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def lock_path(folder: Path) -> Path:
+    """Return the file whose lock goes with a checkpoint's folder."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def remove_old_checkpoints(root: Path) -> None:
+    """Remove what runs that were given up long ago have left, unless a process is at work on it."""
+    for path in root.glob("*"):
+        newest = max((file.stat().st_mtime for file in [path, *path.glob("*")]), default=0.0)
+        if time.time() - newest > KEPT:
+            remove_unless_locked(path)
+
+
+def remove_unless_locked(path: Path) -> None:
+    """Remove one checkpoint's folder, or a file beside it."""
+    try:
+        with FileLock(lock_path(path.with_suffix("")), timeout=0):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    except Timeout:
+        return

@@ -1,123 +1,132 @@
 """Train a run from wherever it stands to its last epoch, by the homework's two phases.
 
 Each epoch has a train phase, in training mode, whose loss and accuracy are running averages while the weights
-change; then a val phase, in evaluation mode. A run that is interrupted saves its state between two updates; what it
-then does is what it would have done.
+change; then a val phase, in evaluation mode. `check` is called wherever the run's state is whole, and may raise: a
+run that is saved then does what it would have done.
 """
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
 from plumbline import params
-from plumbline.arithmetic import Arithmetic
-from plumbline.batches import batches, to_input
-from plumbline.errors import UserError
-from plumbline.model_file import Transform
-from plumbline.prepared import Split
 from plumbline.training import PhaseResult, classify, run_phase
-from stages.finetune.recipe import lr_factor, set_lr
+from stages.finetune.divergence import refuse_divergence, refuse_val_divergence
+from stages.finetune.inputs import BATCH_WITHOUT_GRADIENTS, Batch
+from stages.finetune.optimisers import set_lr
+from stages.finetune.sampling import draw_order
+from stages.finetune.schedules import lr_factor
+from stages.finetune.selection import best_epoch, is_finished
 from stages.finetune.state import Run
-
-EVALUATION_BATCH = 64  # images; but for rounding the result does not depend on it
-NAMED_IMAGES = 3  # of a batch whose loss is not finite
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is trained on, and how; it does not change along the way."""
-
-    splits: dict[str, Split]
-    transform: Transform
-    recipe: params.Finetune
-    arithmetic: Arithmetic
-
-    def inputs(self, name: str, order: torch.Tensor, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield a split's inputs and labels in the given order, batch by batch, on the device."""
-        split, device = self.splits[name], self.arithmetic.device
-        for images, labels in batches(split.images, split.labels, order, batch_size):
-            yield to_input(images.to(device), self.transform), labels.to(device)
+from stages.finetune.task import Task
+from stages.finetune.trained_part import TrainedPart, is_frozen_in_part, part_for_epoch
 
 
-def train(run: Run, task: Task, save: Callable[[], None], asked_to_end: Callable[[], bool]) -> bool:
+def train(run: Run, task: Task, save: Callable[[], None], check: Callable[[], None]) -> None:
     """Train to the last epoch, saving after each one and every `checkpoint_steps` updates.
 
-    Returns False if it was asked to end: the state is then saved. Raises UserError for a loss that is not finite.
+    Raises Diverged for a loss or gradient that is not finite; the weights are then those before the update.
     """
-    recipe, progress = task.recipe, run.progress
-    images = len(task.splits["train"].labels)
-    seen = progress.epoch * images + progress.position
-    with tqdm(total=recipe.epochs * images, initial=seen, unit="image", disable=None) as bar:
-        while progress.epoch < recipe.epochs:
+    recipe, progress, part = task.recipe, run.progress, None
+    with progress_bar(run, task) as bar:
+        while not is_finished(progress.history, recipe):
+            if part is None or part.is_frozen_in_part != is_frozen_in_part(progress.epoch, recipe):
+                part = part_for_epoch(progress.epoch, run, task, check)
             if progress.order is None:
-                progress.order = torch.randperm(images)
-            for _ in train_rest_of_epoch(run, task, bar):
-                ending = asked_to_end()
-                if ending or (recipe.checkpoint_steps and progress.step % recipe.checkpoint_steps == 0):
+                progress.order = draw_order(task.train.labels, recipe)
+            for _ in train_rest_of_epoch(run, task, part, bar):
+                if recipe.checkpoint_steps and progress.step % recipe.checkpoint_steps == 0:
                     save()
-                if ending:
-                    return False
-            end_epoch(run, task)
+                check()
+            end_epoch(run, task, part, check)
             save()
-            if asked_to_end():
-                return progress.epoch == recipe.epochs
-    return True
+            check()
 
 
-def train_rest_of_epoch(run: Run, task: Task, bar: tqdm) -> Iterator[None]:
+def progress_bar(run: Run, task: Task) -> tqdm:
+    """Return a bar that counts training images; there is none where stderr is no terminal."""
+    images = len(task.train.labels)
+    seen, total = run.progress.images_seen(images), task.recipe.epochs * images
+    return tqdm(total=total, initial=seen, unit="image", disable=None, dynamic_ncols=True)
+
+
+def train_rest_of_epoch(run: Run, task: Task, part: TrainedPart, bar: tqdm) -> Iterator[None]:
     """Train on what is left of the epoch's order, yielding after each update."""
     progress, recipe = run.progress, task.recipe
     bar.set_description(f"epoch {progress.epoch}")
-    left = progress.order[progress.position :]
-    steps_per_epoch = -(-len(progress.order) // recipe.batch_size)
-    for inputs, labels in task.inputs("train", left, recipe.batch_size):
-        run.network.train()
-        set_lr(run.optimiser, recipe.lr * lr_factor(progress.step, steps_per_epoch, recipe))
-        logits, loss = classify(run.network, inputs, labels, task.arithmetic, label_smoothing=recipe.label_smoothing)
-        if not math.isfinite(loss.item()):
-            raise UserError(diverged(run, task, loss.item(), len(labels)))
-        run.optimiser.zero_grad()
-        loss.backward()
-        if recipe.clip_norm is not None:
-            nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip_norm)
-        run.optimiser.step()
-        progress.loss_sum += loss.item() * len(labels)
-        progress.correct += int((logits.argmax(dim=1) == labels).sum())
-        progress.position += len(labels)
-        progress.step += 1
-        bar.update(len(labels))
-        bar.set_postfix(loss=progress.loss_sum / progress.position, accuracy=progress.correct / progress.position)
+    to_training_mode(part.trained, recipe)
+    for indices in progress.order[progress.position :].split(recipe.batch_size * recipe.accumulate):
+        set_lr(run.optimiser, learning_rate(progress.step, task))
+        update(run, task, part, indices)
+        bar.update(len(indices))
+        loss, accuracy = progress.loss_sum / progress.position, progress.correct / progress.position
+        bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
         yield
 
 
-def diverged(run: Run, task: Task, loss: float, batch: int) -> str:
-    """Return the line that says where a loss stopped being finite, on which images, and what to do."""
-    progress, lr = run.progress, run.optimiser.param_groups[0]["lr"]
-    indices = progress.order[progress.position : progress.position + batch].tolist()
-    paths = [task.splits["train"].paths[i] for i in indices]
-    more = f" and {len(paths) - NAMED_IMAGES} more" if len(paths) > NAMED_IMAGES else ""
-    return (
-        f"the train loss of epoch {progress.epoch} is {loss}: training diverged; lower finetune.lr, which is {lr:g} "
-        f"(batch {progress.position // task.recipe.batch_size}: {', '.join(paths[:NAMED_IMAGES])}{more})"
-    )
+def to_training_mode(network: nn.Module, recipe: params.Finetune) -> None:
+    """Let dropout drop, and batch normalisation use each batch's statistics unless those are frozen."""
+    network.train()
+    if recipe.freeze_statistics:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):  # what all of torch's have in common
+                module.eval()
 
 
-def end_epoch(run: Run, task: Task) -> None:
-    """Run the val phase, add the epoch to the history, and turn to the next."""
-    progress = run.progress
+def learning_rate(step: int, task: Task) -> float:
+    """Return the head's learning rate in an update, counted from 0."""
+    return task.recipe.lr * lr_factor(step, task.steps_per_epoch, task.recipe)
+
+
+def update(run: Run, task: Task, part: TrainedPart, indices: torch.Tensor) -> None:
+    """Change the weights once, by the mean loss's gradient over the images with these indices."""
+    recipe, progress = task.recipe, run.progress
+    run.optimiser.zero_grad()
+    losses, correct, sizes = [], [], []
+    for inputs, labels in part.train.in_order(indices, recipe.batch_size):
+        logits, loss = classify(
+            part.trained,
+            inputs,
+            labels,
+            task.arithmetic,
+            label_smoothing=recipe.label_smoothing,
+            class_weights=task.class_weights,
+        )
+        (loss * (len(labels) / len(indices))).backward()
+        losses.append(loss.detach())
+        correct.append(is_correct(logits.detach(), labels).sum())
+        sizes.append(len(labels))
+    parameters = [parameter for parameter in run.network.parameters() if parameter.grad is not None]
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters])
+    *found, norm_found = torch.stack([*losses, *correct, norm]).tolist()  # the only wait for a GPU
+    refuse_divergence(run, task, indices, found[: len(losses)], norm_found)
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grads_with_norm_(parameters, recipe.clip_norm, norm)
+    run.optimiser.step()
+    if run.average is not None:
+        run.average.update_parameters(run.network)
+    progress.loss_sum += sum(loss * size for loss, size in zip(found, sizes, strict=False))
+    progress.correct += round(sum(found[len(losses) :]))
+    progress.position += len(indices)
+    progress.step += 1
+
+
+def is_correct(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Say for each image whether its likeliest class is the label, or the largest part of a mixed one."""
+    return logits.argmax(dim=1) == (labels if labels.dim() == 1 else labels.argmax(dim=1))
+
+
+def end_epoch(run: Run, task: Task, part: TrainedPart, check: Callable[[], None]) -> None:
+    """Run the val phase, add the epoch to the history, keep the weights if they are the best, and go to the next."""
+    progress, recipe = run.progress, task.recipe
     trained = PhaseResult(progress.loss_sum / progress.position, progress.correct / progress.position)
     report(progress.epoch, "train", trained)
-    order = torch.arange(len(task.splits["val"].labels))
-    validated = run_phase(run.network, task.inputs("val", order, EVALUATION_BATCH), task.arithmetic)
+    inputs = part.val.in_order(torch.arange(len(task.val.labels)), BATCH_WITHOUT_GRADIENTS)
+    validated = run_phase(part.validated, with_checks(inputs, check), task.arithmetic)
     report(progress.epoch, "val", validated)
-    if not math.isfinite(validated.loss):
-        raise UserError(
-            f"the val loss of epoch {progress.epoch} is {validated.loss}: training diverged; lower finetune.lr"
-        )
+    refuse_val_divergence(run, validated.loss)
     progress.history.append(
         {
             "epoch": progress.epoch,
@@ -125,12 +134,21 @@ def end_epoch(run: Run, task: Task) -> None:
             "train_accuracy": trained.accuracy,
             "val_loss": validated.loss,
             "val_accuracy": validated.accuracy,
-            "learning_rate": run.optimiser.param_groups[0]["lr"],
+            "learning_rate": learning_rate(progress.step - 1, task),
         }
     )
+    if recipe.keep == "best" and best_epoch(progress.history) == progress.epoch:
+        run.keep_best(everything=recipe.thaw_epoch is not None)
     progress.epoch += 1
     progress.order, progress.position = None, 0
     progress.loss_sum, progress.correct = 0.0, 0
+
+
+def with_checks(inputs: Iterable[Batch], check: Callable[[], None]) -> Iterator[Batch]:
+    """Yield the batches, checking before each."""
+    for batch in inputs:
+        check()
+        yield batch
 
 
 def report(epoch: int, phase: str, result: PhaseResult) -> None:

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import platform
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+import torchvision
 
 from plumbline.arithmetic import Arithmetic
 from plumbline.hashes import sha256_of
@@ -19,14 +21,20 @@ def fingerprint(parameters: dict[str, object], inputs: Iterable[Path], arithmeti
     described = {
         "parameters": parameters,
         "inputs": {path.as_posix(): sha256_of(path) for path in sorted(inputs)},
-        "code": {path.relative_to(ROOT).as_posix(): sha256_of(path) for path in code()},
-        "machine": [torch.__version__, str(arithmetic.device), str(arithmetic.precision), torch.get_num_threads()],
+        "code": {path.relative_to(ROOT).as_posix(): sha256_of(path) for path in own_code()},
+        "machine": machine(arithmetic),
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
-def code() -> list[Path]:
+def machine(arithmetic: Arithmetic) -> list[str | int]:
+    """Return what decides how numbers are rounded, as far as it can be told."""
+    device = torch.cuda.get_device_name() if arithmetic.device.type == "cuda" else torch.cpu.get_capabilities()
+    versions = [platform.python_version(), torch.__version__, torchvision.__version__]
+    return [*versions, str(device), str(arithmetic.precision), torch.get_num_threads()]
+
+
+def own_code() -> list[Path]:
     """Return the project's own files that this process has imported."""
     files = {Path(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
-    own = {file for file in files if any(file.is_relative_to(ROOT / name) for name in ("stages", "plumbline"))}
-    return sorted(own)
+    return sorted(file for file in files if any(file.is_relative_to(ROOT / name) for name in ("stages", "plumbline")))

@@ -1,19 +1,19 @@
-"""Turn SIGINT and SIGTERM into a request that the training loop answers between two steps."""
+"""Turn SIGINT and SIGTERM into an exception that is raised where a run's state is whole: between two updates."""
 
 import signal
 from types import FrameType, TracebackType
 
 
 class Interrupted(Exception):
-    """The run was asked to end, and has saved its state."""
+    """The run was asked to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.exit_status = 128 + number
+        self.exit_status = 128 + number  # what a shell reports for a program that the signal ended
 
 
 class Interruption:
-    """Notes a signal while its `with` block runs. A second one ends the process at once."""
+    """Notes a signal while its `with` block runs. A second one does what it would have done without."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -25,15 +25,20 @@ class Interruption:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.restore()
+        self.hand_back()
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Remember the signal; from now on signals do what they did before."""
+        """Remember the signal."""
         self.number = number
-        self.restore()
+        self.hand_back()
 
-    def restore(self) -> None:
-        """Hand the signals back."""
+    def hand_back(self) -> None:
+        """Let signals do what they did before."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
         self.before = {}
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal has come."""
+        if self.number is not None:
+            raise Interrupted(self.number)

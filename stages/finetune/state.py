@@ -1,9 +1,14 @@
 """Everything that the rest of a training run follows from: what a checkpoint holds."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+Tensors = dict[str, torch.Tensor]
+IN_AVERAGE = "module."  # what AveragedModel puts in front of the network's names
 
 
 @dataclass
@@ -18,6 +23,10 @@ class Progress:
     correct: int = 0
     history: list[dict[str, float]] = field(default_factory=list)  # one row an epoch that is complete
 
+    def images_seen(self, images_per_epoch: int) -> int:
+        """Return how many images were trained on since the start, each epoch's counted."""
+        return self.epoch * images_per_epoch + self.position
+
 
 @dataclass
 class Run:
@@ -25,27 +34,70 @@ class Run:
 
     network: nn.Module
     optimiser: torch.optim.Optimizer
-    progress: Progress
+    average: AveragedModel | None = None  # of the weights, if it is asked for
+    progress: Progress = field(default_factory=Progress)
+    best: Tensors | None = None  # of the epoch to keep, if that is not the last
+    trained_keys: frozenset[str] | None = None  # of the tensors that can change now; None for all
+
+    @property
+    def validated_network(self) -> nn.Module:
+        """The network that is validated and written: the moving average, if there is one."""
+        return self.network if self.average is None else self.average.module
+
+    def train_all(self) -> None:
+        """Let every parameter learn."""
+        self.network.requires_grad_(True)
+        self.trained_keys = None
+
+    def train_only(self, keys: frozenset[str]) -> None:
+        """Let these parameters learn, and no others."""
+        for key, parameter in self.network.named_parameters():
+            parameter.requires_grad_(key in keys)
+        self.trained_keys = keys
+
+    def changing(self, tensors: Mapping[str, torch.Tensor], prefix: str = "") -> Tensors:
+        """Return those tensors that can change now; frozen ones are as they were when the run began."""
+        keys = self.trained_keys
+        return {
+            key: value
+            for key, value in tensors.items()
+            if keys is None or not key.startswith(prefix) or key.removeprefix(prefix) in keys
+        }
+
+    def keep_best(self, *, everything: bool) -> None:
+        """Keep a copy of the weights that were validated: all of them, or those that can change."""
+        tensors = self.validated_network.state_dict()
+        kept = tensors if everything else self.changing(tensors)
+        self.best = {key: value.clone() for key, value in kept.items()}
+
+    def kept_tensors(self) -> Tensors:
+        """Return the weights to write: the best epoch's, if one was kept, else those that were validated last."""
+        return self.validated_network.state_dict() | (self.best or {})
 
     def state(self) -> dict[str, object]:
         """Return everything that a checkpoint has to hold: tensors and plain values alone."""
         return {
-            "network": self.network.state_dict(),
+            "network": self.changing(self.network.state_dict()),
+            "average": None if self.average is None else self.changing(self.average.state_dict(), IN_AVERAGE),
             "optimiser": self.optimiser.state_dict(),
             "progress": asdict(self.progress),
+            "best": self.best,
             "random": random_state(),
         }
 
     def restore(self, state: dict[str, object]) -> None:
-        """Put the run where it stood when the state was taken."""
-        self.network.load_state_dict(state["network"])
+        """Put the run, as it was when it began, where it stood when the state was taken."""
+        self.network.load_state_dict(state["network"], strict=False)
+        if self.average is not None:
+            self.average.load_state_dict(state["average"], strict=False)
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
+        self.best = state["best"]
         set_random_state(state["random"])
 
 
 def random_state() -> dict[str, torch.Tensor | list[torch.Tensor]]:
-    """Return the state of every random generator that training draws from."""
+    """Return the state of every random generator that training draws from: torch's."""
     return {
         "cpu": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],

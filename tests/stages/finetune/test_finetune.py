@@ -14,15 +14,14 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from plumbline import params
-from plumbline.arithmetic import choose_arithmetic
 from plumbline.errors import UserError
-from plumbline.model_file import Transform, read_model
+from plumbline.model_file import read_model
 from plumbline.outputs import write_json
-from plumbline.prepared import read_splits
 from stages.finetune import __main__ as finetune
-from stages.finetune.engine import Task, train
-from stages.finetune.recipe import build_optimiser
-from stages.finetune.state import Progress, Run
+from stages.finetune.engine import train
+from stages.finetune.optimisers import build_optimiser
+from stages.finetune.start import read_task
+from stages.finetune.state import Run
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
 from tests.stages.finetune.conftest import pass_checks
@@ -81,11 +80,9 @@ def test_every_phase_agrees_with_the_homeworks_loop_to_1e_5_over_3_epochs(
     theirs = homeworks_loop(network, orders, resize, crop, batch)
     network.load_state_dict(start)
     torch.manual_seed(1)
-    recipe = params.load().finetune
-    transform = Transform(resize, crop, MEAN, STD)
-    run = Run(network, build_optimiser(network, recipe), Progress())
-    task = Task(read_splits(), transform, recipe, choose_arithmetic("float32"))
-    train(run, task, save=lambda: None, asked_to_end=lambda: False)
+    task = read_task(params.load(), architecture)
+    run = Run(network, build_optimiser(network, task.recipe))
+    train(run, task, save=lambda: None, check=lambda: None)
     ours = pd.DataFrame(run.progress.history)
     assert ours["epoch"].to_list() == [0, 1, 2]
     difference = (ours[theirs.columns] - theirs).abs()
@@ -148,7 +145,10 @@ def test_a_failed_check_and_a_missing_model_stop_the_run_before_it_starts(ready:
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_one_line_and_no_model(ready: Workspace) -> None:
     ready.set(finetune__lr=1e30, finetune__precision="float32")
-    with pytest.raises(UserError, match="loss of epoch 0 is .*: training diverged; lower finetune.lr"):
+    with pytest.raises(
+        UserError,
+        match=r"diverged: the .* of epoch \d, batch \d, is .* at a learning rate of 1e\+30, on .*/\d.png and 1 more; lower",
+    ):
         finetune.main()
     assert not Path("models/finetuned.safetensors").exists()
     assert not Path("plots/history.csv").exists()

@@ -1,5 +1,7 @@
 """Optimisers and schedules: against torch's own, and against numbers worked by hand."""
 
+import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -9,10 +11,19 @@ import torch
 from torch import nn
 
 from plumbline import params
+from plumbline.batches import to_input
 from plumbline.errors import UserError
+from plumbline.model_file import read_model
 from stages.finetune import __main__ as finetune
-from stages.finetune.recipe import build_optimiser, lr_factor, parameter_groups
-from tests.conftest import Workspace
+from stages.finetune.engine import to_training_mode, train, update
+from stages.finetune.optimisers import build_optimiser, parameter_groups, set_lr
+from stages.finetune.schedules import lr_factor
+from stages.finetune.start import begin_run, read_task
+from stages.finetune.state import Run
+from stages.finetune.task import Task
+from stages.finetune.trained_part import part_for_epoch
+from stages.prepare import __main__ as prepare
+from tests.conftest import Workspace, write_image
 
 
 def recipe(workspace: Workspace, **values: object) -> params.Finetune:
@@ -95,22 +106,125 @@ def test_vectors_are_exempt_from_weight_decay_only_if_asked(workspace: Workspace
     assert [(len(g["params"]), g["weight_decay"]) for g in parameter_groups(network, own)] == [(6, 0.1)]
     own = recipe(workspace, decay_vectors=False)
     groups = parameter_groups(network, own)
-    assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [(2, 0.1), (4, 0.0)]
-    assert {p.dim() for p in groups[1]["params"]} == {1}
+    assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [(4, 0.0), (2, 0.1)]
+    assert {p.dim() for p in groups[0]["params"]} == {1}
 
 
-def test_label_smoothing_and_clipping_change_the_run_as_they_should(ready: Workspace) -> None:
-    def losses(**values: object) -> pd.DataFrame:
-        ready.set(finetune__precision="float32", **{f"finetune__{key}": value for key, value in values.items()})
+def test_layers_rise_in_equal_ratios_from_the_first_to_the_head(workspace: Workspace) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
+    own = recipe(workspace, first_layer_lr=0.01, lr=0.5)
+    optimiser = build_optimiser(network, own)
+    set_lr(optimiser, 0.5)
+    lrs = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert [lrs[id(p)] for p in network.parameters()] == pytest.approx([0.005, 0.005, 0.05, 0.05, 0.5, 0.5])
+
+
+def run_task(ready: Workspace, **values: object) -> tuple[Run, Task]:
+    """Return a run before its first update, and its task."""
+    ready.set(finetune__precision="float32", **{f"finetune__{key}": value for key, value in values.items()})
+    settings = params.load()
+    task = read_task(settings, "resnet18")
+    return begin_run(task, read_model(finetune.BACKBONE), settings.seed), task
+
+
+def gradient_after_an_update(run: Run, task: Task, indices: list[int]) -> torch.Tensor:
+    """Return the gradient of the head that one update went by."""
+    part = part_for_epoch(0, run, task, lambda: None)
+    to_training_mode(part.trained, task.recipe)
+    update(run, task, part, torch.tensor(indices))
+    return run.network.fc.weight.grad
+
+
+def by_hand(run: Run, task: Task, indices: list[int], **options: object) -> torch.Tensor:
+    """Return the head's gradient as torch's own cross-entropy gives it."""
+    run.network.train()
+    run.network.zero_grad()
+    if task.recipe.freeze_statistics:
+        run.network.eval()
+    logits = run.network(to_input(task.train.images[indices], task.transform))
+    nn.functional.cross_entropy(logits, task.train.labels[indices], **options).backward()
+    return run.network.fc.weight.grad.clone()
+
+
+def test_accumulated_batches_give_the_gradient_of_one_large_batch(ready: Workspace) -> None:
+    # With batch normalisation's statistics frozen the images do not see each other. The last batch has one image.
+    run, task = run_task(ready, batch_size=2, accumulate=3, freeze_statistics=True)
+    wanted = by_hand(run, task, [0, 3, 5, 7, 9])
+    assert torch.allclose(gradient_after_an_update(run, task, [0, 3, 5, 7, 9]), wanted, atol=1e-6)
+    assert (run.progress.step, run.progress.position) == (1, 5)
+
+
+def test_label_smoothing_and_class_weights_are_torchs(ready: Workspace) -> None:
+    run, task = run_task(ready, label_smoothing=0.2)
+    wanted = by_hand(run, task, [0, 3, 5, 7], label_smoothing=0.2)
+    assert torch.allclose(gradient_after_an_update(run, task, [0, 3, 5, 7]), wanted, atol=1e-4)
+    run, task = run_task(ready, label_smoothing=0.0, class_weights="balanced")
+    task = dataclasses.replace(task, class_weights=torch.tensor([3.0, 0.5]))
+    wanted = by_hand(run, task, [0, 3, 5, 7], weight=torch.tensor([3.0, 0.5]))
+    assert torch.allclose(gradient_after_an_update(run, task, [0, 3, 5, 7]), wanted, atol=1e-4)
+
+
+def test_a_gradient_longer_than_clip_norm_is_shortened_to_it(ready: Workspace) -> None:
+    run, task = run_task(ready, clip_norm=0.01)
+    gradient_after_an_update(run, task, [0, 3, 5, 7])
+    total = sum(p.grad.double().square().sum() for p in run.network.parameters()).sqrt()
+    assert total.item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_the_moving_average_is_what_is_validated_and_written(ready: Workspace) -> None:
+    ready.set(finetune__precision="float32", finetune__ema=0.5, finetune__batch_size=10, finetune__epochs=3)
+    ready.set(finetune__lr=0.1)
+    settings = params.load()
+    task = read_task(settings, "resnet18")
+    run = begin_run(task, read_model(finetune.BACKBONE), settings.seed)
+    heads = []
+    train(run, task, save=lambda: heads.append(run.network.fc.weight.detach().clone()), check=lambda: None)
+    # One update an epoch: the first is taken whole, then halves.
+    wanted = (heads[0] / 2 + heads[1] / 2) / 2 + heads[2] / 2
+    assert torch.allclose(run.kept_tensors()["fc.weight"], wanted, atol=1e-7)
+    finetune.main()
+    model = read_model(finetune.FINETUNED)
+    assert torch.allclose(model.tensors["fc.weight"], wanted, atol=1e-7)
+    with torch.no_grad():
+        logits = model.network().eval()(to_input(task.val.images, task.transform))
+    loss = nn.functional.cross_entropy(logits, task.val.labels).item()
+    assert pd.read_csv(finetune.HISTORY)["val_loss"].iloc[-1] == pytest.approx(loss, rel=1e-5)
+
+
+def test_a_few_batches_can_be_learnt_by_heart(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    ready.set(finetune__overfit_batches=1, finetune__epochs=30, finetune__lr=0.01, finetune__batch_size=4)
+    finetune.main()
+    table = pd.read_csv(finetune.HISTORY)
+    assert table["train_accuracy"].iloc[-1] == table["val_accuracy"].iloc[-1] == 1
+    assert table["train_loss"].iloc[-1] < 0.1 * table["train_loss"].iloc[0]
+    assert "trains and validates on the same 4 images, for debugging" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [{"mixup": 0.4, "cutmix": 1.0}, {"flip": 0.5, "smallest_crop": 0.3, "policy": "trivialaugment"}],
+)
+@pytest.mark.parametrize("freeze", [None, "layer2"])
+def test_augmented_runs_repeat_to_the_byte(ready: Workspace, augment: dict[str, object], freeze: str | None) -> None:
+    ready.set(**{f"finetune__augment__{key}": value for key, value in augment.items()}, finetune__freeze=freeze)
+    found = []
+    for _ in range(2):
         finetune.main()
-        return pd.read_csv("plots/history.csv")
+        found.append(finetune.HISTORY.read_bytes())
+    assert found[0] == found[1]
 
-    plain = losses(label_smoothing=0.0)
-    assert not losses(label_smoothing=0.2).equals(plain)
-    # With hardly any gradient left the weights stay: both epochs validate alike, but for batch norm's statistics.
-    clipped = losses(label_smoothing=0.0, clip_norm=1e-12, lr=1e-3)
-    assert clipped["train_loss"].iloc[0] == pytest.approx(plain["train_loss"].iloc[0], abs=0.2)
-    assert not clipped.equals(plain)
+
+def test_a_thousand_classes_get_a_head_of_their_size(ready: Workspace) -> None:
+    names = tuple(f"{i:04d}" for i in range(1000))
+    ready.set(data__root="many", image__resize=36, image__crop=33, finetune__epochs=1, finetune__batch_size=100)
+    for i, (split, name) in enumerate(itertools.product(("train", "val"), names)):
+        write_image(Path("many") / split / name / "0.png", seed=i)
+    prepare.main()
+    finetune.main()
+    model = read_model(finetune.FINETUNED)
+    assert model.classes == list(names)
+    assert model.tensors["fc.weight"].shape == (1000, 512)
+    assert 0 < json.loads(finetune.METRICS.read_text())["train_loss"] < 20
 
 
 def test_the_history_holds_each_epochs_last_learning_rate(ready: Workspace) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from filelock import FileLock
 
+from plumbline import params
+from plumbline.errors import UserError
 from stages.finetune import __main__ as finetune
 from stages.finetune.checkpoints import Checkpoints
+from stages.finetune.start import read_task
 from tests.conftest import PROJECT, Workspace
 
 OUTPUTS = ("models/finetuned.safetensors", "plots/history.csv", "metrics/finetune.json")
@@ -116,7 +118,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_training_starts_afresh(
         path.write_bytes(damaged)
         capsys.readouterr()
         finetune.main()
-        assert capsys.readouterr().out.count("the checkpoint cannot be used") == 1
+        assert capsys.readouterr().err.count("the checkpoint cannot be used") == 1
         assert outputs() == wanted
 
 
@@ -130,10 +132,12 @@ def test_a_checkpoint_of_another_run_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_a_second_process_is_kept_out_with_one_line(ready: Workspace) -> None:
-    with finetune.checkpoints_of(finetune.params.load(), finetune.choose_arithmetic("auto")) as held:
-        with pytest.raises(finetune.UserError, match="another process is training this very run"):
-            finetune.main()
-        assert isinstance(held.lock, FileLock)
+    settings = params.load()
+    with (
+        finetune.checkpoints_of(settings, read_task(settings, "resnet18"), settings.seed),
+        pytest.raises(UserError, match="another process is training this very run"),
+    ):
+        finetune.main()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,10 @@ def test_a_second_process_is_kept_out_with_one_line(ready: Workspace) -> None:
     [({"finetune__lr": 0.01}, False), ({"seed": 1}, False), ({"finetune__checkpoint_steps": 1}, True)],
 )
 def test_the_fingerprint_follows_what_the_result_follows_from(ready: Workspace, change: dict, kept: bool) -> None:
-    arithmetic = finetune.choose_arithmetic("auto")
-    before = finetune.checkpoints_of(finetune.params.load(), arithmetic).fingerprint
+    def fingerprint() -> str:
+        settings = params.load()
+        return finetune.checkpoints_of(settings, read_task(settings, "resnet18"), settings.seed).fingerprint
+
+    before = fingerprint()
     ready.set(**change)
-    assert (finetune.checkpoints_of(finetune.params.load(), arithmetic).fingerprint == before) == kept
+    assert (fingerprint() == before) == kept

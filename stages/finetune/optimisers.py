@@ -1,0 +1,56 @@
+"""Make the optimiser: which rule, and for each parameter its share of the learning rate and its weight decay."""
+
+from itertools import groupby
+
+import torch
+from torch import nn
+
+from plumbline import params
+
+BETA_2, EPS = 0.999, 1e-8  # of Adam and AdamW; torch's defaults
+
+
+def build_optimiser(network: nn.Module, recipe: params.Finetune) -> torch.optim.Optimizer:
+    """Return the optimiser over all parameters of the network. One that has no gradient is left as it is."""
+    groups = parameter_groups(network, recipe)
+    match recipe.optimiser:
+        case "sgd":
+            return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
+        case "adam":
+            return torch.optim.Adam(groups, lr=recipe.lr, betas=(recipe.momentum, BETA_2), eps=EPS)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, BETA_2), eps=EPS)
+
+
+def parameter_groups(network: nn.Module, recipe: params.Finetune) -> list[dict[str, object]]:
+    """Return the parameters in groups that share `lr_share`, the share of the learning rate, and `weight_decay`.
+
+    With `decay_vectors: false`, biases and normalisation (parameters of at most one dimension) are not decayed.
+    """
+    described = []
+    for parameter, share in lr_shares(network, recipe.first_layer_lr):
+        decays = recipe.decay_vectors or parameter.dim() > 1
+        described.append((share, recipe.weight_decay if decays else 0.0, parameter))
+    described.sort(key=lambda entry: entry[:2])
+    return [
+        {"params": [parameter for *_, parameter in entries], "lr_share": share, "weight_decay": decay}
+        for (share, decay), entries in groupby(described, key=lambda entry: entry[:2])
+    ]
+
+
+def lr_shares(network: nn.Module, first: float) -> list[tuple[nn.Parameter, float]]:
+    """Return each parameter with its layer's share of the learning rate, in equal ratios from `first` to 1.
+
+    A layer is a module with parameters of its own; torchvision defines them from the input to the head.
+    Source: Howard and Ruder 2018, "Universal language model fine-tuning", arXiv:1801.06146, section 3.2.
+    """
+    layers = [list(module.parameters(recurse=False)) for module in network.modules()]
+    layers = [parameters for parameters in layers if parameters]
+    last = max(len(layers) - 1, 1)
+    return [(p, first ** (1 - i / last)) for i, parameters in enumerate(layers) for p in parameters]
+
+
+def set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    """Give every group of parameters its share of the learning rate for the next update."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr * group["lr_share"]

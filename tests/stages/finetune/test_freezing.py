@@ -1,0 +1,166 @@
+"""What is frozen stays, what is behind it learns, and both together are the network: one of each family is tried."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from plumbline import params
+from plumbline.batches import to_input
+from plumbline.errors import UserError
+from plumbline.model_file import read_model
+from plumbline.networks import build_network, head_keys
+from stages.finetune import __main__ as finetune
+from stages.finetune.freezing import cut_network
+from stages.finetune.start import begin_run, read_task
+from stages.prepare import __main__ as prepare
+from stages.weights import __main__ as weights
+from tests.conftest import Workspace
+
+# One of each of torchvision's families, the smallest image it takes with room to spare, and a layer to freeze.
+FAMILIES = {
+    "alexnet": (224, "features.5"),
+    "convnext_tiny": (64, "features.3"),
+    "densenet121": (64, "features.transition2"),
+    "efficientnet_b0": (64, "features.4"),
+    "efficientnet_v2_s": (64, "features.3"),
+    "googlenet": (64, "inception4a"),
+    "inception_v3": (96, "Mixed_5d"),
+    "maxvit_t": (224, "blocks.1"),
+    "mnasnet0_5": (64, "layers.9"),
+    "mobilenet_v2": (64, "features.7"),
+    "mobilenet_v3_small": (64, "features.4"),
+    "regnet_y_400mf": (64, "trunk_output.block2"),
+    "resnet34": (64, "layer2"),
+    "resnext50_32x4d": (64, "layer3"),
+    "shufflenet_v2_x0_5": (64, "stage3"),
+    "squeezenet1_1": (64, "features.7"),
+    "swin_t": (64, "features.3"),
+    "swin_v2_t": (64, "features.3"),
+    "vgg11": (64, "features.10"),
+    "vit_b_32": (224, "encoder.layers.encoder_layer_5"),
+    "wide_resnet50_2": (64, "layer3"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("freeze", ["backbone", "layer"])
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_both_parts_together_are_the_network(architecture: str, freeze: str) -> None:
+    size, layer = FAMILIES[architecture]
+    torch.manual_seed(0)
+    network = build_network(architecture, 3).eval()
+    inputs = torch.randn(2, 3, size, size)
+    with torch.no_grad():
+        expected = network(inputs)
+    cut = cut_network(network, architecture, "backbone" if freeze == "backbone" else layer)
+    with torch.no_grad():
+        assert torch.equal(cut.trained.eval()(cut.frozen(inputs)), expected)
+    cut.trained.train()(cut.frozen(inputs).detach()).sum().backward()
+    learning = {key for key, parameter in network.named_parameters() if parameter.grad is not None}
+    assert learning == cut.trained_keys & {key for key, _ in network.named_parameters()}
+    assert head_keys(architecture) <= learning
+    if freeze == "backbone":
+        assert learning == head_keys(architecture)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", [name for name, (size, _) in FAMILIES.items() if size == 64])
+def test_every_family_trains(ready: Workspace, architecture: str) -> None:
+    ready.set(image__resize=64, image__crop=64, weights__architecture=architecture, finetune__epochs=1)
+    prepare.main()
+    weights.main()
+    finetune.main()
+    assert json.loads(finetune.METRICS.read_text())["epochs"] == 1
+    assert read_model(finetune.FINETUNED).architecture == architecture
+
+
+def test_frozen_tensors_stay_and_all_others_change(ready: Workspace) -> None:
+    ready.set(finetune__freeze="layer2", finetune__lr=0.1)
+    finetune.main()
+    before, after = read_model(finetune.BACKBONE).tensors, read_model(finetune.FINETUNED).tensors
+    frozen = ("conv1", "bn1", "layer1", "layer2")
+    for key in before.keys() - {"fc.weight", "fc.bias"}:
+        assert torch.equal(before[key], after[key]) == key.startswith(frozen), key
+
+
+def test_cached_activations_train_as_fresh_ones_do(ready: Workspace) -> None:
+    histories = []
+    for cache_gib in (1.0, 0.0):
+        ready.set(finetune__freeze="backbone", finetune__precision="float32", finetune__cache_gib=cache_gib)
+        finetune.main()
+        histories.append(pd.read_csv(finetune.HISTORY))
+    # Batches of another size are rounded otherwise.
+    assert (histories[0] - histories[1]).abs().to_numpy().max() < 1e-5
+
+
+def test_a_linear_probe_is_logistic_regression_on_the_networks_own_features(ready: Workspace) -> None:
+    ready.set(finetune__freeze="backbone", finetune__precision="float32", finetune__batch_size=10, finetune__epochs=3)
+    ready.set(finetune__lr=0.1)
+    settings = params.load()
+    task = read_task(settings, "resnet18")
+    network = begin_run(task, read_model(finetune.BACKBONE), settings.seed).network.eval()
+    head, network.fc = network.fc, torch.nn.Identity()
+    with torch.no_grad():
+        features = network(to_input(task.train.images, task.transform))
+    optimiser, losses = torch.optim.SGD(head.parameters(), lr=0.1, momentum=0.9), []
+    for _ in range(3):
+        loss = torch.nn.functional.cross_entropy(head(features), task.train.labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    finetune.main()
+    assert pd.read_csv(finetune.HISTORY)["train_loss"].to_list() == pytest.approx(losses, abs=1e-5)
+
+
+def test_what_thaws_trains_from_its_epoch_on(ready: Workspace) -> None:
+    ready.set(finetune__freeze="backbone", finetune__epochs=2, finetune__precision="float32")
+    finetune.main()
+    frozen = pd.read_csv(finetune.HISTORY)
+    ready.set(finetune__epochs=3, finetune__thaw_epoch=2)
+    finetune.main()
+    thawed, tensors = pd.read_csv(finetune.HISTORY), read_model(finetune.FINETUNED).tensors
+    assert thawed.iloc[:2].equals(frozen)
+    assert not torch.equal(tensors["conv1.weight"], read_model(finetune.BACKBONE).tensors["conv1.weight"])
+
+
+def test_frozen_statistics_stay_while_the_weights_learn(ready: Workspace) -> None:
+    ready.set(finetune__freeze_statistics=True)
+    finetune.main()
+    before, after = read_model(finetune.BACKBONE).tensors, read_model(finetune.FINETUNED).tensors
+    for key in before.keys() - {"fc.weight", "fc.bias"}:
+        is_statistic = key.endswith(("running_mean", "running_var", "num_batches_tracked"))
+        assert torch.equal(before[key], after[key]) == is_statistic, key
+
+
+@pytest.mark.parametrize(
+    ("freeze", "message"),
+    [
+        ("layer9", "a layer that resnet18 lacks; did you mean layer"),
+        ("nothing like it", "a layer that resnet18 lacks; it has x, conv1, bn1"),
+        ("layer3.0.conv1", "past which the network has another path: choose a whole block"),
+        ("fc", "behind which nothing is trained: choose an earlier layer"),
+    ],
+)
+def test_a_layer_that_cannot_be_frozen_up_to_is_refused(freeze: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        cut_network(build_network("resnet18", 2), "resnet18", freeze)
+
+
+def test_the_checkpoint_of_a_linear_probe_holds_the_head_alone(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    save = finetune.Checkpoints.save
+
+    def save_and_weigh(self: finetune.Checkpoints, state: dict[str, object]) -> None:
+        save(self, state)
+        sizes.append(self.path.stat().st_size)
+
+    monkeypatch.setattr(finetune.Checkpoints, "save", save_and_weigh)
+    ready.set(finetune__freeze="backbone")
+    finetune.main()
+    assert max(sizes) < 100_000 < Path(finetune.FINETUNED).stat().st_size
