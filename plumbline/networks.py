@@ -89,8 +89,15 @@ def network_from_tensors(architecture: str, tensors: dict[str, torch.Tensor], cl
         if tensors[key].shape != expected[key].shape:
             shapes = f"{tuple(tensors[key].shape)}, in {architecture} it is {tuple(expected[key].shape)}"
             raise UserError(f"the weights' {key} has the shape {shapes}: they are of another network")
-    network.load_state_dict(tensors)
+    load_tensors(network, tensors)
     return network
+
+
+def load_tensors(network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Give a network these tensors; those that are not named stay as they are."""
+    state = network.state_dict()  # with the versions of its modules, for which MNASNet asks
+    state.update(tensors)
+    network.load_state_dict(state)
 
 
 def replace_head(architecture: str, tensors: dict[str, torch.Tensor], classes: int) -> nn.Module:

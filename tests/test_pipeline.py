@@ -89,12 +89,12 @@ class Spy:
                 spy.read.add(f"{spy.names[id(section)]}{key}")
             return value
 
-        def model_dump(section: params.Section) -> dict:
+        def model_dump(section: params.Section, **options: object) -> dict:
             for key in type(section).model_fields:
                 getattr(section, key)
                 if isinstance(section.__dict__[key], params.Section):
                     model_dump(section.__dict__[key])
-            return dump(section)
+            return dump(section, **options)
 
         monkeypatch.setattr(params, "load", lambda: named(load(), ""))
         monkeypatch.setattr(params.Section, "__getattribute__", getattribute)

@@ -57,7 +57,8 @@ def train_rest_of_epoch(run: Run, task: Task, part: TrainedPart, bar: tqdm) -> I
     progress, recipe = run.progress, task.recipe
     bar.set_description(f"epoch {progress.epoch}")
     to_training_mode(part.trained, recipe)
-    for indices in progress.order[progress.position :].split(recipe.batch_size * recipe.accumulate):
+    while progress.position < len(progress.order):
+        indices = progress.order[progress.position :][: recipe.batch_size * recipe.accumulate]
         set_lr(run.optimiser, learning_rate(progress.step, task))
         update(run, task, part, indices)
         bar.update(len(indices))

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from plumbline.networks import load_tensors
+
 Tensors = dict[str, torch.Tensor]
 IN_AVERAGE = "module."  # what AveragedModel puts in front of the network's names
 
@@ -87,9 +89,9 @@ class Run:
 
     def restore(self, state: dict[str, object]) -> None:
         """Put the run, as it was when it began, where it stood when the state was taken."""
-        self.network.load_state_dict(state["network"], strict=False)
+        load_tensors(self.network, state["network"])
         if self.average is not None:
-            self.average.load_state_dict(state["average"], strict=False)
+            load_tensors(self.average, state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
         self.best = state["best"]
