@@ -9,6 +9,9 @@ from torch import nn
 
 from plumbline.errors import UserError
 
+FAST_LAYOUT = torch.channels_last
+EVALUATION_BATCH = {"cpu": 16, "cuda": 256}  # images; on the processor few enough to stay in its caches
+
 
 @dataclass(frozen=True)
 class Arithmetic:
@@ -17,18 +20,25 @@ class Arithmetic:
     device: torch.device
     precision: torch.dtype
 
+    def layout(self, *, training: bool) -> torch.memory_format:
+        """Return the inputs' layout in memory: the fast one.
+
+        Training in float32 keeps the homework's: another one rounds otherwise, and the updates make much of it.
+        """
+        return torch.contiguous_format if training and self.precision == torch.float32 else FAST_LAYOUT
+
     @property
-    def memory_format(self) -> torch.memory_format:
-        """The layout that is fast; float32 keeps the homework's, so that its numbers are the homework's."""
-        return torch.contiguous_format if self.precision == torch.float32 else torch.channels_last
+    def evaluation_batch(self) -> int:
+        """The batch size, in images, that is fast without gradients; but for rounding no result depends on it."""
+        return EVALUATION_BATCH[self.device.type]
 
     def autocast(self) -> AbstractContextManager:
         """Return a context in which torch runs convolutions and matrix products in this precision."""
         return torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32)
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Return the network on this device, in this layout."""
-        return network.to(self.device, memory_format=self.memory_format)
+        """Return the network on this device, in the layout that suits training."""
+        return network.to(self.device, memory_format=self.layout(training=True))
 
 
 def choose_arithmetic(wish: str) -> Arithmetic:

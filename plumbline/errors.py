@@ -19,6 +19,7 @@ USER_ERRNOS = {
     errno.EMFILE,
 }
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+NOT_REPEATABLE = " does not have a deterministic implementation"  # torch's words, after the operation's name
 
 
 class UserError(ValueError):
@@ -36,6 +37,14 @@ def run(main: Callable[[], None]) -> None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {one_line(where)}{error.strerror}; nothing was left half-written")
+    except RuntimeError as error:
+        operation, found, _ = str(error).partition(NOT_REPEATABLE)
+        if not found:
+            raise
+        sys.exit(
+            f"error: on this device torch cannot repeat {one_line(operation)} to the bit, which this network needs: "
+            "choose another weights.architecture, or hide the GPU with CUDA_VISIBLE_DEVICES= to train without it"
+        )
     except KeyboardInterrupt:
         print("interrupted; nothing was left half-written", file=sys.stderr)
         sys.exit(INTERRUPTED)

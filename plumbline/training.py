@@ -58,7 +58,7 @@ def classify(
     Inputs of a part of the network may have another shape. Labels are (B,), or shares of the classes (B, classes).
     """
     if inputs.dim() == 4:
-        inputs = inputs.contiguous(memory_format=arithmetic.memory_format)
+        inputs = inputs.contiguous(memory_format=arithmetic.layout(training=network.training))
     with arithmetic.autocast():
         logits = forward(network, inputs)
     loss = nn.functional.cross_entropy(logits.float(), labels, class_weights, label_smoothing=label_smoothing)

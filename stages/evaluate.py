@@ -28,8 +28,6 @@ METRICS = Path("metrics/evaluate.json")
 PREDICTIONS = Path("plots/predictions.csv")
 PER_CLASS = Path("plots/per_class.csv")
 
-BATCH = 64  # images; but for rounding the result does not depend on it
-
 
 def refuse_other_data(model: Model, classes: list[str], splits: dict[str, Split]) -> None:
     """Refuse a model that was trained on other classes, or on images of another size."""
@@ -52,9 +50,9 @@ def predict(network: nn.Module, split: Split, transform: Transform, arithmetic: 
     logits = []
     order = torch.arange(len(split.labels))
     with torch.inference_mode():
-        for images, _ in batches(split.images, split.labels, order, BATCH):
+        for images, _ in batches(split.images, split.labels, order, arithmetic.evaluation_batch):
             inputs = to_input(images.to(arithmetic.device), transform)
-            logits.append(network(inputs.contiguous(memory_format=arithmetic.memory_format)).double().cpu())
+            logits.append(network(inputs.contiguous(memory_format=arithmetic.layout(training=False))).double().cpu())
     return torch.cat(logits).log_softmax(dim=1)
 
 

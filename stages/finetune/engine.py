@@ -14,7 +14,7 @@ from tqdm import tqdm
 from plumbline import params
 from plumbline.training import PhaseResult, classify, run_phase
 from stages.finetune.divergence import refuse_divergence, refuse_val_divergence
-from stages.finetune.inputs import BATCH_WITHOUT_GRADIENTS, Batch
+from stages.finetune.inputs import Batch
 from stages.finetune.optimisers import set_lr
 from stages.finetune.sampling import draw_order
 from stages.finetune.schedules import lr_factor
@@ -124,7 +124,7 @@ def end_epoch(run: Run, task: Task, part: TrainedPart, check: Callable[[], None]
     progress, recipe = run.progress, task.recipe
     trained = PhaseResult(progress.loss_sum / progress.position, progress.correct / progress.position)
     report(progress.epoch, "train", trained)
-    inputs = part.val.in_order(torch.arange(len(task.val.labels)), BATCH_WITHOUT_GRADIENTS)
+    inputs = part.val.in_order(torch.arange(len(task.val.labels)), task.arithmetic.evaluation_batch)
     validated = run_phase(part.validated, with_checks(inputs, check), task.arithmetic)
     report(progress.epoch, "val", validated)
     refuse_val_divergence(run, validated.loss)

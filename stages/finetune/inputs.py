@@ -14,7 +14,6 @@ from plumbline.model_file import Transform
 from plumbline.prepared import Split
 from stages.finetune.augmentation import BatchChange, ImageChange
 
-BATCH_WITHOUT_GRADIENTS = 64  # images; but for rounding no result depends on it
 GIB = 2**30
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # inputs (B, ...); labels (B,), or shares of classes (B, classes)
@@ -50,7 +49,7 @@ class PixelInputs:
     def activations(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return what the frozen part makes of inputs (B, 3, H, W)."""
         with torch.no_grad(), self.arithmetic.autocast():
-            return self.frozen(inputs.contiguous(memory_format=self.arithmetic.memory_format))
+            return self.frozen(inputs.contiguous(memory_format=self.arithmetic.layout(training=False)))
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def cached(inputs: PixelInputs, check: Callable[[], None]) -> CachedInputs:
     """Compute the activations of a whole split; `check` is called now and then, and may raise."""
     labels = inputs.split.labels.to(inputs.arithmetic.device)
     pieces = []
-    for activations, _ in inputs.in_order(torch.arange(len(labels)), BATCH_WITHOUT_GRADIENTS):
+    for activations, _ in inputs.in_order(torch.arange(len(labels)), inputs.arithmetic.evaluation_batch):
         check()
         pieces.append(activations)
     return CachedInputs(torch.cat(pieces), labels)

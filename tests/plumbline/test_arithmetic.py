@@ -9,7 +9,6 @@ from plumbline.arithmetic import choose_arithmetic
 
 def test_a_named_precision_is_taken_as_it_is() -> None:
     assert choose_arithmetic("float32").precision == torch.float32
-    assert choose_arithmetic("float32").memory_format == torch.contiguous_format
 
 
 @pytest.mark.parametrize(("has", "precision"), [(True, torch.bfloat16), (False, torch.float32)])

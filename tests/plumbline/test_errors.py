@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+import torch
 
 from plumbline.errors import UserError, run
 
@@ -27,6 +28,18 @@ def test_a_full_disk_names_the_file_and_a_programming_error_is_not_hidden() -> N
     for error in (ValueError("shape"), OSError(errno.ENOENT, "No such file"), AssertionError()):
         with pytest.raises(type(error)):
             fail_with(error)
+
+
+def test_an_operation_that_torch_cannot_repeat_is_named_and_other_runtime_errors_are_not_hidden() -> None:
+    def not_repeatable() -> None:
+        torch.use_deterministic_algorithms(True)
+        torch.zeros(1).put_(torch.tensor([0]), torch.ones(1))
+
+    with pytest.raises(SystemExit) as exit_:
+        run(not_repeatable)
+    assert exit_.value.code.startswith("error: on this device torch cannot repeat put_ to the bit")
+    with pytest.raises(RuntimeError):
+        fail_with(RuntimeError("shape"))
 
 
 def test_ctrl_c_ends_with_the_shells_status_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,14 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -16,7 +18,7 @@ from plumbline.errors import UserError
 from stages.finetune import __main__ as finetune
 from stages.finetune.checkpoints import Checkpoints
 from stages.finetune.start import read_task
-from tests.conftest import PROJECT, Workspace
+from tests.conftest import PROJECT, Workspace, run_in
 
 OUTPUTS = ("models/finetuned.safetensors", "plots/history.csv", "metrics/finetune.json")
 KILLS = 20
@@ -101,6 +103,44 @@ def test_a_signal_ends_it_with_a_checkpoint_and_one_line(ready: Workspace, numbe
     text, _ = process.communicate()
     assert "resuming in epoch" in text
     assert outputs() == wanted
+
+
+def lock_of(experiment: str, project: Path) -> str:
+    """Return an experiment's dvc.lock, which names the hash of everything that it wrote."""
+    (ref,) = run_in(project, "git", "for-each-ref", "--format=%(refname)", f"refs/exps/**/{experiment}").stdout.split()
+    return run_in(project, "git", "show", f"{ref}:dvc.lock").stdout
+
+
+def kill_once_there_is_a_checkpoint(experiment: subprocess.Popen, project: Path) -> None:
+    """Kill the stage, with SIGKILL, that an experiment of this project runs."""
+    while not list((project / ".checkpoints").rglob("state.pt")):
+        assert experiment.poll() is None, "the experiment ended without a checkpoint"
+        time.sleep(0.05)
+    stages = [process for process in psutil.process_iter(["cmdline"]) if "stages.finetune" in process.info["cmdline"]]
+    for process in stages:
+        if project in Path(process.cwd()).parents:
+            process.kill()
+    experiment.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["--temp", "--queue"])
+def test_an_experiment_killed_outside_the_workspace_goes_on_when_it_is_run_again(tiny_copy: Path, way: str) -> None:
+    def command(name: str) -> list[str]:
+        """Return what runs an experiment; queued ones are queued here."""
+        experiment = ["dvc", "exp", "run", way, "--name", name, "--set-param", "finetune.epochs=8"]
+        if way == "--temp":
+            return experiment
+        run_in(tiny_copy, *experiment)
+        return ["dvc", "exp", "run", "--run-all"]
+
+    killed = subprocess.Popen(command("killed"), cwd=tiny_copy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    kill_once_there_is_a_checkpoint(killed, tiny_copy)
+    done = run_in(tiny_copy, *command("again"))
+    assert "resuming in epoch" in done.stdout + done.stderr
+    shutil.rmtree(tiny_copy / ".dvc" / "cache" / "runs")  # or it would be fetched from there
+    run_in(tiny_copy, "dvc", "exp", "run", "--name", "calm", "--set-param", "finetune.epochs=8")
+    assert lock_of("again", tiny_copy) == lock_of("calm", tiny_copy)
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_training_starts_afresh(
