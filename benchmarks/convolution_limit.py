@@ -1,0 +1,113 @@
+"""What share of a training update its convolutions take, each run alone, and what takes the rest.
+
+    python -m benchmarks.convolution_limit [ROUNDS]
+
+ResNet34, batches of 16 at 224 pixels, in the precision and the layout that fine-tuning chooses. A convolution alone is
+its forward pass and both gradients (the first layer's without the input's), on random inputs of the network's shapes;
+no network can run faster than the sum of its convolutions. In turns with whole updates, ROUNDS times after one that is
+left out. Prints the lines of benchmarks/README.md.
+"""
+
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+
+from plumbline.arithmetic import Arithmetic, choose_arithmetic
+from plumbline.networks import build_network
+from plumbline.training import classify, optimiser_step
+
+BATCH, SIZE = 16, 224
+GIGA = 1e9
+LISTED = 8  # operations
+
+
+def convolutions(network: nn.Module, inputs: torch.Tensor) -> list[tuple[nn.Conv2d, torch.Size, torch.Size]]:
+    """Return each convolution of the network, with the shapes of its input and of its output."""
+    found = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda conv, args, out: found.append((conv, args[0].shape, out.shape)))
+    with torch.inference_mode():
+        network.eval()(inputs)
+    for module in network.modules():
+        module._forward_hooks.clear()
+    return found
+
+
+def floating_point_operations(found: list[tuple[nn.Conv2d, torch.Size, torch.Size]]) -> int:
+    """Return the convolutions' operations in an update: two a multiply-add, three products but two in the first."""
+    forward = [2 * out.numel() * conv.weight[0].numel() for conv, _, out in found]
+    return 3 * sum(forward) - forward[0]
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Time one call."""
+    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    synchronize()
+    start = time.perf_counter()
+    work()
+    synchronize()
+    return time.perf_counter() - start
+
+
+def alone(conv: nn.Conv2d, shape: torch.Size, first: bool, arithmetic: Arithmetic) -> Callable[[], None]:
+    """Return what runs a convolution forwards and backwards on random values."""
+    layout = arithmetic.layout(training=True)
+    inputs = torch.randn(shape, device=arithmetic.device).to(arithmetic.precision).contiguous(memory_format=layout)
+    inputs.requires_grad_(not first)
+
+    def run() -> None:
+        with arithmetic.autocast():
+            out = conv(inputs)
+        out.backward(torch.ones_like(out))
+
+    return run
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    torch.manual_seed(0)
+    arithmetic = choose_arithmetic("auto")
+    network = arithmetic.place(build_network("resnet34", 2))
+    inputs = torch.randn(BATCH, 3, SIZE, SIZE, device=arithmetic.device)
+    labels = torch.randint(0, 2, (BATCH,), device=arithmetic.device)
+    found = convolutions(network, inputs)
+    counts = Counter((shape, str(conv)) for conv, shape, _ in found)
+    distinct = {(shape, str(conv)): conv for conv, shape, _ in found}
+    bare = {key: alone(conv, key[0], conv is found[0][0], arithmetic) for key, conv in distinct.items()}
+    step = optimiser_step(torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9))
+
+    def update() -> None:
+        network.train()
+        step(classify(network, inputs, labels, arithmetic)[1])
+
+    updates, sums = [], []
+    for _ in range(rounds + 1):
+        updates.append(seconds_of(update, arithmetic.device))
+        sums.append(sum(counts[key] * seconds_of(run, arithmetic.device) for key, run in bare.items()))
+    shares = [own / whole for own, whole in zip(sums[1:], updates[1:], strict=True)]
+    operations = floating_point_operations(found)
+    print(f"{arithmetic.device.type}, {arithmetic.precision}, {torch.get_num_threads()} threads, {rounds} rounds")
+    for name, values, unit in (
+        ("an update", updates[1:], "s"),
+        ("its convolutions, each alone", sums[1:], "s"),
+        ("share", shares, ""),
+        ("rate of the convolutions alone", [operations / value / GIGA for value in sums[1:]], "GFLOP/s"),
+    ):
+        print(f"{name}: {min(values):.3g} to {max(values):.3g}, median {statistics.median(values):.3g} {unit}")
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        update()
+    events = sorted(profiled.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    for event in events[:LISTED]:
+        print(f"{event.self_cpu_time_total / total:6.1%}  {event.key}")
+
+
+if __name__ == "__main__":
+    main()
