@@ -1,7 +1,8 @@
 """Read and write models as safetensors files: weights, and what a reader must know to use them.
 
 The metadata's values are text: `architecture` and `source` as they are; `classes`, `transform` and
-`parameters` as JSON; `sha256` of the file that the weights came from, empty if they came from none.
+`parameters` as JSON; `temperature` as a number; `sha256` of the file that the weights came from, empty
+if they came from none.
 Nothing here unpickles anything.
 """
 
@@ -42,6 +43,7 @@ class Model:
     source: str  # what it was made from
     sha256: str  # of the file that it was made from
     tensors: dict[str, torch.Tensor]
+    temperature: float = 1.0  # that divides the logits, so that the probabilities are true on val
 
     def network(self) -> nn.Module:
         """Return the network with these weights."""
@@ -57,6 +59,7 @@ def write_model(path: Path, model: Model) -> None:
         "parameters": json.dumps(model.parameters, ensure_ascii=False),
         "source": model.source,
         "sha256": model.sha256,
+        "temperature": repr(model.temperature),
     }
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.tensors.items()}
     with whole_file(path) as partial:
@@ -91,6 +94,7 @@ def read_model(path: Path) -> Model:
             source=metadata["source"],
             sha256=metadata["sha256"],
             tensors=tensors,
+            temperature=float(metadata["temperature"]),
         )
     except FileNotFoundError:
         raise UserError(f"there is no model file {path}: `dvc repro` makes it, `dvc pull` fetches it") from None
@@ -98,5 +102,5 @@ def read_model(path: Path) -> Model:
         raise UserError(
             f"{path} is not a whole safetensors file ({error}): `dvc checkout` or `dvc repro` restores it"
         ) from None
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} lacks Plumbline's metadata ({error}): it was written by another program") from None

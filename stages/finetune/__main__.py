@@ -7,15 +7,18 @@ the very same run was cut short. Writes models/finetuned.safetensors, plots/hist
 
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from plumbline import params
+from plumbline.arithmetic import choose_arithmetic
 from plumbline.checks import require_passed
 from plumbline.errors import run as run_stage
 from plumbline.hashes import sha256_of
+from plumbline.inference import logits_of
 from plumbline.model_file import Model, read_model, write_model
 from plumbline.outputs import write_csv, write_json
 from plumbline.prepared import FOLDER, read_classes
@@ -30,6 +33,7 @@ from stages.finetune.selection import History
 from stages.finetune.start import begin_run, read_task
 from stages.finetune.state import Run, Tensors
 from stages.finetune.task import Task
+from stages.finetune.temperature import fit_temperature
 
 CURVATURE = Path("metrics/curvature.json")
 CHECKS = (
@@ -97,6 +101,14 @@ def train_seeds(
     return tensors, histories
 
 
+def calibrated(model: Model, task: Task) -> Model:
+    """Return the model with the temperature that val gives it, in float32 as the model is evaluated."""
+    arithmetic = choose_arithmetic("float32")
+    network = arithmetic.place(model.network())
+    temperature = fit_temperature(logits_of(network, task.val, task.transform, arithmetic), task.val.labels.cpu())
+    return replace(model, temperature=temperature)
+
+
 def main() -> None:
     settings = params.load()
     for path in CHECKS:
@@ -118,7 +130,7 @@ def main() -> None:
             sha256=sha256_of(BACKBONE),
             tensors=tensors,
         )
-        write_model(FINETUNED, model)
+        write_model(FINETUNED, calibrated(model, task))
         write_csv(HISTORY, pd.DataFrame(histories[0]))
         write_json(METRICS, summary(histories, task.recipe, task.arithmetic) | share_of_limit)
         for own in checkpoints:

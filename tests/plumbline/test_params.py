@@ -48,7 +48,7 @@ def mistake(tmp_path: Path, old: str, new: str) -> str:
         ("conflicts: drop", "conflicts: ignore", "data.conflicts is 'ignore': should be 'drop', 'keep' or 'fail'"),
         ("carve: false", "carve: 0", "data.carve is 0: should be"),
         ("near_distance: 6", "near_distance: 17", "data.near_distance is 17: should be less than or equal to 16"),
-        ("evaluate:\n  confidence: 0.95", "evaluate: here", "evaluate is 'here': should be a section with keys of its own"),
+        (TEXT[TEXT.index("evaluate:\n") :], "evaluate: here", "evaluate is 'here': should be a section with keys of its own"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_answered_by_the_key_the_value_and_what_would_be_right(

@@ -1,0 +1,97 @@
+"""How often the intervals of `evaluate` hold the true value, by simulation.
+
+    python -m benchmarks.coverage [EVALUATIONS [RESAMPLES]]
+
+Two classes of equal size, whose logit differences are normal; their distance gives the accuracy. Each evaluation draws
+new images, measures them as `evaluate` does, and asks whether the interval at 95 % holds the value that 4,000,000
+images give. For accuracy, Wilson's interval, the exact coverage is the binomial sum over all results. Prints the tables
+of benchmarks/README.md.
+"""
+
+import sys
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.stats import binom, norm
+
+from plumbline.class_scores import class_measures
+from stages.evaluate.intervals import share_with_interval, with_intervals
+from stages.evaluate.predictions import Predictions
+from stages.evaluate.scores import loss_measures, ranking_measures
+
+DEFAULTS = [2000, 200]  # evaluations, resamples
+SIZES = (24, 153, 1000)
+ACCURACIES = (0.6, 0.8, 0.9, 0.95, 0.98)
+MEASURES = ("balanced_accuracy", "macro_f1", "loss", "brier", "auroc", "average_precision")
+MANY = 4_000_000
+CONFIDENCE = 0.95
+BOLDNESS = 1.3  # the model's logits are so many times the true ones: its probabilities are not calibrated
+
+
+def simulated(images: int, accuracy: float, chance: np.random.Generator) -> Predictions:
+    """Return predictions of a model with this accuracy on new images, as many of each class."""
+    labels = np.arange(images) % 2
+    distance = 2 * norm.ppf(accuracy)
+    score = chance.normal(size=images) + distance * (labels - 0.5)
+    logits = np.stack([np.zeros(images), BOLDNESS * distance * score], axis=1)
+    return Predictions(labels, logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+
+def measured(predictions: Predictions, resamples: int, seed: int) -> dict[str, float]:
+    """Return the measures with their intervals."""
+    found = {}
+    for measures in (
+        class_measures(predictions.labels, predictions.predicted, predictions.classes),
+        loss_measures(predictions, predictions),
+        ranking_measures(predictions, 1),
+    ):
+        found |= with_intervals(measures, predictions, resamples, CONFIDENCE, seed)
+    return found
+
+
+def true_values(accuracy: float) -> dict[str, float]:
+    """Return what very many images give."""
+    predictions, everyone = simulated(MANY, accuracy, np.random.default_rng(0)), np.ones(MANY)
+    return (
+        class_measures(predictions.labels, predictions.predicted, 2)(everyone)
+        | loss_measures(predictions, predictions)(everyone)
+        | ranking_measures(predictions, 1)(everyone)
+    )
+
+
+def coverage(images: int, accuracy: float, evaluations: int, resamples: int) -> dict[str, float]:
+    """Return the share of evaluations whose interval holds the true value, for each measure."""
+    wanted = true_values(accuracy)
+    held = dict.fromkeys(MEASURES, 0)
+    for seed in range(evaluations):
+        chance = np.random.default_rng([seed, images, round(1000 * accuracy)])
+        found = measured(simulated(images, accuracy, chance), resamples, seed)
+        for name in MEASURES:
+            held[name] += found[f"{name}_low"] <= wanted[name] <= found[f"{name}_high"]
+    return {name: count / evaluations for name, count in held.items()}
+
+
+def wilson_coverage(images: int, accuracy: float, evaluations: int) -> tuple[float, float]:
+    """Return the simulated and the exact coverage of the interval round an accuracy."""
+    intervals = [share_with_interval("a", hits, images, CONFIDENCE) for hits in range(images + 1)]
+    holds = np.array([own["a_low"] <= accuracy <= own["a_high"] for own in intervals])
+    drawn = np.random.default_rng(images).binomial(images, accuracy, evaluations)
+    return float(holds[drawn].mean()), float(binom.pmf(np.arange(images + 1), images, accuracy) @ holds)
+
+
+def main() -> None:
+    given = [int(value) for value in sys.argv[1:]]
+    evaluations, resamples = given + DEFAULTS[len(given) :]
+    cells = [(images, accuracy) for images in SIZES for accuracy in ACCURACIES]
+    print("| images | accuracy | Wilson, simulated | Wilson, exact |\n| --- | --- | --- | --- |")
+    for images, accuracy in cells:
+        simulation, exact = wilson_coverage(images, accuracy, evaluations)
+        print(f"| {images} | {accuracy} | {simulation:.3f} | {exact:.3f} |")
+    found = Parallel(n_jobs=-1)(delayed(coverage)(*cell, evaluations, resamples) for cell in cells)
+    print(f"\n| images | accuracy | {' | '.join(MEASURES)} |\n|{' --- |' * (2 + len(MEASURES))}")
+    for (images, accuracy), own in zip(cells, found, strict=True):
+        print(f"| {images} | {accuracy} | {' | '.join(f'{own[name]:.3f}' for name in MEASURES)} |")
+
+
+if __name__ == "__main__":
+    main()

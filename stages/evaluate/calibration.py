@@ -1,0 +1,88 @@
+"""Are the probabilities true? Of the images that are given 0.9, nine in ten should be right."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from stages.evaluate.predictions import Predictions
+
+FEWEST = 10  # images a bin, where there are as many
+SIMULATIONS = 200
+BEFORE, AFTER = "before", "after"  # the temperature
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Images from the least sure to the surest, in parts of about equal size; equal probabilities are not parted."""
+
+    confidence: np.ndarray  # float64 (N,): probability of the predicted class, rising
+    correct: np.ndarray  # bool (N,)
+    starts: np.ndarray  # int: the first image of each bin
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Images in each bin."""
+        return np.diff(self.starts, append=len(self.confidence))
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Return the mean over each bin of values (..., N)."""
+        return np.add.reduceat(values, self.starts, axis=-1) / self.sizes
+
+
+def bins_of(predictions: Predictions, most: int) -> Bins:
+    """Put the images into bins: at most so many, and no more than leaves ten images a bin."""
+    confidence = predictions.probabilities.max(axis=1)
+    order = np.argsort(confidence, kind="stable")
+    confidence, images = confidence[order], len(order)
+    number = int(np.clip(images // FEWEST, 1, most))
+    starts = np.searchsorted(confidence, confidence[np.arange(number) * images // number])
+    return Bins(confidence, (predictions.predicted == predictions.labels)[order], np.unique(starts))
+
+
+def reliability_curve(predictions: Predictions, most: int) -> pd.DataFrame:
+    """Return each bin's mean probability of the predicted class, the share that is right, and its size."""
+    bins = bins_of(predictions, most)
+    return pd.DataFrame(
+        {
+            "confidence": bins.means(bins.confidence),
+            "accuracy": bins.means(bins.correct.astype(float)),
+            "images": bins.sizes,
+        }
+    )
+
+
+def calibration_error(predictions: Predictions, most: int) -> float:
+    """Return the expected calibration error of the predicted class: equal-mass bins, plug-in estimate.
+
+    It is never below 0, so that few images make it large: `error_if_calibrated` says how large.
+    Source: Naeini, Cooper and Hauskrecht 2015; equal-mass bins as Nixon et al. 2019, arXiv:1904.01685.
+    """
+    curve = reliability_curve(predictions, most)
+    return float(np.average((curve["confidence"] - curve["accuracy"]).abs(), weights=curve["images"]))
+
+
+def error_if_calibrated(predictions: Predictions, most: int, seed: int) -> float:
+    """Return the mean calibration error of a model that says the same and is right exactly as often as it says."""
+    bins, chance = bins_of(predictions, most), np.random.default_rng(seed)
+    confidence = bins.means(bins.confidence)
+    errors = []
+    for _ in range(SIMULATIONS):
+        right = chance.random(len(bins.confidence)) < bins.confidence
+        errors.append(np.average(abs(confidence - bins.means(right.astype(float))), weights=bins.sizes))
+    return float(np.mean(errors))
+
+
+def calibration_metrics(plain: Predictions, calibrated: Predictions, most: int, seed: int) -> dict[str, float]:
+    """Return the calibration error before and after the temperature, and what is to be expected of a true model."""
+    return {
+        "calibration_error": calibration_error(plain, most),
+        "calibrated_calibration_error": calibration_error(calibrated, most),
+        "calibration_error_if_true": error_if_calibrated(calibrated, most, seed),
+    }
+
+
+def reliability_table(name: str, plain: Predictions, calibrated: Predictions, most: int) -> pd.DataFrame:
+    """Return a split's reliability curves, before and after the temperature."""
+    curves = {BEFORE: reliability_curve(plain, most), AFTER: reliability_curve(calibrated, most)}
+    return pd.concat([curve.assign(split=name, temperature=which) for which, curve in curves.items()])

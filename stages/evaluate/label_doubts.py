@@ -1,0 +1,51 @@
+"""The labels to look at: images whose label is contradicted by a model that was not trained on them.
+
+Of the training images that is the linear probe, fitted on the others (out of fold); of val and test the model itself.
+Source: Northcutt, Jiang and Chuang 2021, "Confident learning", arXiv:1911.00068, for the out-of-fold probabilities.
+"""
+
+import sys
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from stages.evaluate.baselines import linear_probe
+
+COLUMNS = ["split", "path", "actual", "suggested", "probability_of_actual", "probability_of_suggested"]
+
+
+def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> np.ndarray | None:
+    """Return each training image's probabilities (N, classes) by probes fitted on the other folds.
+
+    None, with a line, if a class has a single image.
+    """
+    smallest = int(np.bincount(labels)[np.unique(labels)].min())
+    if smallest < 2:
+        print("a class has a single training image: the training labels are not doubted", file=sys.stderr)
+        return None
+    parts = StratifiedKFold(min(folds, smallest), shuffle=True, random_state=seed)
+    found = cross_val_predict(linear_probe(), features, labels, cv=parts, method="predict_proba")
+    probabilities = np.zeros((len(labels), labels.max() + 1))
+    probabilities[:, np.unique(labels)] = found
+    return probabilities
+
+
+def doubts(
+    split: str, paths: list[str], labels: np.ndarray, probabilities: np.ndarray, classes: list[str]
+) -> pd.DataFrame:
+    """Return the images whose likeliest class is not the label, those with the least likely labels first."""
+    suggested = probabilities.argmax(axis=1)
+    rows = np.flatnonzero(suggested != labels)
+    table = pd.DataFrame(
+        {
+            "split": split,
+            "path": [paths[i] for i in rows],
+            "actual": [classes[labels[i]] for i in rows],
+            "suggested": [classes[suggested[i]] for i in rows],
+            "probability_of_actual": probabilities[rows, labels[rows]],
+            "probability_of_suggested": probabilities[rows, suggested[rows]],
+        },
+        columns=COLUMNS,
+    )
+    return table.sort_values(["probability_of_actual", "path"], kind="stable")

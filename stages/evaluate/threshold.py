@@ -1,0 +1,79 @@
+"""Two classes: from which probability on an image is taken for the positive one, chosen on val for an aim."""
+
+import numpy as np
+
+from plumbline import params
+from stages.evaluate.intervals import share_with_interval
+from stages.evaluate.predictions import Predictions
+
+
+def choose_threshold(predictions: Predictions, positive: int, wish: params.Threshold) -> float | None:
+    """Return the threshold that serves the aim best on these images; the one nearest to 0.5 of several.
+
+    An image is taken for the positive class if its probability is at least the threshold. None if a class has no image.
+    """
+    is_positive = predictions.labels == positive
+    if is_positive.all() or not is_positive.any():
+        return None
+    candidates = thresholds(predictions.probabilities[:, positive])
+    counts = counts_at(candidates, predictions.probabilities[:, positive], is_positive)
+    value = merit(counts, wish)
+    best = candidates[np.isclose(value, value.max(), rtol=0, atol=1e-12)]
+    return float(min(best, key=lambda threshold: (abs(threshold - 0.5), threshold)))
+
+
+def thresholds(probabilities: np.ndarray) -> np.ndarray:
+    """Return one threshold for each way to part the images: 0, and one between any two probabilities; 1 at the end."""
+    distinct = np.unique(probabilities)
+    between = (distinct[:-1] + distinct[1:]) / 2
+    return np.unique(np.concatenate([[0.0], np.maximum(between, distinct[:-1] + np.spacing(distinct[:-1])), [1.0]]))
+
+
+def counts_at(candidates: np.ndarray, probabilities: np.ndarray, is_positive: np.ndarray) -> dict[str, np.ndarray]:
+    """Return true and false positives and negatives at each threshold."""
+    of_positive, of_negative = np.sort(probabilities[is_positive]), np.sort(probabilities[~is_positive])
+    missed = np.searchsorted(of_positive, candidates)
+    right = np.searchsorted(of_negative, candidates)
+    return {
+        "true_positive": len(of_positive) - missed,
+        "false_negative": missed,
+        "true_negative": right,
+        "false_positive": len(of_negative) - right,
+    }
+
+
+def merit(counts: dict[str, np.ndarray], wish: params.Threshold) -> np.ndarray:
+    """Return what the aim makes of each threshold; more is better."""
+    found = threshold_measures(counts, wish)
+    if wish.aim == "cost":
+        return -found["cost"]
+    if wish.aim == "recall":
+        return np.where(found["recall"] >= wish.minimum_recall, found["precision"], -1.0)
+    return found[wish.aim]
+
+
+def threshold_measures(counts: dict[str, np.ndarray], wish: params.Threshold) -> dict[str, np.ndarray]:
+    """Return accuracy, precision, recall and F1, 0 where nothing is found, and the mean cost of an image."""
+    hits, false_alarms, misses = counts["true_positive"], counts["false_positive"], counts["false_negative"]
+    images = hits + false_alarms + misses + counts["true_negative"]
+    cost = wish.false_positive_cost * false_alarms + wish.false_negative_cost * misses
+    return {
+        "accuracy": (hits + counts["true_negative"]) / images,
+        "precision": hits / np.maximum(hits + false_alarms, 1),
+        "recall": hits / np.maximum(hits + misses, 1),
+        "f1": 2 * hits / np.maximum(2 * hits + false_alarms + misses, 1),
+        "cost": cost / images,
+    }
+
+
+def metrics_at(
+    threshold: float, predictions: Predictions, positive: int, wish: params.Threshold, confidence: float
+) -> dict[str, float]:
+    """Return a split's measures at a threshold, accuracy with Wilson's interval."""
+    is_positive = predictions.labels == positive
+    counts = counts_at(np.array([threshold]), predictions.probabilities[:, positive], is_positive)
+    found = {name: float(values[0]) for name, values in threshold_measures(counts, wish).items()}
+    hits = int(counts["true_positive"][0] + counts["true_negative"][0])
+    return {f"at_threshold_{name}": value for name, value in found.items()} | share_with_interval(
+        "at_threshold_accuracy", hits, len(predictions.labels), confidence
+    )

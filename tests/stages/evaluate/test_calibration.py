@@ -1,0 +1,45 @@
+"""Calibration errors worked by hand, and by scikit-learn's curve; true probabilities give what is expected of them."""
+
+import numpy as np
+import pytest
+from sklearn.calibration import calibration_curve
+
+from stages.evaluate.calibration import calibration_error, error_if_calibrated, reliability_curve, reliability_table
+from tests.stages.evaluate.conftest import from_logits, from_probabilities, random_predictions
+
+
+def test_the_error_of_two_bins_worked_by_hand() -> None:
+    # Ten images at 0.6, of which five are right; ten at 0.9, of which all are: 0.5 * 0.1 + 0.5 * 0.1.
+    predictions = from_probabilities([0] * 5 + [1] * 5 + [0] * 10, [[0.6, 0.4]] * 10 + [[0.9, 0.1]] * 10)
+    assert calibration_error(predictions, 15) == pytest.approx(0.1)
+    assert reliability_curve(predictions, 15).to_numpy() == pytest.approx(np.array([[0.6, 0.5, 10], [0.9, 1.0, 10]]))
+    assert reliability_curve(predictions, 1)["images"].to_list() == [20]
+
+
+def test_the_curve_is_scikit_learns_with_quantiles() -> None:
+    predictions = random_predictions(1500, 4)
+    confidence, correct = predictions.probabilities.max(axis=1), predictions.predicted == predictions.labels
+    accuracy, mean = calibration_curve(correct, confidence, n_bins=15, strategy="quantile")
+    curve = reliability_curve(predictions, 15)
+    assert curve["confidence"].to_numpy() == pytest.approx(mean)
+    assert curve["accuracy"].to_numpy() == pytest.approx(accuracy)
+
+
+def test_true_probabilities_have_the_error_that_is_expected_of_them_and_bold_ones_a_larger() -> None:
+    chance = np.random.default_rng(0)
+    errors, expected, bold = [], [], []
+    for seed in range(20):
+        logits = chance.normal(size=(500, 3))
+        true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        labels = np.array([chance.choice(3, p=p) for p in true])
+        errors.append(calibration_error(from_logits(labels, logits), 15))
+        expected.append(error_if_calibrated(from_logits(labels, logits), 15, seed))
+        bold.append(calibration_error(from_logits(labels, 3 * logits), 15))
+    assert np.mean(errors) == pytest.approx(np.mean(expected), rel=0.1)
+    assert min(bold) > 2 * max(expected)
+
+
+def test_the_table_holds_both_curves() -> None:
+    before, after = random_predictions(40, 2, skill=2.0), random_predictions(40, 2, skill=1.0)
+    table = reliability_table("val", before, after, 15)
+    assert table.groupby("temperature")["images"].sum().to_dict() == {"after": 40, "before": 40}

@@ -1,0 +1,144 @@
+"""Evaluation: against worked numbers, scikit-learn and torch; other data is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from plumbline.errors import UserError
+from plumbline.model_file import Model, Transform, write_model
+from plumbline.networks import build_network
+from plumbline.outputs import write_csv
+from stages.evaluate import __main__ as evaluate
+from stages.evaluate.tables import per_class_table
+from stages.prepare import __main__ as prepare
+from tests.conftest import Workspace, write_data_set
+from tests.stages.evaluate.conftest import from_logits
+
+CLASSES = ["ant", "bee"]
+
+
+def write_random_model(
+    classes: list[str], resize: int = 40, path: Path = evaluate.MODEL, temperature: float = 1.0, keep: str = "last"
+) -> Model:
+    torch.manual_seed(3)
+    tensors = build_network("resnet18", len(classes)).state_dict()
+    transform = Transform(resize, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    model = Model("resnet18", classes, transform, {"finetune": {"keep": keep}}, "none", "", tensors, temperature)
+    write_model(path, model)
+    return model
+
+
+@pytest.fixture
+def ready(workspace: Workspace) -> Workspace:
+    workspace.set(data__root="images", image__resize=40, image__crop=33)
+    write_data_set(Path("images"), images=5)
+    prepare.main()
+    write_random_model(CLASSES)
+    write_random_model(["ant", "bee", "cat"], path=evaluate.BACKBONE)
+    write_csv(evaluate.HISTORY, pd.DataFrame({"val_loss": [0.6, 0.3, 0.5], "val_accuracy": [0.5, 0.9, 0.6]}))
+    return workspace
+
+
+def evaluated() -> dict[str, float]:
+    evaluate.main()
+    return json.loads(evaluate.METRICS.read_text())
+
+
+def test_precision_recall_and_f1_are_those_worked_by_hand() -> None:
+    # a: 3 actual, 2 found, 3 predicted; b: 2 actual, 1 found, 2 predicted; c: never met, never predicted.
+    predictions = from_logits(np.array([0, 0, 0, 1, 1]), 9.0 * np.eye(3)[[0, 0, 1, 0, 1]])
+    table = per_class_table("val", predictions, ["a", "b", "c"])
+    assert table["images"].to_list() == [3, 2, 0]
+    np.testing.assert_allclose(table["precision"], [2 / 3, 1 / 2, 0])
+    np.testing.assert_allclose(table["recall"], [2 / 3, 1 / 2, 0])
+    np.testing.assert_allclose(table["f1"], [2 / 3, 1 / 2, 0])
+
+
+def test_predictions_metrics_and_the_network_agree(ready: Workspace) -> None:
+    metrics = evaluated()
+    predictions = pd.read_csv("plots/predictions.csv")
+    assert list(predictions)[:6] == ["split", "path", "actual", "predicted", "probability", "correct"]
+    for split in ("train", "val"):
+        own = predictions[predictions["split"] == split]
+        assert metrics[f"{split}_images"] == len(own) == 10
+        assert metrics[f"{split}_accuracy"] == (own["actual"] == own["predicted"]).mean() == own["correct"].mean()
+        # The loss from the CSV: -log of the probability of the actual class, of two.
+        p = np.where(own["correct"], own["probability"], 1 - own["probability"])
+        assert metrics[f"{split}_calibrated_loss"] == pytest.approx(-np.log(p).mean(), rel=1e-9)
+        assert own["loss"].to_numpy() == pytest.approx(-np.log(p))
+        assert metrics[f"{split}_calibrated_brier"] == pytest.approx(((1 - p) ** 2).mean())
+    assert not any(key.startswith("test") for key in metrics)
+    manifest = pd.read_csv("data/prepared/manifest.csv")
+    assert predictions["path"].to_list() == manifest["path"].to_list()
+    assert predictions["actual"].to_list() == manifest["class"].to_list()
+
+
+def test_a_split_with_no_image_of_a_class_gives_finite_numbers(ready: Workspace) -> None:
+    for path in Path("images/val/ant").iterdir():
+        path.unlink()
+    Path("images/val/ant").rmdir()
+    prepare.main()
+    metrics = evaluated()
+    assert all(np.isfinite(list(metrics.values())))
+    assert "threshold" not in metrics
+    assert "val_auroc" not in metrics
+    table = pd.read_csv("plots/per_class.csv")
+    assert table[["precision", "recall", "f1"]].notna().all().all()
+    assert table["images"].to_list() == [5, 5, 0, 5]
+
+
+def test_a_model_of_other_classes_or_another_size_is_refused_in_one_line(ready: Workspace) -> None:
+    for classes, resize, message in (
+        (["bee", "ant"], 40, "knows the classes bee, ant, data/prepared has ant, bee: run `dvc repro`"),
+        (["ant", "bee", "wasp"], 40, "knows the classes ant, bee, wasp"),
+        (CLASSES, 256, "was trained on images of 256 pixels, data/prepared has 40"),
+    ):
+        write_random_model(classes, resize)
+        with pytest.raises(UserError, match=message) as error:
+            evaluate.main()
+        assert "\n" not in str(error.value)
+    assert not Path("metrics/evaluate.json").exists()
+
+
+def test_the_temperature_of_the_model_changes_the_probabilities_and_no_class(ready: Workspace) -> None:
+    plain = evaluated()
+    before = pd.read_csv(evaluate.PREDICTIONS)
+    write_random_model(CLASSES, temperature=3.0)
+    hot = evaluated()
+    after = pd.read_csv(evaluate.PREDICTIONS)
+    assert hot["temperature"] == 3.0
+    assert hot["val_loss"] == plain["val_loss"] == plain["val_calibrated_loss"] != hot["val_calibrated_loss"]
+    assert after["predicted"].to_list() == before["predicted"].to_list()
+    odds = np.log(before["probability"] / (1 - before["probability"]))
+    assert np.log(after["probability"] / (1 - after["probability"])).to_numpy() == pytest.approx(odds / 3.0, rel=1e-6)
+
+
+def test_the_linear_probe_beats_the_commonest_class_where_features_tell(ready: Workspace) -> None:
+    for i, path in enumerate(sorted(Path("images").rglob("*/bee/*.png"))):
+        Image.new("RGB", (40, 40), (200 + i, 40, 90)).save(path)  # flat, where an ant is noise
+    prepare.main()
+    metrics = evaluated()
+    assert metrics["val_majority_accuracy"] == 0.5
+    assert metrics["val_probe_accuracy"] == 1.0
+    assert metrics["val_probe_accuracy_low"] < 1.0
+
+
+def test_without_a_test_split_it_says_what_the_choice_of_the_epoch_may_have_gained(
+    ready: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluated()["val_accuracy_gain_by_choice"] == 0
+    write_random_model(CLASSES, keep="best")
+    assert evaluated()["val_accuracy_gain_by_choice"] == pytest.approx(0.9 - (0.9 + 0.6) / 2)
+    assert "choosing epoch 1 of 3 may have gained 15.0 points" in capsys.readouterr().out
+
+
+def test_a_positive_class_that_is_none_is_refused_in_one_line(ready: Workspace) -> None:
+    ready.set(evaluate__positive="wasp")
+    with pytest.raises(UserError, match="evaluate.positive is 'wasp', which is no class: choose one of ant, bee"):
+        evaluate.main()
+    assert not evaluate.METRICS.exists()

@@ -1,0 +1,36 @@
+"""Labels that were exchanged on purpose are the ones that are doubted."""
+
+import numpy as np
+import pytest
+
+from stages.evaluate.label_doubts import doubts, out_of_fold_probabilities
+
+
+def two_clouds(images: int) -> tuple[np.ndarray, np.ndarray]:
+    chance = np.random.default_rng(0)
+    labels = np.repeat([0, 1], images // 2)
+    return chance.normal(size=(images, 4)) + 4 * labels[:, None], labels
+
+
+def test_exchanged_labels_are_found_and_no_others() -> None:
+    features, labels = two_clouds(60)
+    exchanged = labels.copy()
+    exchanged[[3, 17, 44]] = 1 - exchanged[[3, 17, 44]]
+    probabilities = out_of_fold_probabilities(features, exchanged, folds=5, seed=0)
+    table = doubts("train", [str(i) for i in range(60)], exchanged, probabilities, ["ant", "bee"])
+    assert sorted(table["path"]) == ["17", "3", "44"]
+    assert table["probability_of_actual"].is_monotonic_increasing
+    assert set(zip(table["actual"], table["suggested"], strict=True)) == {("ant", "bee"), ("bee", "ant")}
+
+
+def test_a_class_of_one_image_is_said_and_doubts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    features, labels = two_clouds(20)
+    assert out_of_fold_probabilities(features[:11], labels[:11], folds=5, seed=0) is None
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_classes_without_training_images_keep_their_places() -> None:
+    features, labels = two_clouds(20)
+    probabilities = out_of_fold_probabilities(features, labels * 2, folds=3, seed=0)
+    assert probabilities.shape == (20, 3)
+    assert (probabilities[:, 1] == 0).all()

@@ -1,0 +1,96 @@
+"""The measures are scikit-learn's; the order of images and of classes changes none."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as theirs
+
+from plumbline import params
+from plumbline.class_scores import class_measures
+from stages.evaluate.metrics import split_metrics
+from stages.evaluate.predictions import Predictions
+from stages.evaluate.scores import hits_among_likeliest, loss_measures, ranking_measures
+from tests.conftest import PROJECT
+from tests.stages.evaluate.conftest import from_logits, from_probabilities, random_predictions
+
+
+def evaluate_section(**changes: object) -> params.Evaluate:
+    own = params.load(PROJECT / "params.yaml").evaluate
+    return own.model_copy(update={"resamples": 100} | changes)
+
+
+def all_measures(predictions: Predictions, weights: np.ndarray) -> dict[str, float]:
+    last = predictions.classes - 1
+    return (
+        class_measures(predictions.labels, predictions.predicted, predictions.classes)(weights)
+        | loss_measures(predictions, predictions)(weights)
+        | ranking_measures(predictions, last)(weights)
+    )
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("classes", [2, 3, 100])
+def test_every_measure_is_scikit_learns_with_and_without_weights(classes: int, ties: bool) -> None:
+    predictions = random_predictions(1000, classes, ties=ties)
+    labels, probabilities, predicted = predictions.labels, predictions.probabilities, predictions.predicted
+    for weights in (np.ones(1000), np.random.default_rng(1).integers(0, 4, 1000).astype(float)):
+        found = all_measures(predictions, weights)
+        kept = {"sample_weight": weights}
+        there = np.unique(labels[weights > 0])
+        assert found["balanced_accuracy"] == pytest.approx(theirs.balanced_accuracy_score(labels, predicted, **kept))
+        assert found["macro_f1"] == pytest.approx(
+            theirs.f1_score(labels, predicted, labels=there, average="macro", zero_division=0, **kept)
+        )
+        assert found["loss"] == pytest.approx(theirs.log_loss(labels, probabilities, **kept))
+        assert found["brier"] == pytest.approx(
+            theirs.brier_score_loss(labels, probabilities[:, 1] if classes == 2 else probabilities, **kept)
+        )
+        ranked = [1] if classes == 2 else range(classes)
+        assert found["auroc"] == pytest.approx(
+            np.mean([theirs.roc_auc_score(labels == c, probabilities[:, c], **kept) for c in ranked])
+        )
+        assert found["average_precision"] == pytest.approx(
+            np.mean([theirs.average_precision_score(labels == c, probabilities[:, c], **kept) for c in ranked])
+        )
+
+
+def test_the_hits_among_the_likeliest_are_scikit_learns_and_a_tie_counts_against_the_model() -> None:
+    predictions = random_predictions(500, 12)
+    wanted = theirs.top_k_accuracy_score(predictions.labels, predictions.probabilities, k=5, normalize=False)
+    assert hits_among_likeliest(predictions, 5) == wanted
+    assert hits_among_likeliest(from_logits(np.array([0]), np.zeros((1, 6))), 5) == 0
+
+
+@given(seed=st.integers(0, 1000), classes=st.sampled_from([2, 3, 12]), images=st.integers(20, 60))
+@settings(max_examples=10, deadline=None)
+def test_the_order_of_the_images_and_the_names_of_the_classes_change_nothing(
+    seed: int, classes: int, images: int
+) -> None:
+    predictions = random_predictions(images, classes, seed)
+    chance = np.random.default_rng(seed)
+    shuffled = chance.permutation(images)
+    renamed = chance.permutation(classes)  # class c is now called renamed[c]
+    columns = np.argsort(renamed)
+    other = Predictions(renamed[predictions.labels[shuffled]], predictions.log_probabilities[shuffled][:, columns])
+    own = evaluate_section()
+    before = split_metrics(predictions, predictions, classes - 1, own, seed=0)
+    after = split_metrics(other, other, renamed[classes - 1], own, seed=0)
+    assert after == pytest.approx(before, rel=1e-9)
+
+
+def test_a_perfect_and_a_constant_classifier_give_the_known_values() -> None:
+    labels = np.array([0] * 30 + [1] * 10)
+    perfect = from_logits(labels, 40.0 * np.eye(2)[labels])
+    found = split_metrics(perfect, perfect, 1, evaluate_section(), seed=0)
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision"):
+        assert found[name] == found[f"{name}_high"] == 1
+    assert found["loss"] == pytest.approx(0, abs=1e-12)
+    constant = from_probabilities(labels.tolist(), [[0.75, 0.25]] * 40)
+    found = split_metrics(constant, constant, 1, evaluate_section(), seed=0)
+    assert (found["accuracy"], found["balanced_accuracy"], found["auroc"]) == (0.75, 0.5, 0.5)
+    assert found["average_precision"] == 0.25  # the share of the positive class
+    assert found["macro_f1"] == pytest.approx((2 * 30 / 70 + 0) / 2)
+    assert found["brier"] == pytest.approx(0.75 * 0.25)
+    assert found["loss"] == pytest.approx(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
+    assert found["calibration_error"] == pytest.approx(0)

@@ -1,0 +1,33 @@
+"""The temperature is the one with the least log loss."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import brute
+from scipy.special import log_softmax
+
+from stages.finetune.temperature import fit_temperature
+
+
+def test_of_equally_sure_predictions_it_makes_the_probability_the_share_that_is_right() -> None:
+    # Logits 3 and 0 for ten images, of which eight are right: softmax(3 / T) is 0.8 where T is 3 / log 4.
+    logits = torch.tensor([[3.0, 0.0]] * 10, dtype=torch.float64)
+    labels = torch.tensor([0] * 8 + [1] * 2)
+    assert fit_temperature(logits, labels) == pytest.approx(3 / math.log(4), rel=1e-6)
+
+
+def test_no_temperature_on_a_grid_is_better() -> None:
+    chance = np.random.default_rng(0)
+    labels = chance.integers(0, 5, 200)
+    logits = 4 * (chance.normal(size=(200, 5)) + np.eye(5)[labels])
+    loss = lambda t: -log_softmax(logits / t, axis=1)[np.arange(200), labels].mean()  # noqa: E731
+    wanted = brute(loss, [(0.1, 15)], Ns=2000)
+    assert fit_temperature(torch.tensor(logits), torch.tensor(labels)) == pytest.approx(wanted.item(), rel=1e-3)
+
+
+def test_without_a_mistake_it_stays_1_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    assert fit_temperature(logits, torch.tensor([0, 1])) == 1.0
+    assert capsys.readouterr().err.count("\n") == 1

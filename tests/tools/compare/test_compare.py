@@ -1,0 +1,101 @@
+"""The command on a repository: what it prints, and what it refuses."""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import PROJECT, change_params, commit_all, run_in
+from tools.compare.revisions import COLUMNS, PREDICTIONS
+
+
+def write_predictions(
+    folder: Path, wrong: set[int], images: int = 40, classes: tuple[str, str] = ("ant", "bee")
+) -> None:
+    """Write predictions on images of two classes, where those with these numbers are taken for the other class."""
+    rows = []
+    for i in range(images):
+        actual, other = classes[i % 2], classes[1 - i % 2]
+        right = i not in wrong
+        path = f"test/{actual}/{i:02}.png"
+        loss = 0.2 if right else 1.7
+        rows.append(["test", path, actual, actual if right else other, 0.8, int(right), loss, loss / 4])
+    (folder / "plots").mkdir(exist_ok=True)
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / PREDICTIONS, index=False)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with two tagged commits: `worse` has ten images wrong, `better` one of them."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    run_in(folder, "git", "init", "--quiet", "--initial-branch=main")
+    run_in(folder, "dvc", "init", "--quiet")
+    (folder / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
+    (folder / "dvc.yaml").write_text("params:\n- params.yaml\n")
+    for name, wrong, lr in (("worse", set(range(10)), 0.001), ("better", {3}, 0.01)):
+        write_predictions(folder, wrong)
+        change_params(folder, {"finetune.lr": lr})
+        commit_all(folder, name)
+        run_in(folder, "git", "tag", name)
+    return folder
+
+
+def compare(folder: Path, *arguments: str, check: bool = True) -> tuple[str, str, int]:
+    done = run_in(
+        folder, "env", f"PYTHONPATH={PROJECT}", sys.executable, "-m", "tools.compare", *arguments, check=check
+    )
+    return done.stdout, done.stderr, done.returncode
+
+
+def test_a_real_gain_is_told_with_its_images_and_its_parameter(repository: Path) -> None:
+    found = json.loads(compare(repository, "worse", "better", "--json")[0])
+    assert found["metrics"]["accuracy"]["difference"] == pytest.approx(9 / 40)
+    assert found["metrics"]["accuracy"]["low"] > 0
+    assert found["mcnemar_p"] == pytest.approx(2 / 2**9)
+    assert (found["right_in_a_alone"], len(found["right_in_b_alone"])) == ([], 9)
+    assert found["params"] == {"finetune.lr": [0.001, 0.01]}
+    text = compare(repository, "worse", "better")[0]
+    for part in ("test, 40 images", "more than luck", "test/ant/00.png", "finetune.lr", "about 33 images"):
+        assert part in text, text
+    assert compare(repository, "worse", "better", "--markdown", "--metric", "accuracy")[0].count("|") > 10
+
+
+def test_head_is_compared_with_the_workspace_by_default(repository: Path) -> None:
+    write_predictions(repository, {3, 4})
+    found = json.loads(compare(repository, "--json")[0])
+    assert found["revisions"] == ["HEAD", "workspace"]
+    assert found["right_in_a_alone"] == ["test/ant/04.png"]
+    assert found["mcnemar_p"] == 1
+    assert "this may be luck" in compare(repository)[0]
+
+
+def test_several_revisions_have_a_mean_a_deviation_and_corrected_pairs(repository: Path) -> None:
+    found = json.loads(compare(repository, "worse", "better", "workspace", "--json")[0])
+    own = found["metrics"]["accuracy"]
+    assert own["values"] == [0.75, 0.975, 0.975]
+    assert own["mean"] == pytest.approx(0.9)
+    assert own["deviation"] == pytest.approx(0.1299038)
+    assert [pair["holm_p"] for pair in found["pairs"]] == pytest.approx([3 / 2**8, 3 / 2**8, 1])
+    assert "2 of 3 pairs differ by more than luck" in compare(repository, "worse", "better", "workspace")[0]
+
+
+def test_what_cannot_be_compared_is_refused_in_one_line(repository: Path) -> None:
+    def error(*arguments: str) -> str:
+        _, text, status = compare(repository, *arguments, check=False)
+        assert status == 1
+        assert "Traceback" not in text
+        return text.splitlines()[-1]
+
+    assert error("nowhere", "better").startswith("error: nowhere is no revision")
+    assert error("worse", "better", "--split", "val") == "error: worse has no images in val: it has test"
+    write_predictions(repository, {3}, images=38)
+    assert "2 images of HEAD's, test/ant/38.png the first, are not among workspace's" in error()
+    write_predictions(repository, {3}, classes=("ant", "wasp"))
+    assert "cannot be compared" in error()
+    (repository / PREDICTIONS).unlink()
+    assert error().startswith(f"error: workspace has no {PREDICTIONS} within reach")
+    (repository / PREDICTIONS).write_text("split,path\n")
+    assert "has no column actual: an older version wrote it" in error()

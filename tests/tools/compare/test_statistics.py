@@ -1,0 +1,78 @@
+"""McNemar, Holm, sample sizes and the paired bootstrap, against statsmodels, scipy, published numbers and simulation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import bootstrap
+from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+
+from tools.compare.measures import METRICS, measures_of
+from tools.compare.statistics import difference_with_interval, holm, images_needed, mcnemar
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (5, 5), (3, 12), (40, 21), (0, 9)])
+def test_the_exact_test_is_that_of_statsmodels(only_a: int, only_b: int) -> None:
+    wanted = statsmodels_mcnemar([[50, only_a], [only_b, 7]], exact=True).pvalue if only_a + only_b else 1.0
+    assert mcnemar(only_a, only_b) == pytest.approx(wanted)
+    assert mcnemar(only_b, only_a) == pytest.approx(wanted)
+
+
+def test_holms_correction_worked_by_hand() -> None:
+    # Three tests: the least p three times, the next twice, the last once, and never falling.
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.6]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_so_many_images_find_the_difference_four_times_in_five() -> None:
+    images = images_needed(12, 30, 300)
+    chance = np.random.default_rng(0)
+    drawn = chance.multinomial(images, [12 / 300, 30 / 300, 258 / 300], size=2000)
+    z = (drawn[:, 1] - drawn[:, 0]) / np.sqrt(drawn[:, 1] + drawn[:, 0])  # the test that the formula is for
+    assert np.mean(abs(z) > 1.96) == pytest.approx(0.8, abs=0.03)
+    assert images_needed(4, 4, 100) is None
+
+
+def predictions(images: int, seed: int, accuracy: float) -> pd.DataFrame:
+    """Return predictions on the same images, sorted by class, by models of which some are better."""
+    chance = np.random.default_rng(seed)
+    actual = np.repeat(["ant", "bee"], images // 2)
+    correct = chance.random(images) < accuracy
+    other = np.where(actual == "ant", "bee", "ant")
+    loss = np.where(correct, 0.1, 1.5) + chance.random(images)
+    return pd.DataFrame(
+        {
+            "actual": actual,
+            "predicted": np.where(correct, actual, other),
+            "correct": correct.astype(int),
+            "loss": loss,
+            "squared_error": loss / 2,
+        }
+    )
+
+
+def test_the_interval_is_scipys_paired_percentile_bootstrap() -> None:
+    a, b = predictions(100, 0, 0.8), predictions(100, 1, 0.9)
+    found = difference_with_interval(
+        measures_of(a, ["loss"]), measures_of(b, ["loss"]), a["actual"].to_numpy(), 4000, 0.95, seed=0
+    )
+    difference = (b["loss"] - a["loss"]).to_numpy()
+    mean_of_both = lambda ants, bees, axis=-1: (ants.mean(axis=axis) + bees.mean(axis=axis)) / 2  # noqa: E731
+    wanted = bootstrap((difference[:50], difference[50:]), mean_of_both, n_resamples=4000, method="percentile", rng=1)
+    low, high = wanted.confidence_interval
+    assert found["loss"] == pytest.approx((difference.mean(), low, high), abs=0.08 * (high - low))
+
+
+def test_a_model_compared_with_itself_differs_by_nothing() -> None:
+    a = predictions(60, 0, 0.8)
+    measures = measures_of(a, list(METRICS))
+    found = difference_with_interval(measures, measures, a["actual"].to_numpy(), 100, 0.95, seed=0)
+    assert all(values == (0, 0, 0) for values in found.values())
+    assert list(found) == list(METRICS)
+
+
+def test_the_exact_test_rejects_at_most_one_in_twenty_without_a_difference() -> None:
+    chance = np.random.default_rng(0)
+    changed = chance.binomial(153, 0.1, 2000)
+    only_a = chance.binomial(changed, 0.5)
+    assert np.mean([mcnemar(int(a), int(n - a)) < 0.05 for a, n in zip(only_a, changed, strict=True)]) <= 0.05

@@ -1,0 +1,1 @@
+"""Tools that are no stages: `python -m tools.<name>`, each with --help."""

@@ -1,0 +1,68 @@
+"""Is the difference between revisions real? Pairs their predictions image by image, and says what is more than luck.
+
+    python -m tools.compare                     HEAD and the workspace
+    python -m tools.compare main faster         two revisions: commits, branches, tags, experiments or `workspace`
+    python -m tools.compare seed0 seed1 seed2   several: mean, deviation and every pair, corrected for their number
+
+Reads plots/predictions.csv and the parameters of each, through DVC; changes nothing.
+"""
+
+import argparse
+import json
+
+from plumbline.errors import run
+from tools.compare.comparison import Settings, compare_many, compare_two
+from tools.compare.layout import many_as_text, two_as_text
+from tools.compare.measures import METRICS
+from tools.compare.pairing import paired
+from tools.compare.revisions import WORKSPACE, in_split, read_revision
+
+DEFAULT = ["HEAD", WORKSPACE]
+
+
+def share(text: str) -> float:
+    """Read a number between 0 and 1."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def count(text: str) -> int:
+    """Read a number of resamples."""
+    value = int(text)
+    if value < 100:
+        raise argparse.ArgumentTypeError(f"{text} is less than 100")
+    return value
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        "python -m tools.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("revisions", nargs="*", metavar="REVISION", help="one alone is compared with the workspace")
+    parser.add_argument("--metric", action="append", choices=METRICS, help="may be repeated; default: all")
+    parser.add_argument("--split", help="default: test, or val where there is none")
+    parser.add_argument("--confidence", type=share, default=0.95, help="of the intervals; default: 0.95")
+    parser.add_argument("--resamples", type=count, default=2000, help="of the bootstrap, at least 100; default: 2000")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap; default: 0")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--markdown", action="store_true", help="print Markdown")
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = arguments()
+    names = given.revisions or DEFAULT
+    names = [*names, WORKSPACE] if len(names) == 1 else names
+    split, revisions = in_split([read_revision(name) for name in names], given.split)
+    settings = Settings(given.metric or list(METRICS), given.confidence, given.resamples, given.seed)
+    compare, as_text = (compare_two, two_as_text) if len(names) == 2 else (compare_many, many_as_text)
+    found = compare(paired(revisions), split, settings)
+    print(json.dumps(found, indent=2, ensure_ascii=False) if given.json else as_text(found, markdown=given.markdown))
+
+
+if __name__ == "__main__":
+    run(main)

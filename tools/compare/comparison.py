@@ -1,0 +1,88 @@
+"""Compare revisions whose images are paired: what is printed, as plain values."""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tools.compare.measures import measures_of
+from tools.compare.revisions import Revision, differing_params
+from tools.compare.statistics import difference_with_interval, holm, images_needed, mcnemar
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compared, and how the intervals are drawn."""
+
+    metrics: list[str]
+    confidence: float
+    resamples: int
+    seed: int
+
+
+def compare_two(revisions: list[Revision], split: str, settings: Settings) -> dict[str, Any]:
+    """Compare two revisions: each metric's difference with its interval, and who is right where the other is not."""
+    a, b = (revision.predictions for revision in revisions)
+    of_a, of_b = (measures_of(own, settings.metrics) for own in (a, b))
+    found = difference_with_interval(
+        of_a, of_b, a["actual"].to_numpy(), settings.resamples, settings.confidence, settings.seed
+    )
+    everyone = np.ones(len(a))
+    values_a, values_b = of_a(everyone), of_b(everyone)
+    metrics = {
+        name: {"a": values_a[name], "b": values_b[name], "difference": difference, "low": low, "high": high}
+        for name, (difference, low, high) in found.items()
+    }
+    only_a = a.index[(a["correct"] > b["correct"]).to_numpy()].to_list()
+    only_b = a.index[(a["correct"] < b["correct"]).to_numpy()].to_list()
+    return {
+        **common(revisions, split, settings),
+        "metrics": metrics,
+        "right_in_a_alone": only_a,
+        "right_in_b_alone": only_b,
+        "mcnemar_p": mcnemar(len(only_a), len(only_b)),
+        "images_needed": images_needed(len(only_a), len(only_b), len(a)),
+    }
+
+
+def compare_many(revisions: list[Revision], split: str, settings: Settings) -> dict[str, Any]:
+    """Compare several revisions: each metric's mean and deviation, and McNemar's test of each pair, after Holm."""
+    everyone = np.ones(len(revisions[0].predictions))
+    values = [measures_of(revision.predictions, settings.metrics)(everyone) for revision in revisions]
+    metrics = {
+        name: {
+            "values": [own[name] for own in values],
+            "mean": float(np.mean([own[name] for own in values])),
+            "deviation": float(np.std([own[name] for own in values], ddof=1)),
+        }
+        for name in settings.metrics
+    }
+    pairs = []
+    for a, b in itertools.combinations(revisions, 2):
+        ours, theirs = a.predictions["correct"].to_numpy(), b.predictions["correct"].to_numpy()
+        only_a, only_b = int((ours > theirs).sum()), int((ours < theirs).sum())
+        pairs.append(
+            {
+                "a": a.name,
+                "b": b.name,
+                "accuracy_difference": float(theirs.mean() - ours.mean()),
+                "right_in_a_alone": only_a,
+                "right_in_b_alone": only_b,
+                "mcnemar_p": mcnemar(only_a, only_b),
+            }
+        )
+    corrected = holm([pair["mcnemar_p"] for pair in pairs])
+    pairs = [pair | {"holm_p": p} for pair, p in zip(pairs, corrected, strict=True)]
+    return {**common(revisions, split, settings), "metrics": metrics, "pairs": pairs}
+
+
+def common(revisions: list[Revision], split: str, settings: Settings) -> dict[str, Any]:
+    """Return what is said of any comparison."""
+    return {
+        "revisions": [revision.name for revision in revisions],
+        "split": split,
+        "images": len(revisions[0].predictions),
+        "confidence": settings.confidence,
+        "params": differing_params(revisions),
+    }

@@ -1,0 +1,34 @@
+"""Lay revisions' predictions side by side, image by image. Refuses those that were made of other images or classes."""
+
+from plumbline.errors import UserError
+from tools.compare.revisions import Revision
+
+
+def paired(revisions: list[Revision]) -> list[Revision]:
+    """Return the revisions with their images in one order, class by class. Raises UserError for other images."""
+    first = revisions[0].predictions
+    for other in revisions[1:]:
+        refuse_other_images(revisions[0], other)
+    order = first.sort_values(["actual", "path"], kind="stable").index
+    return [Revision(own.name, own.predictions.loc[order], own.params) for own in revisions]
+
+
+def refuse_other_images(a: Revision, b: Revision) -> None:
+    """Raise UserError unless both have the same images under the same classes."""
+    ours, theirs = a.predictions, b.predictions
+    for one, other, paths in (
+        (a, b, ours.index.difference(theirs.index)),
+        (b, a, theirs.index.difference(ours.index)),
+    ):
+        if len(paths):
+            raise UserError(
+                f"{a.name} and {b.name} cannot be compared: {len(paths)} images of {one.name}'s, "
+                f"{paths[0]} the first, are not among {other.name}'s"
+            )
+    wrong = ours.index[(ours["actual"] != theirs["actual"]).to_numpy()]
+    if len(wrong):
+        path = wrong[0]
+        raise UserError(
+            f"{a.name} and {b.name} cannot be compared: {path} is {ours['actual'][path]} in {a.name}, "
+            f"{theirs['actual'][path]} in {b.name}"
+        )

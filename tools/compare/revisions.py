@@ -1,0 +1,82 @@
+"""What a revision predicted, and the parameters that led there, from Git and DVC's cache or remote."""
+
+import io
+from dataclasses import dataclass, replace
+from typing import Any
+
+import dvc.api
+import pandas as pd
+from dvc.exceptions import DvcException, FileMissingError, OutputNotFoundError, PathMissingError
+from dvc.scm import RevError
+
+from plumbline.errors import UserError
+
+PREDICTIONS = "plots/predictions.csv"
+WORKSPACE = "workspace"
+COLUMNS = ["split", "path", "actual", "predicted", "probability", "correct", "loss", "squared_error"]
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One commit, branch, tag or experiment, or the workspace."""
+
+    name: str
+    predictions: pd.DataFrame  # one row an image, with its path as the index
+    params: dict[str, Any]  # flat: section.key
+
+
+def read_revision(name: str) -> Revision:
+    """Read what a revision predicted, on all splits. Raises UserError for one that is unknown or lacks it."""
+    rev = None if name == WORKSPACE else name
+    try:
+        with dvc.api.open(PREDICTIONS, rev=rev, encoding="utf-8") as file:
+            text = file.read()
+        params = dvc.api.params_show(rev=rev)
+    except RevError:
+        raise UserError(
+            f"{name} is no revision: name a commit, a branch, a tag, an experiment or {WORKSPACE}"
+        ) from None
+    except (FileMissingError, OutputNotFoundError, PathMissingError, FileNotFoundError):
+        raise UserError(
+            f"{name} has no {PREDICTIONS} within reach: run the pipeline there, commit or push it, or `dvc fetch`"
+        ) from None
+    except DvcException as error:
+        raise UserError(f"{name} cannot be read: {error}") from None
+    return Revision(name, predictions_of(text, name), flat(params))
+
+
+def predictions_of(text: str, name: str) -> pd.DataFrame:
+    """Return the rows, with the path as the index; names stay text, also `007`, `NA` and `null`."""
+    names = {"split": str, "path": str, "actual": str, "predicted": str}
+    table = pd.read_csv(io.StringIO(text), dtype=names, keep_default_na=False)
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise UserError(
+            f"{name}'s {PREDICTIONS} has no column {missing[0]}: an older version wrote it, run `dvc repro` there"
+        )
+    return table.set_index("path")
+
+
+def in_split(revisions: list[Revision], wish: str | None) -> tuple[str, list[Revision]]:
+    """Return the revisions with one split's images alone, and its name: the one that is wished, else test, else val."""
+    known = [set(revision.predictions["split"]) for revision in revisions]
+    split = wish or ("test" if all("test" in own for own in known) else "val")
+    for revision, own in zip(revisions, known, strict=True):
+        if split not in own:
+            raise UserError(f"{revision.name} has no images in {split}: it has {', '.join(sorted(own))}")
+    return split, [replace(own, predictions=own.predictions[own.predictions["split"] == split]) for own in revisions]
+
+
+def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested parameters by their dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in params.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def differing_params(revisions: list[Revision]) -> dict[str, list[Any]]:
+    """Return the parameters that are not the same in all revisions, with the value in each; None where it is absent."""
+    keys = dict.fromkeys(key for revision in revisions for key in revision.params)
+    values = {key: [revision.params.get(key) for revision in revisions] for key in keys}
+    return {key: own for key, own in values.items() if any(value != own[0] for value in own)}

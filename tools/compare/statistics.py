@@ -1,0 +1,60 @@
+"""Which differences are more than luck: exact McNemar, the paired bootstrap, Holm's correction, and how many images."""
+
+import math
+
+import numpy as np
+from scipy.stats import binomtest, norm
+from statsmodels.stats.multitest import multipletests
+
+from plumbline.bootstrap import resampled_weights
+from tools.compare.measures import Measures
+
+POWER, LEVEL = 0.8, 0.05
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Return the exact two-sided p-value for images that one of two models alone got right.
+
+    Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions".
+    """
+    changed = only_a + only_b
+    return float(binomtest(only_a, changed, 0.5).pvalue) if changed else 1.0
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Return p-values that are corrected for how many there are.
+
+    Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
+    """
+    return multipletests(p_values, method="holm")[1].tolist() if p_values else []
+
+
+def images_needed(only_a: int, only_b: int, images: int) -> int | None:
+    """Return how many images show such a difference in accuracy at the 5 % level with a chance of 80 %.
+
+    None where there is no difference. Source: Connor 1987, "Sample size for testing differences in proportions for
+    the paired-sample design", Biometrics 43:207.
+    """
+    difference, changed = abs(only_a - only_b) / images, (only_a + only_b) / images
+    if difference == 0:
+        return None
+    level, power = norm.isf(LEVEL / 2), norm.isf(1 - POWER)
+    root = level * math.sqrt(changed) + power * math.sqrt(changed - difference**2)
+    return math.ceil((root / difference) ** 2)
+
+
+def difference_with_interval(
+    a: Measures, b: Measures, labels: np.ndarray, resamples: int, confidence: float, seed: int
+) -> dict[str, tuple[float, float, float]]:
+    """Return b - a of each measure with its percentile interval; both see the same images in every sample.
+
+    Images are drawn within each class; `labels` are sorted.
+    """
+    chance, whole = np.random.default_rng(seed), np.ones(len(labels))
+    samples = [(a(weights), b(weights)) for weights in resampled_weights(labels, resamples, chance)]
+    before, after, tails = a(whole), b(whole), [(1 - confidence) / 2, (1 + confidence) / 2]
+    found = {}
+    for name in before:
+        low, high = np.quantile([theirs[name] - ours[name] for ours, theirs in samples], tails)
+        found[name] = (after[name] - before[name], float(low), float(high))
+    return found
