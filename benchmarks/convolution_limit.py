@@ -19,31 +19,25 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from plumbline.arithmetic import Arithmetic, choose_arithmetic
+from plumbline.network_layers import Layer, multiplying_layers
 from plumbline.networks import build_network
 from plumbline.training import classify, optimiser_step
 
-BATCH, SIZE = 16, 224
+ARCHITECTURE, BATCH, SIZE = "resnet34", 16, 224
 GIGA = 1e9
 LISTED = 8  # operations
 
 
-def convolutions(network: nn.Module, inputs: torch.Tensor) -> list[tuple[nn.Conv2d, torch.Size, torch.Size]]:
-    """Return each convolution of the network, with the shapes of its input and of its output."""
-    found = []
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda conv, args, out: found.append((conv, args[0].shape, out.shape)))
-    with torch.inference_mode():
-        network.eval()(inputs)
-    for module in network.modules():
-        module._forward_hooks.clear()
-    return found
+def convolutions() -> list[Layer]:
+    """Return the network's convolutions, in their order."""
+    with torch.device("meta"):
+        network = build_network(ARCHITECTURE, 2)
+    return [layer for layer in multiplying_layers(network, SIZE) if layer.kind == "convolution"]
 
 
-def floating_point_operations(found: list[tuple[nn.Conv2d, torch.Size, torch.Size]]) -> int:
+def floating_point_operations(layers: list[Layer]) -> int:
     """Return the convolutions' operations in an update: two a multiply-add, three products but two in the first."""
-    forward = [2 * out.numel() * conv.weight[0].numel() for conv, _, out in found]
-    return 3 * sum(forward) - forward[0]
+    return 2 * BATCH * sum((3 if layer.input_gradient else 2) * layer.macs for layer in layers)
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:
@@ -56,11 +50,11 @@ def seconds_of(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def alone(conv: nn.Conv2d, shape: torch.Size, first: bool, arithmetic: Arithmetic) -> Callable[[], None]:
+def alone(conv: nn.Module, layer: Layer, arithmetic: Arithmetic) -> Callable[[], None]:
     """Return what runs a convolution forwards and backwards on random values."""
     layout = arithmetic.layout(training=True)
-    inputs = torch.randn(shape, device=arithmetic.device).to(arithmetic.precision).contiguous(memory_format=layout)
-    inputs.requires_grad_(not first)
+    inputs = torch.randn(BATCH, *layer.input_shape, device=arithmetic.device).to(arithmetic.precision)
+    inputs = inputs.contiguous(memory_format=layout).requires_grad_(layer.input_gradient)
 
     def run() -> None:
         with arithmetic.autocast():
@@ -74,13 +68,14 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     torch.manual_seed(0)
     arithmetic = choose_arithmetic("auto")
-    network = arithmetic.place(build_network("resnet34", 2))
+    network = arithmetic.place(build_network(ARCHITECTURE, 2))
     inputs = torch.randn(BATCH, 3, SIZE, SIZE, device=arithmetic.device)
     labels = torch.randint(0, 2, (BATCH,), device=arithmetic.device)
-    found = convolutions(network, inputs)
-    counts = Counter((shape, str(conv)) for conv, shape, _ in found)
-    distinct = {(shape, str(conv)): conv for conv, shape, _ in found}
-    bare = {key: alone(conv, key[0], conv is found[0][0], arithmetic) for key, conv in distinct.items()}
+    layers = convolutions()
+    kinds = {layer.name: (layer.input_shape, str(network.get_submodule(layer.name))) for layer in layers}
+    counts = Counter(kinds.values())
+    distinct = {kinds[layer.name]: layer for layer in layers}
+    bare = {kind: alone(network.get_submodule(layer.name), layer, arithmetic) for kind, layer in distinct.items()}
     step = optimiser_step(torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9))
 
     def update() -> None:
@@ -90,9 +85,9 @@ def main() -> None:
     updates, sums = [], []
     for _ in range(rounds + 1):
         updates.append(seconds_of(update, arithmetic.device))
-        sums.append(sum(counts[key] * seconds_of(run, arithmetic.device) for key, run in bare.items()))
+        sums.append(sum(counts[kind] * seconds_of(run, arithmetic.device) for kind, run in bare.items()))
     shares = [own / whole for own, whole in zip(sums[1:], updates[1:], strict=True)]
-    operations = floating_point_operations(found)
+    operations = floating_point_operations(layers)
     print(f"{arithmetic.device.type}, {arithmetic.precision}, {torch.get_num_threads()} threads, {rounds} rounds")
     for name, values, unit in (
         ("an update", updates[1:], "s"),

@@ -4,8 +4,9 @@
 
 Two classes of equal size, whose logit differences are normal; their distance gives the accuracy. Each evaluation draws
 new images, measures them as `evaluate` does, and asks whether the interval at 95 % holds the value that 4,000,000
-images give. For accuracy, Wilson's interval, the exact coverage is the binomial sum over all results. Prints the tables
-of benchmarks/README.md.
+images give. For accuracy, Wilson's interval, the exact coverage is the binomial sum over all results. Beside them, how
+often McNemar's test of `tools.compare` rejects at 5 % where two models do not differ. Prints the tables of
+benchmarks/README.md.
 """
 
 import sys
@@ -18,13 +19,14 @@ from plumbline.class_scores import class_measures
 from stages.evaluate.intervals import share_with_interval, with_intervals
 from stages.evaluate.predictions import Predictions
 from stages.evaluate.scores import loss_measures, ranking_measures
+from tools.compare.statistics import mcnemar
 
 DEFAULTS = [2000, 200]  # evaluations, resamples
 SIZES = (24, 153, 1000)
 ACCURACIES = (0.6, 0.8, 0.9, 0.95, 0.98)
 MEASURES = ("balanced_accuracy", "macro_f1", "loss", "brier", "auroc", "average_precision")
 MANY = 4_000_000
-CONFIDENCE = 0.95
+CONFIDENCE, LEVEL = 0.95, 0.05
 BOLDNESS = 1.3  # the model's logits are so many times the true ones: its probabilities are not calibrated
 
 
@@ -79,6 +81,27 @@ def wilson_coverage(images: int, accuracy: float, evaluations: int) -> tuple[flo
     return float(holds[drawn].mean()), float(binom.pmf(np.arange(images + 1), images, accuracy) @ holds)
 
 
+def mcnemar_rejections(images: int, accuracy: float, evaluations: int) -> tuple[float, float]:
+    """Return how often two models of one accuracy, whose mistakes are independent, differ at 5 %: simulated and exact.
+
+    The exact share is the sum, over how many images one model alone gets right, of the binomial tail.
+    """
+    smallest = [0]  # for each number of changed images, the smaller side that is no longer rejected
+    for total in range(1, images + 1):
+        kept = smallest[-1]
+        while mcnemar(kept, total - kept) <= LEVEL:
+            kept += 1
+        smallest.append(kept)
+    right = np.random.default_rng([images, round(1000 * accuracy)]).random((2, evaluations, images)) < accuracy
+    only_a, only_b = ((ours & ~theirs).sum(axis=1) for ours, theirs in (right, right[::-1]))
+    rejected = np.minimum(only_a, only_b) < np.array(smallest)[only_a + only_b]
+    totals = np.arange(images + 1)
+    exact = binom.pmf(totals, images, 2 * accuracy * (1 - accuracy)) @ (
+        2 * binom.cdf(np.array(smallest) - 1, totals, 0.5)
+    )
+    return float(rejected.mean()), float(exact)
+
+
 def main() -> None:
     given = [int(value) for value in sys.argv[1:]]
     evaluations, resamples = given + DEFAULTS[len(given) :]
@@ -87,6 +110,10 @@ def main() -> None:
     for images, accuracy in cells:
         simulation, exact = wilson_coverage(images, accuracy, evaluations)
         print(f"| {images} | {accuracy} | {simulation:.3f} | {exact:.3f} |")
+    print("\n| images | accuracy of both | McNemar rejects, simulated | exact |\n| --- | --- | --- | --- |")
+    for images, accuracy in cells:
+        simulation, exact = mcnemar_rejections(images, accuracy, evaluations)
+        print(f"| {images} | {accuracy} | {simulation:.3f} | {exact:.3f} |", flush=True)
     found = Parallel(n_jobs=-1)(delayed(coverage)(*cell, evaluations, resamples) for cell in cells)
     print(f"\n| images | accuracy | {' | '.join(MEASURES)} |\n|{' --- |' * (2 + len(MEASURES))}")
     for (images, accuracy), own in zip(cells, found, strict=True):

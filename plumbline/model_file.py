@@ -7,6 +7,7 @@ Nothing here unpickles anything.
 """
 
 import json
+import math
 import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,6 +87,9 @@ def read_model(path: Path) -> Model:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}
+        temperature = float(metadata["temperature"])
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"the temperature is {temperature}")
         return Model(
             architecture=metadata["architecture"],
             classes=json.loads(metadata["classes"]),
@@ -94,7 +98,7 @@ def read_model(path: Path) -> Model:
             source=metadata["source"],
             sha256=metadata["sha256"],
             tensors=tensors,
-            temperature=float(metadata["temperature"]),
+            temperature=temperature,
         )
     except FileNotFoundError:
         raise UserError(f"there is no model file {path}: `dvc repro` makes it, `dvc pull` fetches it") from None
@@ -103,4 +107,6 @@ def read_model(path: Path) -> Model:
             f"{path} is not a whole safetensors file ({error}): `dvc checkout` or `dvc repro` restores it"
         ) from None
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} lacks Plumbline's metadata ({error}): it was written by another program") from None
+        raise UserError(
+            f"{path} lacks Plumbline's metadata ({error}): another program wrote it, or changed it"
+        ) from None

@@ -20,6 +20,7 @@ class Split:
     images: torch.Tensor  # uint8 (N, resize, resize, 3), backed by the file
     labels: torch.Tensor  # int64 (N,)
     paths: list[str]  # relative to data.root
+    sha256: list[str]  # of the files
 
 
 def read_classes(folder: Path = FOLDER) -> list[str]:
@@ -46,5 +47,6 @@ def read_splits(folder: Path = FOLDER) -> dict[str, Split]:
         # Copy on write: torch wants memory that it may write to, the file itself is never changed.
         images = np.load(folder / f"{name}.npy", mmap_mode="c")
         assert len(images) == len(rows), f"{folder / name}.npy has {len(images)} images, the manifest {len(rows)}"
-        splits[name] = Split(torch.from_numpy(images), torch.tensor(rows["label"].to_numpy()), rows["path"].to_list())
+        labels = torch.tensor(rows["label"].to_numpy())
+        splits[name] = Split(torch.from_numpy(images), labels, rows["path"].to_list(), rows["sha256"].to_list())
     return splits

@@ -14,6 +14,7 @@ def predictions_table(name: str, split: Split, predictions: Predictions, classes
         {
             "split": name,
             "path": split.paths,
+            "sha256": split.sha256,
             "actual": [classes[label] for label in predictions.labels],
             "predicted": [classes[label] for label in predicted],
             "probability": predictions.probabilities.max(axis=1),

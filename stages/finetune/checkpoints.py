@@ -60,7 +60,10 @@ class Checkpoints:
             raise UserError(f"the checkpoint {self.path} cannot be written ({error}): free some space") from None
 
     def load(self) -> dict[str, object] | None:
-        """Return the state that was saved last, or None; one that is damaged or foreign is set aside with one line."""
+        """Return the state that was saved last, or None; one that is damaged or foreign is set aside with one line.
+
+        Raises UserError where the disk or the memory fails.
+        """
         if not self.path.exists():
             return None
         try:
@@ -68,6 +71,10 @@ class Checkpoints:
             if state.pop("fingerprint") == self.fingerprint:
                 return state
             why = "it is another run's"
+        except (OSError, MemoryError) as error:  # the state may be whole: nothing is set aside
+            raise UserError(
+                f"the checkpoint {self.path} cannot be read ({error or 'out of memory'}): try again, or remove it"
+            ) from None
         except Exception as error:  # whatever a damaged file makes of torch's reader
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
         aside = self.folder.with_name(f"{self.folder.name}.damaged.pt")

@@ -50,7 +50,9 @@ def task_to_overfit(task: Task, seed: int) -> Task:
 
 def part(split: Split, indices: torch.Tensor) -> Split:
     """Return the images with these indices."""
-    return Split(split.images[indices], split.labels[indices], [split.paths[i] for i in indices.tolist()])
+    chosen = indices.tolist()
+    paths, hashes = ([values[i] for i in chosen] for values in (split.paths, split.sha256))
+    return Split(split.images[indices], split.labels[indices], paths, hashes)
 
 
 def near_the_network(splits: list[Split], device: torch.device) -> list[Split]:

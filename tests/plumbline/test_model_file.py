@@ -5,6 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,8 @@ def test_a_file_that_is_absent_truncated_foreign_or_a_pickle_is_refused_in_one_l
     truncated, foreign, disguised = (tmp_path / f"{name}.safetensors" for name in ("truncated", "foreign", "disguised"))
     truncated.write_bytes(whole.read_bytes()[:-1])
     save_file({"a": torch.zeros(1)}, foreign)
+    frozen = tmp_path / "frozen.safetensors"
+    write_model(frozen, replace(small_model(), temperature=0.0))
 
     class Malicious:
         def __reduce__(self) -> tuple:
@@ -72,6 +75,7 @@ def test_a_file_that_is_absent_truncated_foreign_or_a_pickle_is_refused_in_one_l
         (truncated, "not a whole safetensors file"),
         (foreign, "lacks Plumbline's metadata"),
         (disguised, "not a whole safetensors file"),
+        (frozen, "the temperature is 0.0"),
     ):
         with pytest.raises(UserError, match=message) as error:
             read_model(path)

@@ -25,6 +25,12 @@ def refuse_other_images(a: Revision, b: Revision) -> None:
                 f"{a.name} and {b.name} cannot be compared: {len(paths)} images of {one.name}'s, "
                 f"{paths[0]} the first, are not among {other.name}'s"
             )
+    replaced = ours.index[(ours["sha256"] != theirs["sha256"]).to_numpy()]
+    if len(replaced):
+        raise UserError(
+            f"{a.name} and {b.name} cannot be compared: {len(replaced)} images, {replaced[0]} the first, are other "
+            f"files in {b.name}, under the same names"
+        )
     wrong = ours.index[(ours["actual"] != theirs["actual"]).to_numpy()]
     if len(wrong):
         path = wrong[0]

@@ -13,7 +13,7 @@ from plumbline.errors import UserError
 
 PREDICTIONS = "plots/predictions.csv"
 WORKSPACE = "workspace"
-COLUMNS = ["split", "path", "actual", "predicted", "probability", "correct", "loss", "squared_error"]
+COLUMNS = ["split", "path", "sha256", "actual", "predicted", "probability", "correct", "loss", "squared_error"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def read_revision(name: str) -> Revision:
 
 def predictions_of(text: str, name: str) -> pd.DataFrame:
     """Return the rows, with the path as the index; names stay text, also `007`, `NA` and `null`."""
-    names = {"split": str, "path": str, "actual": str, "predicted": str}
+    names = dict.fromkeys(["split", "path", "sha256", "actual", "predicted"], str)
     table = pd.read_csv(io.StringIO(text), dtype=names, keep_default_na=False)
     missing = [column for column in COLUMNS if column not in table]
     if missing:

@@ -1,5 +1,6 @@
 """A run that is cut short goes on where it was, and ends with the same bytes as one that never was disturbed."""
 
+import errno
 import os
 import random
 import shutil
@@ -160,6 +161,20 @@ def test_a_damaged_checkpoint_is_set_aside_and_training_starts_afresh(
         finetune.main()
         assert capsys.readouterr().err.count("the checkpoint cannot be used") == 1
         assert outputs() == wanted
+
+
+def test_a_checkpoint_that_cannot_be_read_now_stays_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with Checkpoints(tmp_path, "a" * 64) as checkpoints:
+        checkpoints.save({"progress": torch.ones(3)})
+        with monkeypatch.context() as patched, pytest.raises(UserError, match="cannot be read .*Input/output error"):
+            patched.setattr(torch, "load", fail)
+            checkpoints.load()
+        assert torch.equal(checkpoints.load()["progress"], torch.ones(3))
 
 
 def test_a_checkpoint_of_another_run_is_not_taken(tmp_path: Path) -> None:

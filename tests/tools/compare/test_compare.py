@@ -12,7 +12,7 @@ from tools.compare.revisions import COLUMNS, PREDICTIONS
 
 
 def write_predictions(
-    folder: Path, wrong: set[int], images: int = 40, classes: tuple[str, str] = ("ant", "bee")
+    folder: Path, wrong: set[int], images: int = 40, classes: tuple[str, str] = ("ant", "bee"), sha256: str = "00"
 ) -> None:
     """Write predictions on images of two classes, where those with these numbers are taken for the other class."""
     rows = []
@@ -21,7 +21,7 @@ def write_predictions(
         right = i not in wrong
         path = f"test/{actual}/{i:02}.png"
         loss = 0.2 if right else 1.7
-        rows.append(["test", path, actual, actual if right else other, 0.8, int(right), loss, loss / 4])
+        rows.append(["test", path, sha256, actual, actual if right else other, 0.8, int(right), loss, loss / 4])
     (folder / "plots").mkdir(exist_ok=True)
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / PREDICTIONS, index=False)
 
@@ -93,9 +93,11 @@ def test_what_cannot_be_compared_is_refused_in_one_line(repository: Path) -> Non
     assert error("worse", "better", "--split", "val") == "error: worse has no images in val: it has test"
     write_predictions(repository, {3}, images=38)
     assert "2 images of HEAD's, test/ant/38.png the first, are not among workspace's" in error()
+    write_predictions(repository, {3}, sha256="01")
+    assert "40 images, test/ant/00.png the first, are other files in workspace, under the same names" in error()
     write_predictions(repository, {3}, classes=("ant", "wasp"))
     assert "cannot be compared" in error()
     (repository / PREDICTIONS).unlink()
     assert error().startswith(f"error: workspace has no {PREDICTIONS} within reach")
     (repository / PREDICTIONS).write_text("split,path\n")
-    assert "has no column actual: an older version wrote it" in error()
+    assert "has no column sha256: an older version wrote it" in error()

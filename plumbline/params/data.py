@@ -1,0 +1,69 @@
+"""Where the images come from, what is done with bad ones, and how each becomes the network's input."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from plumbline.params.fields import Count, Flag, Number, Pixels, PositiveRgb, Rgb, Section, Share, Text, Whole
+
+Policy = Literal["drop", "keep", "fail"]
+
+
+class Data(Section):
+    root: Text
+    classes: Annotated[list[Text], Field(min_length=2)] | None
+    exclude: list[Text]
+    val_share: Annotated[Number, Field(gt=0, lt=1)]
+    test_share: Annotated[Number, Field(ge=0, lt=1)]
+    carve: Flag
+    split_seed: Annotated[Whole, Field(ge=0)]
+    groups: Text | None
+    undecodable: Literal["drop", "fail"]
+    max_unusable: Share
+    conflicts: Policy
+    duplicates: Policy
+    near_duplicates: Policy
+    near_distance: Annotated[Whole, Field(ge=0, le=16)]
+    max_pixels: Annotated[Count, Field(le=178_956_970)]  # Pillow's own limit
+    min_side: Count
+    cache_gib: Annotated[Number, Field(ge=0)]
+
+    @field_validator("groups")
+    @classmethod
+    def groups_has_one_group(cls, value: str | None) -> str | None:
+        try:
+            groups = 1 if value is None else re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"should be a regular expression ({error})") from None
+        if groups != 1:
+            raise ValueError(f"should have one group in parentheses, and has {groups}")
+        return value
+
+    @model_validator(mode="after")
+    def train_keeps_something(self) -> "Data":
+        if self.val_share + self.test_share >= 1:
+            raise ValueError(
+                f"data.val_share and data.test_share are {self.val_share} and {self.test_share}: "
+                "should leave something of 1 for train"
+            )
+        return self
+
+
+class Image(Section):
+    resize: Pixels
+    crop: Pixels
+    mean: Rgb
+    std: PositiveRgb
+
+    @model_validator(mode="after")
+    def crop_fits(self) -> "Image":
+        if self.crop > self.resize:
+            raise ValueError(f"image.crop is {self.crop}: should be at most image.resize, {self.resize}")
+        return self
+
+
+class Digits(Section):
+    # The smaller class, 8, has 174 images; some must be left for test.
+    train_images_per_class: Annotated[Count, Field(le=120)]
+    val_images_per_class: Annotated[Count, Field(le=50)]
