@@ -150,6 +150,7 @@ RERUNS = {
     "stages/evaluate/predictions.py": {"evaluate"},
     "stages/evaluate/ranking.py": {"evaluate"},
     "stages/evaluate/scores.py": {"evaluate"},
+    "stages/evaluate/summary.py": {"evaluate"},
     "stages/evaluate/tables.py": {"evaluate"},
     "stages/evaluate/threshold.py": {"evaluate"},
     "stages/plot/__init__.py": {"plot"},

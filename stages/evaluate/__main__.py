@@ -27,6 +27,7 @@ from stages.evaluate.intervals import share_with_interval
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.metrics import split_metrics
 from stages.evaluate.predictions import Predictions, predictions_of
+from stages.evaluate.summary import line_of, print_few_mistakes
 from stages.evaluate.tables import per_class_table, predictions_table
 from stages.evaluate.threshold import choose_threshold, metrics_at
 
@@ -133,16 +134,6 @@ def label_doubts(
     return pd.concat([table for table in tables if len(table)] or tables[:1])
 
 
-def report(name: str, metrics: dict[str, float], confidence: float) -> None:
-    """Print a split's accuracy with its interval and size, and the baselines'."""
-    interval = f"[{metrics[f'{name}_accuracy_low']:.3f}, {metrics[f'{name}_accuracy_high']:.3f}]"
-    print(
-        f"{name:5}  accuracy {metrics[f'{name}_accuracy']:.3f}, {confidence:.0%} interval {interval}, "
-        f"{metrics[f'{name}_images']} images; commonest class {metrics[f'{name}_majority_accuracy']:.3f}, "
-        f"linear probe {metrics[f'{name}_probe_accuracy']:.3f}"
-    )
-
-
 def main() -> None:
     settings = params.load()
     own, seed = settings.evaluate, settings.seed
@@ -163,9 +154,10 @@ def main() -> None:
         doubtful = label_doubts(splits, both, features["train"], classes, own, seed)
     if "test" not in splits:
         metrics |= gain_by_choice(pd.read_csv(HISTORY), model.parameters["finetune"]["keep"])
-    for name in splits:
-        report(name, metrics, own.confidence)
     calibrated = {name: after for name, (_, after) in both.items()}
+    for name in splits:
+        print(line_of(name, metrics, own.confidence))
+    print_few_mistakes(calibrated)
     tables = [predictions_table(name, splits[name], after, classes) for name, after in calibrated.items()]
     write_csv(PREDICTIONS, pd.concat(tables))
     write_csv(PER_CLASS, pd.concat([per_class_table(name, after, classes) for name, after in calibrated.items()]))

@@ -14,13 +14,13 @@ def predictions_table(name: str, split: Split, predictions: Predictions, classes
         {
             "split": name,
             "path": split.paths,
-            "sha256": split.sha256,
             "actual": [classes[label] for label in predictions.labels],
             "predicted": [classes[label] for label in predicted],
             "probability": predictions.probabilities.max(axis=1),
             "correct": (predicted == predictions.labels).astype(int),
             "loss": predictions.losses,
             "squared_error": predictions.squared_errors,
+            "sha256": split.sha256,
         }
     )
 

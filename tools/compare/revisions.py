@@ -13,7 +13,7 @@ from plumbline.errors import UserError
 
 PREDICTIONS = "plots/predictions.csv"
 WORKSPACE = "workspace"
-COLUMNS = ["split", "path", "sha256", "actual", "predicted", "probability", "correct", "loss", "squared_error"]
+COLUMNS = ["split", "path", "actual", "predicted", "probability", "correct", "loss", "squared_error", "sha256"]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def write_predictions(
         right = i not in wrong
         path = f"test/{actual}/{i:02}.png"
         loss = 0.2 if right else 1.7
-        rows.append(["test", path, sha256, actual, actual if right else other, 0.8, int(right), loss, loss / 4])
+        rows.append(["test", path, actual, actual if right else other, 0.8, int(right), loss, loss / 4, sha256])
     (folder / "plots").mkdir(exist_ok=True)
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / PREDICTIONS, index=False)
 
@@ -100,4 +100,4 @@ def test_what_cannot_be_compared_is_refused_in_one_line(repository: Path) -> Non
     (repository / PREDICTIONS).unlink()
     assert error().startswith(f"error: workspace has no {PREDICTIONS} within reach")
     (repository / PREDICTIONS).write_text("split,path\n")
-    assert "has no column sha256: an older version wrote it" in error()
+    assert "has no column actual: an older version wrote it" in error()
