@@ -28,7 +28,7 @@ setup:
 test: setup
 	ruff check --quiet
 	ruff format --check --quiet
-	pytest
+	pytest --numprocesses logical --maxprocesses 8
 
 clean:
 	rm -rf data/derivations data/digits data/digits-source data/prepared models/*.safetensors metrics/timing dvc_plots

@@ -4,14 +4,16 @@
 
 Two classes of equal size, whose logit differences are normal; their distance gives the accuracy. Each evaluation draws
 new images, measures them as `evaluate` does, and asks whether the interval at 95 % holds the value that 4,000,000
-images give. For accuracy, Wilson's interval, the exact coverage is the binomial sum over all results. Beside them, how
-often McNemar's test of `tools.compare` rejects at 5 % where two models do not differ. Prints the tables of
-benchmarks/README.md.
+images give. For accuracy, Wilson's interval, the exact coverage is the binomial sum over all results. The same of the
+differences that `tools.compare` shows, between this model and one with three quarters of its mistakes, whose scores
+go with the first one's (correlation 0.8); and how often its McNemar's test rejects at 5 % where two models do not
+differ. Prints the tables of benchmarks/README.md.
 """
 
 import sys
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed
 from scipy.stats import binom, norm
 
@@ -19,24 +21,54 @@ from plumbline.class_scores import class_measures
 from stages.evaluate.intervals import share_with_interval, with_intervals
 from stages.evaluate.predictions import Predictions
 from stages.evaluate.scores import loss_measures, ranking_measures
-from tools.compare.statistics import mcnemar
+from tools.compare.measures import METRICS, measures_of
+from tools.compare.statistics import difference_with_interval, mcnemar
 
 DEFAULTS = [2000, 200]  # evaluations, resamples
 SIZES = (24, 153, 1000)
 ACCURACIES = (0.6, 0.8, 0.9, 0.95, 0.98)
 MEASURES = ("balanced_accuracy", "macro_f1", "loss", "brier", "auroc", "average_precision")
+FEWER_MISTAKES, CORRELATION = 0.75, 0.8  # of the better model
 MANY = 4_000_000
 CONFIDENCE, LEVEL = 0.95, 0.05
 BOLDNESS = 1.3  # the model's logits are so many times the true ones: its probabilities are not calibrated
 
 
+def fresh(seed: int, images: int = 0, accuracy: float = 0) -> np.random.Generator:
+    """Return the chance of one evaluation."""
+    return np.random.default_rng([seed, images, round(1000 * accuracy)])
+
+
 def simulated(images: int, accuracy: float, chance: np.random.Generator) -> Predictions:
     """Return predictions of a model with this accuracy on new images, as many of each class."""
-    labels = np.arange(images) % 2
+    return predictions_of(chance.normal(size=images), accuracy)
+
+
+def predictions_of(noise: np.ndarray, accuracy: float) -> Predictions:
+    """Return predictions of a model with this accuracy, whose scores are noise (N,) about the classes' means."""
+    labels = np.arange(len(noise)) * 2 // len(noise)
     distance = 2 * norm.ppf(accuracy)
-    score = chance.normal(size=images) + distance * (labels - 0.5)
-    logits = np.stack([np.zeros(images), BOLDNESS * distance * score], axis=1)
+    score = noise + distance * (labels - 0.5)
+    logits = np.stack([np.zeros(len(noise)), BOLDNESS * distance * score], axis=1)
     return Predictions(labels, logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+
+def simulated_pair(images: int, accuracy: float, chance: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return predictions on the same new images of a model with this accuracy, and of a better one."""
+    common, own = chance.normal(size=(2, images))
+    better = CORRELATION * common + (1 - CORRELATION**2) ** 0.5 * own
+    return tuple(
+        pd.DataFrame(
+            {
+                "actual": made.labels,
+                "predicted": made.predicted,
+                "correct": made.predicted == made.labels,
+                "loss": made.losses,
+                "squared_error": made.squared_errors,
+            }
+        )
+        for made in (predictions_of(common, accuracy), predictions_of(better, 1 - FEWER_MISTAKES * (1 - accuracy)))
+    )
 
 
 def measured(predictions: Predictions, resamples: int, seed: int) -> dict[str, float]:
@@ -53,7 +85,7 @@ def measured(predictions: Predictions, resamples: int, seed: int) -> dict[str, f
 
 def true_values(accuracy: float) -> dict[str, float]:
     """Return what very many images give."""
-    predictions, everyone = simulated(MANY, accuracy, np.random.default_rng(0)), np.ones(MANY)
+    predictions, everyone = simulated(MANY, accuracy, fresh(0)), np.ones(MANY)
     return (
         class_measures(predictions.labels, predictions.predicted, 2)(everyone)
         | loss_measures(predictions, predictions)(everyone)
@@ -66,10 +98,22 @@ def coverage(images: int, accuracy: float, evaluations: int, resamples: int) -> 
     wanted = true_values(accuracy)
     held = dict.fromkeys(MEASURES, 0)
     for seed in range(evaluations):
-        chance = np.random.default_rng([seed, images, round(1000 * accuracy)])
-        found = measured(simulated(images, accuracy, chance), resamples, seed)
+        found = measured(simulated(images, accuracy, fresh(seed, images, accuracy)), resamples, seed)
         for name in MEASURES:
             held[name] += found[f"{name}_low"] <= wanted[name] <= found[f"{name}_high"]
+    return {name: count / evaluations for name, count in held.items()}
+
+
+def coverage_of_differences(images: int, accuracy: float, evaluations: int, resamples: int) -> dict[str, float]:
+    """Return the share of comparisons whose interval holds the true difference, for each measure."""
+    ours, theirs = (measures_of(own, list(METRICS))(np.ones(MANY)) for own in simulated_pair(MANY, accuracy, fresh(0)))
+    held = dict.fromkeys(METRICS, 0)
+    for seed in range(evaluations):
+        a, b = simulated_pair(images, accuracy, fresh(seed, images, accuracy))
+        measures = measures_of(a, list(METRICS)), measures_of(b, list(METRICS))
+        found = difference_with_interval(*measures, a["actual"].to_numpy(), resamples, CONFIDENCE, seed)
+        for name, (_, low, high) in found.items():
+            held[name] += low <= theirs[name] - ours[name] <= high
     return {name: count / evaluations for name, count in held.items()}
 
 
@@ -114,10 +158,11 @@ def main() -> None:
     for images, accuracy in cells:
         simulation, exact = mcnemar_rejections(images, accuracy, evaluations)
         print(f"| {images} | {accuracy} | {simulation:.3f} | {exact:.3f} |", flush=True)
-    found = Parallel(n_jobs=-1)(delayed(coverage)(*cell, evaluations, resamples) for cell in cells)
-    print(f"\n| images | accuracy | {' | '.join(MEASURES)} |\n|{' --- |' * (2 + len(MEASURES))}")
-    for (images, accuracy), own in zip(cells, found, strict=True):
-        print(f"| {images} | {accuracy} | {' | '.join(f'{own[name]:.3f}' for name in MEASURES)} |")
+    for of_what, names in ((coverage, MEASURES), (coverage_of_differences, METRICS)):
+        found = Parallel(n_jobs=-1)(delayed(of_what)(*cell, evaluations, resamples) for cell in cells)
+        print(f"\n| images | accuracy | {' | '.join(names)} |\n|{' --- |' * (2 + len(names))}")
+        for (images, accuracy), own in zip(cells, found, strict=True):
+            print(f"| {images} | {accuracy} | {' | '.join(f'{own[name]:.3f}' for name in names)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from PIL import Image
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side, with one thread each, also in what they start
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 PROJECT = Path(__file__).parents[1]
 
@@ -125,11 +130,20 @@ def scratch_project(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with tiny parameters, whose pipeline has run and is committed. Not to be changed."""
-    folder = copy_project(tmp_path_factory.mktemp("tiny") / "project")
-    change_params(folder, TINY)
-    run_in(folder, "dvc", "repro")
-    commit_all(folder, "A tiny run")
+    """A copy of the project with tiny parameters, whose pipeline has run and is committed. Not to be changed.
+
+    Made once, by the first of the processes that need it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "tiny" / "project"
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            partial = copy_project(folder.with_suffix(".partial"))
+            change_params(partial, TINY)
+            run_in(partial, "dvc", "repro")
+            commit_all(partial, "A tiny run")
+            partial.rename(folder)
     return folder
 
 

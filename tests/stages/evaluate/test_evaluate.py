@@ -14,6 +14,8 @@ from plumbline.model_file import Model, Transform, write_model
 from plumbline.networks import build_network
 from plumbline.outputs import write_csv
 from stages.evaluate import __main__ as evaluate
+from stages.evaluate.predictions import Predictions
+from stages.evaluate.summary import print_few_mistakes
 from stages.evaluate.tables import per_class_table
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
@@ -135,6 +137,18 @@ def test_without_a_test_split_it_says_what_the_choice_of_the_epoch_may_have_gain
     write_random_model(CLASSES, keep="best")
     assert evaluated()["val_accuracy_gain_by_choice"] == pytest.approx(0.9 - (0.9 + 0.6) / 2)
     assert "choosing epoch 1 of 3 may have gained 15.0 points" in capsys.readouterr().out
+
+
+def test_it_says_on_which_splits_there_are_too_few_mistakes_for_the_bootstrap(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def with_mistakes(mistakes: int) -> Predictions:
+        return from_logits(np.zeros(20, int), np.eye(2)[[1] * mistakes + [0] * (20 - mistakes)])
+
+    print_few_mistakes({"train": with_mistakes(0), "val": with_mistakes(9), "test": with_mistakes(10)})
+    assert capsys.readouterr().out.startswith("few mistakes (val 9): the bootstrap intervals there are too narrow")
+    print_few_mistakes({"val": with_mistakes(10)})
+    assert capsys.readouterr().out == ""
 
 
 def test_a_positive_class_that_is_none_is_refused_in_one_line(ready: Workspace) -> None:
