@@ -158,9 +158,12 @@ def main() -> None:
     for images, accuracy in cells:
         simulation, exact = mcnemar_rejections(images, accuracy, evaluations)
         print(f"| {images} | {accuracy} | {simulation:.3f} | {exact:.3f} |", flush=True)
-    for of_what, names in ((coverage, MEASURES), (coverage_of_differences, METRICS)):
+    for title, of_what, names in (
+        ("accuracy", coverage, MEASURES),
+        ("accuracy of the first model", coverage_of_differences, METRICS),
+    ):
         found = Parallel(n_jobs=-1)(delayed(of_what)(*cell, evaluations, resamples) for cell in cells)
-        print(f"\n| images | accuracy | {' | '.join(names)} |\n|{' --- |' * (2 + len(names))}")
+        print(f"\n| images | {title} | {' | '.join(names)} |\n|{' --- |' * (2 + len(names))}")
         for (images, accuracy), own in zip(cells, found, strict=True):
             print(f"| {images} | {accuracy} | {' | '.join(f'{own[name]:.3f}' for name in names)} |", flush=True)
 

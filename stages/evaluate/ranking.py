@@ -9,33 +9,40 @@ from stages.evaluate.predictions import Predictions
 
 @dataclass(frozen=True)
 class Ranking:
-    """The images from the likeliest to the least likely of a class; those of one probability stand together."""
+    """The images from the likeliest to the least likely of a class; those of one probability stand together, a tie."""
 
-    order: np.ndarray  # int (N,)
-    positive: np.ndarray  # float64 (N,): 1 where the image, in this order, is of the class
-    ends: np.ndarray  # int: the last place of each probability
+    order: np.ndarray  # int (N,): the images
+    members: np.ndarray  # int: the images of the class, in this order
+    ties: np.ndarray  # int: the first member of each tie that has any
+    starts: np.ndarray  # int: the first place of each such tie
+    ends: np.ndarray  # int: its last place
 
     def measures(self, weights: np.ndarray) -> tuple[float, float]:
         """Return AUROC and average precision, where image i counts weights[i] times; both classes must be there.
 
-        AUROC is the chance that an image of the class is ranked before another one, a tie counting half: the area of
-        trapezoids. Average precision is the sum of precisions, each times the gain in recall.
+        AUROC is the chance that an image of the class is ranked before another one, a tie counting half. Average
+        precision is the sum of precisions, each times the gain in recall.
         """
-        weights = weights[self.order]
-        both = weights.cumsum()[self.ends]
-        hits = (weights * self.positive).cumsum()[self.ends]
-        others = both - hits
-        gained = np.diff(hits, prepend=0)
-        area = (np.diff(others, prepend=0) * (hits - gained / 2)).sum() / (hits[-1] * others[-1])
+        ranked = weights[self.order].cumsum()
+        both, before = ranked[self.ends], np.where(self.starts > 0, ranked[self.starts - 1], 0)
+        gained = np.add.reduceat(weights[self.members], self.ties)
+        hits = gained.cumsum()
+        others = ranked[-1] - hits[-1]
+        others_before, others_tied = before - (hits - gained), both - before - gained
+        area = (gained * (others - others_before - others_tied / 2)).sum() / (hits[-1] * others)
         precision = np.divide(hits, both, out=np.zeros_like(hits), where=both > 0)
         return float(area), float((gained * precision).sum() / hits[-1])
 
 
 def ranking_of(probabilities: np.ndarray, is_class: np.ndarray) -> Ranking:
-    """Rank images by a class's probability (N,); `is_class` (N,) says which are of it."""
+    """Rank images by a class's probability (N,); `is_class` (N,) says which are of it, at least one."""
     order = np.argsort(-probabilities, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(probabilities[order])), len(order) - 1)
-    return Ranking(order, is_class[order].astype(float), ends)
+    places = np.flatnonzero(is_class[order])
+    tie_of_member = np.searchsorted(ends, places)
+    tied, ties = np.unique(tie_of_member, return_index=True)
+    starts = np.append(0, ends[:-1] + 1)
+    return Ranking(order, order[places], ties, starts[tied], ends[tied])
 
 
 def rankings(predictions: Predictions, positive: int) -> list[Ranking]:
