@@ -24,6 +24,7 @@ setup:
 	  "$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt && \
 	  cp requirements.txt "$(VENV)/requirements.txt"; \
 	}
+	@test .dvc/plots_page.html -nt requirements.txt || "$(VENV)/bin/python" -m tools.plots_page
 
 test: setup
 	ruff check --quiet

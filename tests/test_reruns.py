@@ -12,7 +12,7 @@ from tests.test_pipeline import MODULES, STAGES
 # Which stages a change of a parameter, or of a module, makes run again. What they write decides the rest.
 ALL = set(STAGES)
 RERUNS = {
-    "seed": {"backprop", "convolution", "weight_decay", "weights", "curvature", "finetune", "evaluate"},
+    "seed": {"backprop", "convolution", "weight_decay", "weights", "curvature", "finetune", "evaluate", "gallery"},
     "data.root": {"prepare"},
     "data.near_distance": {"prepare"},
     "image.resize": {"prepare", "weights", "curvature", "finetune"},
@@ -25,16 +25,17 @@ RERUNS = {
     "backprop.hidden": {"backprop"},
     "convolution.kernel": {"convolution"},
     "weight_decay.alpha": {"weight_decay"},
-    "weights.architecture": {"backprop", "convolution", "weights"},
+    "weights.architecture": {"backprop", "convolution", "weights", "plot"},
     "weights.source": {"weights"},
     "weights.pretraining.epochs": {"weights"},
     "curvature.images": {"curvature"},
     "curvature.steps": {"curvature"},
     "finetune.epochs": {"finetune"},
-    "finetune.lr": {"weight_decay", "finetune"},
+    "finetune.lr": {"weight_decay", "finetune", "plot"},
     "finetune.momentum": {"finetune"},
     "finetune.weight_decay": {"weight_decay", "finetune"},
-    "evaluate.confidence": {"evaluate"},
+    "evaluate.confidence": {"evaluate", "plot"},
+    "gallery.images": {"gallery"},
     "plumbline/__init__.py": ALL,
     "plumbline/errors.py": ALL,
     "plumbline/outputs.py": ALL,
@@ -45,6 +46,7 @@ RERUNS = {
     "plumbline/params/mistakes.py": ALL,
     "plumbline/params/problems.py": ALL,
     "plumbline/params/training.py": ALL,
+    "plumbline/params/figures.py": ALL,
     "plumbline/checks.py": {"backprop", "convolution", "weight_decay", "curvature", "finetune"},
     "plumbline/derivations.py": {"backprop", "convolution", "weight_decay"},
     "plumbline/bootstrap.py": {"evaluate"},
@@ -52,16 +54,17 @@ RERUNS = {
     "plumbline/class_folders.py": {"prepare", "weights"},
     "plumbline/images.py": {"prepare", "weights"},
     "plumbline/network_layers.py": {"backprop", "convolution"},
-    "plumbline/networks.py": {"backprop", "convolution", "weights", "curvature", "finetune", "evaluate"},
-    "plumbline/prepared.py": {"curvature", "finetune", "evaluate", "plot"},
-    "plumbline/hashes.py": {"prepare", "weights", "finetune"},
+    "plumbline/networks.py": {"backprop", "convolution", "weights", "curvature", "finetune", "evaluate", "gallery"},
+    "plumbline/prepared.py": {"curvature", "finetune", "evaluate", "gallery", "plot", "report"},
+    "plumbline/hashes.py": {"prepare", "weights", "finetune", "report"},
     "plumbline/stability.py": {"weight_decay", "finetune"},
     "plumbline/training.py": {"weights", "curvature", "finetune"},
-    "plumbline/arithmetic.py": {"weights", "curvature", "finetune", "evaluate"},
-    "plumbline/batches.py": {"weights", "curvature", "finetune", "evaluate"},
+    "plumbline/arithmetic.py": {"weights", "curvature", "finetune", "evaluate", "gallery"},
+    "plumbline/batches.py": {"weights", "curvature", "finetune", "evaluate", "gallery"},
     "plumbline/inference.py": {"finetune", "evaluate"},
-    "plumbline/model_file.py": {"weights", "curvature", "finetune", "evaluate"},
-    "plumbline/timing.py": {"prepare", "weights", "curvature", "finetune", "evaluate"},
+    "plumbline/model_file.py": {"weights", "curvature", "finetune", "evaluate", "gallery"},
+    "plumbline/timing.py": {"prepare", "weights", "curvature", "finetune", "evaluate", "gallery"},
+    "plumbline/predictions_file.py": {"evaluate", "gallery", "plot", "report"},
     "stages/__init__.py": ALL,
     "stages/digits.py": {"digits"},
     "stages/prepare/__init__.py": {"prepare"},
@@ -144,6 +147,7 @@ RERUNS = {
     "stages/evaluate/baselines.py": {"evaluate"},
     "stages/evaluate/calibration.py": {"evaluate"},
     "stages/evaluate/choice_of_epoch.py": {"evaluate"},
+    "stages/evaluate/curves.py": {"evaluate"},
     "stages/evaluate/intervals.py": {"evaluate"},
     "stages/evaluate/label_doubts.py": {"evaluate"},
     "stages/evaluate/metrics.py": {"evaluate"},
@@ -160,6 +164,32 @@ RERUNS = {
     "stages/plot/curves.py": {"plot"},
     "stages/plot/data_audit.py": {"plot"},
     "stages/plot/style.py": {"plot"},
+    "stages/plot/baselines.py": {"plot"},
+    "stages/plot/cost_ratio.py": {"plot"},
+    "stages/plot/gallery.py": {"plot"},
+    "stages/plot/network_layers.py": {"plot"},
+    "stages/plot/reliability.py": {"plot"},
+    "stages/plot/step_size.py": {"plot"},
+    "stages/plot/trade_offs.py": {"plot"},
+    "stages/plot/weight_decay.py": {"plot"},
+    "stages/gallery/__init__.py": {"gallery"},
+    "stages/gallery/__main__.py": {"gallery"},
+    "stages/gallery/choice.py": {"gallery"},
+    "stages/gallery/overlay.py": {"gallery"},
+    "stages/gallery/saliency.py": {"gallery"},
+    "stages/report/__init__.py": {"report"},
+    "stages/report/__main__.py": {"report"},
+    "stages/report/figures.py": {"report"},
+    "stages/report/last_commit.py": {"report"},
+    "stages/report/mathml.py": {"report"},
+    "stages/report/mistakes.py": {"report"},
+    "stages/report/numbers.py": {"report"},
+    "stages/report/problems.py": {"report"},
+    "stages/report/provenance.py": {"report"},
+    "stages/report/results.py": {"report"},
+    "stages/report/run_at_hand.py": {"report"},
+    "stages/report/summary.py": {"report"},
+    "stages/report/tables.py": {"report"},
 }
 
 
@@ -197,6 +227,7 @@ def test_only_what_changed_runs_again(tiny_copy: Path, monkeypatch: pytest.Monke
             path.write_text(before + "\n# changed\n")
         else:
             change_params(tiny_copy, {name: other_value(name)})
+        expected = expected if name.endswith(".py") else expected | {"report"}  # which prints all parameters
         assert changed_stages() == expected, name
         path.write_text(before)
 
@@ -210,11 +241,11 @@ def run_stages(project: Path, *options: str) -> set[str]:
 @pytest.mark.slow
 def test_a_second_run_does_nothing_and_a_change_goes_as_far_as_the_results_change(tiny_copy: Path) -> None:
     assert run_stages(tiny_copy) == set()
-    # Other intervals, the same predictions: nothing to draw anew.
+    # Other intervals, the same predictions: no image to look into anew.
     change_params(tiny_copy, {"evaluate.confidence": 0.9})
-    assert run_stages(tiny_copy) == {"evaluate"}
+    assert run_stages(tiny_copy) == {"evaluate", "plot", "report"}
     # The same proofs, so nothing to train anew.
     change_params(tiny_copy, {"weight_decay.steps": TINY["weight_decay.steps"] - 1, "backprop.trials": 2})
     assert "weights" not in run_stages(tiny_copy)
     change_params(tiny_copy, {"finetune.epochs": 1})
-    assert run_stages(tiny_copy) == {"finetune", "evaluate", "plot"}
+    assert run_stages(tiny_copy) == {"finetune", "evaluate", "gallery", "plot", "report"}

@@ -15,6 +15,7 @@ from plumbline.errors import UserError
 from plumbline.params.data import Data, Digits, Image
 from plumbline.params.evaluation import Evaluate, Threshold
 from plumbline.params.fields import Section, Whole
+from plumbline.params.figures import Gallery
 from plumbline.params.mistakes import first_mistake, where
 from plumbline.params.problems import Backprop, Convolution, WeightDecay
 from plumbline.params.training import Augment, Curvature, Finetune, Pretraining, Weights
@@ -28,6 +29,7 @@ __all__ = [
     "Digits",
     "Evaluate",
     "Finetune",
+    "Gallery",
     "Image",
     "Params",
     "Pretraining",
@@ -55,6 +57,7 @@ class Params(Section):
     curvature: Curvature
     finetune: Finetune
     evaluate: Evaluate
+    gallery: Gallery
 
 
 def load(path: Path = PATH) -> Params:

@@ -2,8 +2,8 @@
 
 Reads models/finetuned.safetensors, models/backbone.safetensors for the linear probe, data/prepared and
 plots/history.csv. The arithmetic is float32, whatever the training used. The test split is read here alone, after
-everything is chosen, and nothing is chosen by it. Writes metrics/evaluate.json, plots/predictions.csv (one row an
-image), plots/per_class.csv, plots/reliability.csv and plots/label_doubts.csv.
+everything is chosen, and nothing is chosen by it. Writes metrics/evaluate.json and tables under plots/: predictions.csv
+(one row an image), per_class.csv, reliability.csv, roc.csv, precision_recall.csv and label_doubts.csv.
 """
 
 from pathlib import Path
@@ -18,26 +18,29 @@ from plumbline.errors import UserError, run
 from plumbline.inference import features_of, logits_of
 from plumbline.model_file import Model, Transform, read_model
 from plumbline.outputs import write_csv, write_json
+from plumbline.predictions_file import PREDICTIONS
 from plumbline.prepared import Split, read_classes, read_splits
 from plumbline.timing import timed
 from stages.evaluate.baselines import commonest_class, linear_probe
 from stages.evaluate.calibration import reliability_table
 from stages.evaluate.choice_of_epoch import gain_by_choice
+from stages.evaluate.curves import curve_tables
 from stages.evaluate.intervals import share_with_interval
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.metrics import split_metrics
 from stages.evaluate.predictions import Predictions, predictions_of
 from stages.evaluate.summary import line_of, print_few_mistakes
-from stages.evaluate.tables import per_class_table, predictions_table
+from stages.evaluate.tables import per_class_table, predictions_table, stacked
 from stages.evaluate.threshold import choose_threshold, metrics_at
 
 MODEL = Path("models/finetuned.safetensors")
 BACKBONE = Path("models/backbone.safetensors")
 HISTORY = Path("plots/history.csv")
 METRICS = Path("metrics/evaluate.json")
-PREDICTIONS = Path("plots/predictions.csv")
 PER_CLASS = Path("plots/per_class.csv")
 RELIABILITY = Path("plots/reliability.csv")
+ROC = Path("plots/roc.csv")
+PRECISION_RECALL = Path("plots/precision_recall.csv")
 DOUBTS = Path("plots/label_doubts.csv")
 
 Both = dict[str, tuple[Predictions, Predictions]]  # by split: before and after the temperature
@@ -131,7 +134,7 @@ def label_doubts(
             probabilities = both[name][1].probabilities
         if probabilities is not None:
             tables.append(doubts(name, split.paths, labels, probabilities, classes).head(own.doubts))
-    return pd.concat([table for table in tables if len(table)] or tables[:1])
+    return stacked(tables)
 
 
 def main() -> None:
@@ -161,9 +164,12 @@ def main() -> None:
     tables = [predictions_table(name, splits[name], after, classes) for name, after in calibrated.items()]
     write_csv(PREDICTIONS, pd.concat(tables))
     write_csv(PER_CLASS, pd.concat([per_class_table(name, after, classes) for name, after in calibrated.items()]))
-    curves = [reliability_table(name, *pair, own.calibration_bins) for name, pair in both.items()]
-    write_csv(RELIABILITY, pd.concat(curves))
+    reliability = [reliability_table(name, *pair, own.calibration_bins) for name, pair in both.items()]
+    write_csv(RELIABILITY, pd.concat(reliability))
     write_csv(DOUBTS, doubtful)
+    curves = [curve_tables(name, after, positive, classes) for name, after in calibrated.items()]
+    for path, of_splits in zip((ROC, PRECISION_RECALL), zip(*curves, strict=True), strict=True):
+        write_csv(path, stacked(list(of_splits)))
     write_json(METRICS, metrics)
 
 

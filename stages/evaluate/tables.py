@@ -33,3 +33,8 @@ def per_class_table(name: str, predictions: Predictions, classes: list[str]) -> 
     return pd.DataFrame(
         {"split": name, "class": classes, "images": images, "precision": precision, "recall": recall, "f1": f1}
     )
+
+
+def stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of tables with the same columns, of which some may be empty."""
+    return pd.concat([table for table in tables if len(table)] or tables[:1])

@@ -1,54 +1,94 @@
-"""Draw the homework's figures and the audit of the data from what the other stages measured.
+"""Draw what the other stages measured: the homework's figures, the network, the data, the run and its mistakes.
 
-Figure 1, problem 1's computational graph; figure 2, the curves of loss and accuracy; the confusion of each
-split; and the data. Reads tables and metrics of the stages before, writes PNG files under plots/; the same
-input gives the same bytes.
+Reads tables and metrics of the stages before; writes each figure as PNG under plots/ and, for the report, as SVG
+under data/figures. The same input gives the same bytes.
 """
 
 import json
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.figure import Figure
 
 from plumbline import params
 from plumbline.errors import run
+from plumbline.outputs import whole_folder
+from plumbline.predictions_file import read_predictions
 from plumbline.prepared import FOLDER, read_classes, read_manifest
+from stages.plot.baselines import draw_baselines
 from stages.plot.computational_graph import draw_graph
 from stages.plot.confusion import draw_confusion
-from stages.plot.curves import draw_curves
+from stages.plot.cost_ratio import draw_cost_ratio
+from stages.plot.curves import draw_curves, draw_learning_rate
 from stages.plot.data_audit import draw_data_audit
+from stages.plot.gallery import draw_gallery
+from stages.plot.network_layers import draw_network_layers
+from stages.plot.reliability import draw_reliability
+from stages.plot.step_size import draw_step_size
 from stages.plot.style import STYLE, save
+from stages.plot.trade_offs import draw_trade_offs
+from stages.plot.weight_decay import draw_weight_decay
 
-HISTORY = Path("plots/history.csv")
-PREDICTIONS = Path("plots/predictions.csv")
-QUARANTINE = FOLDER / "quarantine.csv"
+PLOTS, METRICS, GALLERY = Path("plots"), Path("metrics"), Path("data/gallery")
+VECTORS = Path("data/figures")
 TRACED_GRAPH = Path("data/derivations/computational_graph.json")
-PREPARE_METRICS = Path("metrics/prepare.json")
 
-LOSS = Path("plots/loss.png")
-ACCURACY = Path("plots/accuracy.png")
-GRAPH = Path("plots/computational_graph.png")
-CONFUSION = Path("plots/confusion.png")
-DATA = Path("plots/data.png")
+
+def read_metrics(stage: str) -> dict[str, Any]:
+    """Return what a stage measured."""
+    return json.loads((METRICS / f"{stage}.json").read_text(encoding="utf-8"))
+
+
+def read_table(name: str) -> pd.DataFrame:
+    """Return a table under plots/; names stay text, also `007`, `NA` and `null`."""
+    return pd.read_csv(PLOTS / f"{name}.csv", dtype={"class": str}, keep_default_na=False)
+
+
+def step_size_limits(lr: float) -> dict[str, float]:
+    """Return the largest step sizes for the run, as far as they are known, by what they ensure."""
+    shares = {
+        "stable": read_metrics("finetune").get("lr_over_curvature_limit"),
+        "keeps the sign": read_metrics("weight_decay")["finetune_lr_over_limit"],
+    }
+    return {name: lr / share for name, share in shares.items() if share}
+
+
+def figures(settings: params.Params) -> dict[str, Figure]:
+    """Return every figure by its name."""
+    history, predictions = read_table("history"), read_predictions()
+    sizes = predictions["split"].value_counts().to_dict()
+    metrics, lr = read_metrics("evaluate"), settings.finetune.lr
+    quarantine = pd.read_csv(FOLDER / "quarantine.csv", dtype=str, keep_default_na=False)
+    gallery = pd.read_csv(
+        GALLERY / "gallery.csv", dtype=dict.fromkeys(("path", "actual", "predicted"), str), keep_default_na=False
+    )
+    return {
+        "computational_graph": draw_graph(json.loads(TRACED_GRAPH.read_text(encoding="utf-8"))),
+        "cost_ratio": draw_cost_ratio(read_table("cost_ratio")),
+        "network_layers": draw_network_layers(read_table("network_layers"), settings.weights.architecture),
+        "weight_decay": draw_weight_decay(read_table("weight_decay")),
+        "step_size": draw_step_size(lr, step_size_limits(lr)),
+        "data": draw_data_audit(read_manifest(), quarantine, read_metrics("prepare")),
+        "loss": draw_curves(history, sizes, "loss", "(cross-entropy, nats)"),
+        "accuracy": draw_curves(history, sizes, "accuracy", "(fraction right)"),
+        "learning_rate": draw_learning_rate(history),
+        "confusion": draw_confusion(predictions, read_classes()),
+        "trade_offs": draw_trade_offs(read_table("roc"), read_table("precision_recall"), sizes),
+        "reliability": draw_reliability(read_table("reliability"), metrics["temperature"]),
+        "baselines": draw_baselines(metrics, settings.evaluate.confidence),
+        "gallery": draw_gallery(gallery, GALLERY),
+    }
 
 
 def main() -> None:
-    params.load()  # nothing in it is used here, but a mistake in it ends every stage
+    settings = params.load()
     mpl.rcParams.update(STYLE)
-    history = pd.read_csv(HISTORY)
-    predictions = pd.read_csv(
-        PREDICTIONS, dtype=dict.fromkeys(("split", "path", "actual", "predicted"), str), keep_default_na=False
-    )
-    quarantine = pd.read_csv(QUARANTINE, dtype=str, keep_default_na=False)
-    counts = json.loads(PREPARE_METRICS.read_text(encoding="utf-8"))
-    graph = json.loads(TRACED_GRAPH.read_text(encoding="utf-8"))
-    sizes = predictions["split"].value_counts().to_dict()
-    save(draw_graph(graph), GRAPH)
-    save(draw_curves(history, sizes, "loss", "(cross-entropy, nats)"), LOSS)
-    save(draw_curves(history, sizes, "accuracy", "(fraction right)"), ACCURACY)
-    save(draw_confusion(predictions, read_classes()), CONFUSION)
-    save(draw_data_audit(read_manifest(), quarantine, counts), DATA)
+    drawn = figures(settings)
+    with whole_folder(VECTORS) as folder:
+        for name, figure in drawn.items():
+            save(figure, PLOTS / f"{name}.png", folder / f"{name}.svg")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-FORWARD, BACKWARD = "#0072B2", "#D55E00"  # Wong 2011
+from stages.plot.style import BLUE, VERMILION
+
+FORWARD, BACKWARD = BLUE, VERMILION
 STEP = 2.6  # between two values of the row
 ABOVE = 2.2  # of the row
 

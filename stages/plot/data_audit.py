@@ -6,16 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from stages.plot.style import MOST_NAMES, SPLITS, shortened
+from stages.plot.style import BLUE, GREY, MOST_NAMES, ORANGE, SPLITS, VERMILION, shortened
 
-# Wong 2011, "Points of view: Color blindness"; hatched too, for black and white.
+# Hatched too, for black and white.
 SPLIT_STYLES = {
-    "train": {"color": "#0072B2"},
-    "val": {"color": "#E69F00", "hatch": "////", "edgecolor": "white"},
+    "train": {"color": BLUE},
+    "val": {"color": ORANGE, "hatch": "////", "edgecolor": "white"},
     "test": {"color": "#BBBBBB", "hatch": "....", "edgecolor": "white"},
 }
 FEWEST_BARS = 4  # that a panel has room for, so that one bar alone is not a wall
-GREY, ORANGE = "#777777", "#D55E00"
 
 # What metrics/prepare.json counts among the images that are used, in words.
 NOTED = {
@@ -33,14 +32,16 @@ def draw_data_audit(manifest: pd.DataFrame, quarantine: pd.DataFrame, counts: di
     """Return four panels, from the manifest, the quarantine and metrics/prepare.json."""
     classes = manifest.drop_duplicates("label").sort_values("label")["class"].tolist()
     rows = min(len(classes), MOST_NAMES)
-    figure = Figure(figsize=(12, 6.3 + 0.14 * max(rows - 8, 0)), layout="constrained")
-    (by_class, sizes), (unused, noted) = figure.subplots(2, 2, height_ratios=[1 + 0.06 * max(rows - 8, 0), 1])
+    upper = 3.2 + 0.14 * max(rows - 8, 0)
+    lower = 3.1 if len(quarantine) or counts["noted"] else 0.8
+    figure = Figure(figsize=(12, upper + lower), layout="constrained")
+    (by_class, sizes), (unused, noted) = figure.subplots(2, 2, height_ratios=[upper, lower])
     draw_classes(by_class, pd.crosstab(manifest["class"], manifest["split"]).reindex(classes))
     draw_sizes(sizes, manifest)
     reasons = quarantine["reason"].value_counts()
     draw_tally(unused, {str(reason): int(reasons[reason]) for reason in reasons.index}, GREY)
     unused.set_title(f"Not used: {len(quarantine)} files")
-    draw_tally(noted, {words: int(counts[key]) for key, words in NOTED.items() if counts[key]}, ORANGE)
+    draw_tally(noted, {words: int(counts[key]) for key, words in NOTED.items() if counts[key]}, VERMILION)
     noted.set_title(f"Noted: {counts['noted']} of {len(manifest)} used images")
     figure.legend(*by_class.get_legend_handles_labels(), loc="outside upper left", ncols=len(SPLITS))
     return figure
@@ -84,12 +85,12 @@ def draw_sizes(axes: Axes, manifest: pd.DataFrame) -> None:
 
 def draw_tally(axes: Axes, counts: dict[str, int], color: str) -> None:
     """Draw one bar a kind, with its number; none at all is said in words."""
+    if not counts:
+        axes.text(0, 0.5, "none", va="center", transform=axes.transAxes)
+        axes.axis("off")
+        return
     axes.set_xlabel("files")
     axes.grid(visible=False, axis="y")
-    if not counts:
-        axes.text(0.5, 0.5, "none", ha="center", va="center", transform=axes.transAxes)
-        axes.set(xticks=[], yticks=[])
-        return
     bars = axes.barh(list(counts), list(counts.values()), color=color, height=0.6)
     axes.bar_label(bars, padding=3)
     axes.set_ylim(max(len(counts), FEWEST_BARS) - 0.5, -0.5)

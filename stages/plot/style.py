@@ -1,6 +1,8 @@
-"""What all figures share: their style, how they name classes, how they are written."""
+"""What all figures share: their style, how they name classes and splits, how they are written."""
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -11,27 +13,40 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlelocation": "left",
+    "axes.titlesize": 11,
     "axes.grid": True,
     "grid.color": "#e5e5e5",
     "axes.axisbelow": True,
     "legend.frameon": False,
     "text.parse_math": False,  # a class may be called "$"
     "savefig.dpi": 150,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "plumbline",  # the same names within the file at every run
 }
-SPLITS = ("train", "val", "test")
+# Wong 2011, "Points of view: Color blindness"; lines are told apart by dash and marker too, for black and white.
+BLUE, VERMILION, GREEN, ORANGE, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#777777"
+LINES: dict[str, dict[str, Any]] = {
+    "train": {"color": BLUE, "linestyle": "-", "marker": "o", "markersize": 4},
+    "val": {"color": VERMILION, "linestyle": "--", "marker": "s", "markersize": 4},
+    "test": {"color": GREEN, "linestyle": ":", "marker": "^", "markersize": 4},
+}
+SPLITS = tuple(LINES)
 MOST_NAMES = 30  # class names on an axis
 LONGEST_NAME = 20  # characters
 
 
-def shortened(name: str) -> str:
+def shortened(name: str, longest: int = LONGEST_NAME) -> str:
     """Return a class name that fits beside an axis; names often differ only at one of their ends."""
-    if len(name) <= LONGEST_NAME:
+    if len(name) <= longest:
         return name
-    end = LONGEST_NAME // 2
-    return f"{name[: LONGEST_NAME - end - 1]}…{name[-end:]}"
+    end = longest // 2
+    return f"{name[: longest - end - 1]}…{name[-end:]}"
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG."""
-    with whole_file(path) as partial:
-        figure.savefig(partial, metadata={"Software": None})
+def save(figure: Figure, *paths: Path) -> None:
+    """Write a figure in the formats that the paths' suffixes name, without a date or a program's name."""
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # PNG shows a box, SVG the reader's own font
+    for path in paths:
+        metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
+        with whole_file(path) as partial:
+            figure.savefig(partial, metadata=metadata, transparent=path.suffix == ".svg")

@@ -10,8 +10,8 @@ from dvc.exceptions import DvcException, FileMissingError, OutputNotFoundError, 
 from dvc.scm import RevError
 
 from plumbline.errors import UserError
+from plumbline.predictions_file import PREDICTIONS, read_predictions
 
-PREDICTIONS = "plots/predictions.csv"
 WORKSPACE = "workspace"
 COLUMNS = ["split", "path", "actual", "predicted", "probability", "correct", "loss", "squared_error", "sha256"]
 
@@ -29,7 +29,7 @@ def read_revision(name: str) -> Revision:
     """Read what a revision predicted, on all splits. Raises UserError for one that is unknown or lacks it."""
     rev = None if name == WORKSPACE else name
     try:
-        with dvc.api.open(PREDICTIONS, rev=rev, encoding="utf-8") as file:
+        with dvc.api.open(PREDICTIONS.as_posix(), rev=rev, encoding="utf-8") as file:
             text = file.read()
         params = dvc.api.params_show(rev=rev)
     except RevError:
@@ -46,9 +46,8 @@ def read_revision(name: str) -> Revision:
 
 
 def predictions_of(text: str, name: str) -> pd.DataFrame:
-    """Return the rows, with the path as the index; names stay text, also `007`, `NA` and `null`."""
-    names = dict.fromkeys(["split", "path", "sha256", "actual", "predicted"], str)
-    table = pd.read_csv(io.StringIO(text), dtype=names, keep_default_na=False)
+    """Return the rows, with the path as the index."""
+    table = read_predictions(io.StringIO(text))
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise UserError(

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from plumbline.predictions_file import PREDICTIONS
 from tests.conftest import PROJECT, change_params, commit_all, run_in
-from tools.compare.revisions import COLUMNS, PREDICTIONS
+from tools.compare.revisions import COLUMNS
 
 
 def write_predictions(

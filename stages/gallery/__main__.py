@@ -1,0 +1,74 @@
+"""Take the images on which the model is most wrong, least sure and most sure, and show where it looked.
+
+Of the test split, or of val where there is none. Reads models/finetuned.safetensors, data/prepared and
+plots/predictions.csv. Writes data/gallery: gallery.csv, and for each of its rows the image as the network sees it
+and the same under its saliency, as JPEG files.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from plumbline import params
+from plumbline.arithmetic import choose_arithmetic, make_repeatable
+from plumbline.batches import to_input
+from plumbline.errors import run
+from plumbline.model_file import Transform, read_model
+from plumbline.outputs import whole_folder, write_csv
+from plumbline.predictions_file import read_predictions
+from plumbline.prepared import read_splits
+from plumbline.timing import timed
+from stages.gallery.choice import chosen
+from stages.gallery.overlay import overlay
+from stages.gallery.saliency import method_of, saliency
+
+MODEL = Path("models/finetuned.safetensors")
+GALLERY = Path("data/gallery")
+TABLE = "gallery.csv"
+COLUMNS = ["row", "split", "path", "actual", "predicted", "probability", "method", "image", "saliency"]
+LARGEST = 224  # pixels along a side
+QUALITY = 90  # of JPEG
+
+
+def pixels_of(inputs: torch.Tensor, transform: Transform) -> torch.Tensor:
+    """Return the pixels, uint8 (B, crop, crop, 3), that became these inputs (B, 3, crop, crop)."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (transform.mean, transform.std))
+    return ((inputs * std + mean) * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
+
+
+def write_image(path: Path, pixels: np.ndarray) -> None:
+    """Write an image, uint8 (H, W, 3), no larger than a page needs."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((LARGEST, LARGEST))
+    image.save(path, quality=QUALITY)
+
+
+def main() -> None:
+    settings = params.load()
+    model, splits = read_model(MODEL), read_splits()
+    make_repeatable(settings.seed)
+    arithmetic = choose_arithmetic("float32")
+    table = chosen(read_predictions(), settings.gallery.images)
+    with timed("gallery", len(table)), whole_folder(GALLERY) as folder:
+        network = arithmetic.place(model.network())
+        names = []
+        for i, row in enumerate(table.itertuples()):
+            split = splits[row.split]
+            place = split.paths.index(row.path)
+            inputs = to_input(split.images[place : place + 1], model.transform)
+            label = torch.tensor([model.classes.index(row.predicted)], device=arithmetic.device)
+            heat = saliency(network, inputs.to(arithmetic.device), label)[0].cpu().numpy()
+            pixels = pixels_of(inputs, model.transform)[0].numpy()
+            names.append((f"{i:03}.jpg", f"{i:03}_saliency.jpg"))
+            for name, drawn in zip(names[-1], (pixels, overlay(pixels, heat)), strict=True):
+                write_image(folder / name, drawn)
+        images, saliencies = zip(*names, strict=True) if names else ((), ())
+        table = table.assign(method=method_of(network), image=images, saliency=saliencies)
+        write_csv(folder / TABLE, table[COLUMNS])
+    print(f"{len(table)} images of {table['split'].iloc[0]}, by {method_of(network)}: {GALLERY}")
+
+
+if __name__ == "__main__":
+    run(main)

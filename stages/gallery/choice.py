@@ -1,0 +1,27 @@
+"""Which images to look at: where the model is most wrong, least sure, and most sure."""
+
+import pandas as pd
+
+MOST_WRONG, LEAST_SURE, MOST_SURE = "most wrong", "least sure", "most sure"
+ROWS = (MOST_WRONG, LEAST_SURE, MOST_SURE)
+SPLITS = ("test", "val")  # the first that there is
+
+
+def chosen(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return at most so many images for each row, of plots/predictions.csv's columns and `row`; none comes twice.
+
+    Most wrong: the mistakes whose label was least likely. Least sure: of the others, the least likely predictions.
+    """
+    split = next(split for split in SPLITS if (predictions["split"] == split).any())
+    left = predictions[predictions["split"] == split]
+    rows = []
+    for row, column, ascending in (
+        (MOST_WRONG, "loss", False),
+        (LEAST_SURE, "probability", True),
+        (MOST_SURE, "probability", False),
+    ):
+        candidates = left[left["correct"] == 0] if row == MOST_WRONG else left
+        taken = candidates.sort_values([column, "path"], ascending=[ascending, True], kind="stable").head(count)
+        rows.append(taken.assign(row=row))
+        left = left.drop(index=taken.index)
+    return pd.concat(rows)

@@ -1,0 +1,55 @@
+"""Where a network looked: Grad-CAM, or for a vision transformer the input's gradient.
+
+Source: Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via gradient-based localization",
+arXiv:1610.02391; Simonyan, Vedaldi and Zisserman 2014, "Deep inside convolutional networks", arXiv:1312.6034.
+Both by captum.
+"""
+
+import torch
+from captum.attr import LayerGradCam, Saliency
+from torch import nn
+from torchvision.models import VisionTransformer
+
+PATCHES = 16  # along a side, over which the input's gradient is averaged
+
+GRAD_CAM, INPUT_GRADIENT = "Grad-CAM", "gradient of the input"
+
+
+def method_of(network: nn.Module) -> str:
+    """Return how the network is looked into: a vision transformer has no feature map at its end."""
+    return INPUT_GRADIENT if isinstance(network, VisionTransformer) else GRAD_CAM
+
+
+def last_feature_map(network: nn.Module, inputs: torch.Tensor) -> nn.Module:
+    """Return the module that puts out the last feature map, (B, channels, height, width), of more than one pixel."""
+    found = []
+
+    def note(module: nn.Module, arguments: tuple[torch.Tensor, ...], output: object) -> None:
+        if isinstance(output, torch.Tensor) and output.dim() == 4 and min(output.shape[2:]) > 1:
+            found.append(module)
+
+    hooks = [module.register_forward_hook(note) for module in network.modules()]
+    try:
+        with torch.no_grad():
+            network(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found[-1]
+
+
+def saliency(network: nn.Module, inputs: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Return what speaks for a class, float32 (B, crop, crop) in [0, 1], for inputs (B, 3, crop, crop), classes (B,).
+
+    The strongest place of each image is 1; an image where nothing speaks for the class is 0 everywhere.
+    """
+    network.eval()
+    if method_of(network) == GRAD_CAM:
+        explain = LayerGradCam(network, last_feature_map(network, inputs[:1])).attribute
+        pairs = zip(inputs.split(1), classes.tolist(), strict=True)
+        heat = torch.cat([explain(own, label, relu_attributions=True) for own, label in pairs])
+    else:
+        gradient = Saliency(network).attribute(inputs.requires_grad_(), classes).amax(dim=1, keepdim=True)
+        heat = nn.functional.adaptive_avg_pool2d(gradient, PATCHES)
+    heat = nn.functional.interpolate(heat.detach(), inputs.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+    return heat / heat.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)

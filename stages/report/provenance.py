@@ -1,0 +1,50 @@
+"""What made the model: versions, parameters, hashes, and the command that makes it again."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from plumbline.hashes import sha256_of
+from plumbline.params import Params
+from stages.report.tables import Table, table
+
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "scipy", "pillow", "safetensors", "dvc")
+FILES = (
+    "data/prepared/manifest.csv",
+    "models/backbone.safetensors",
+    "models/finetuned.safetensors",
+    "plots/predictions.csv",
+    "metrics/evaluate.json",
+)
+
+
+def versions_table() -> Table:
+    """Return what the run was computed with."""
+    rows = [["Python", platform.python_version()], *([name, version(name)] for name in PACKAGES)]
+    return table("Versions", ["", "version"], rows)
+
+
+def hashes_table() -> Table:
+    """Return the sha256 of what was made."""
+    return table("Files", ["file", "sha256"], [[path, sha256_of(Path(path))] for path in FILES])
+
+
+def params_table(settings: Params) -> Table:
+    """Return every parameter by its dotted name."""
+    rows = [[key, written(value)] for key, value in flat(settings.model_dump()).items()]
+    return table("params.yaml", ["parameter", "value"], rows, most=len(rows))
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested parameters by their dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def written(value: Any) -> str:
+    """Return a parameter's value as it stands in params.yaml."""
+    words = {None: "null", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
