@@ -20,7 +20,8 @@ def draw_trade_offs(roc: pd.DataFrame, precision_recall: pd.DataFrame, sizes: di
     right.set(title="Precision against recall", xlabel="recall", ylabel="precision")
     for axes in (left, right):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-        axes.legend(loc="lower center")
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(loc="lower center")
     return figure
 
 

@@ -1,7 +1,7 @@
 """Figures: all of them are drawn, from any class names, and twice the same bytes."""
 
-import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
@@ -10,14 +10,19 @@ import pytest
 from PIL import Image
 
 from stages.plot import __main__ as plot
+from stages.plot.baselines import draw_baselines
 from stages.plot.confusion import draw_confusion
 from stages.plot.curves import draw_curves
 from stages.plot.data_audit import NOTED, draw_data_audit
-from stages.plot.style import MOST_NAMES, STYLE
+from stages.plot.gallery import rounded
+from stages.plot.network_layers import draw_network_layers
+from stages.plot.reliability import draw_reliability
+from stages.plot.step_size import draw_step_size
+from stages.plot.style import MOST_NAMES, STYLE, shortened
+from stages.plot.trade_offs import draw_trade_offs
 from stages.prepare.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS
-from tests.conftest import Workspace
+from tests.stages.results import make_results
 
-FIGURES = ("accuracy", "computational_graph", "confusion", "data", "loss")
 NOTHING_NOTED = dict.fromkeys([*NOTED, "noted"], 0)
 
 
@@ -32,54 +37,42 @@ def manifest(classes: list[str], images: int = 3, splits: tuple[str, ...] = ("tr
     return pd.DataFrame(rows).reindex(columns=MANIFEST_COLUMNS, fill_value="")
 
 
-def write_inputs(classes: list[str], epochs: int = 3) -> None:
-    for folder in ("plots", "metrics", "data/prepared"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    Path("data/prepared/classes.json").write_text(json.dumps(classes))
-    manifest(classes).to_csv("data/prepared/manifest.csv", index=False)
-    quarantine = [(f"{name}/x", "not an image", "") for name in classes]
-    pd.DataFrame(quarantine, columns=QUARANTINE_COLUMNS).to_csv(plot.QUARANTINE, index=False)
-    plot.PREPARE_METRICS.write_text(json.dumps(dict.fromkeys([*NOTED, "noted"], 1)))
-    graph = {
-        "nodes": [
-            {"name": "x", "symbol": "X", "operation": "", "shape": "(n, d)", "number": ""},
-            {"name": "w", "symbol": "W", "operation": "", "shape": "(d, h)", "number": ""},
-            {"name": "z", "symbol": "Z", "operation": "X W", "shape": "(n, h)", "number": "0.1"},
-        ],
-        "edges": [
-            {"source": "x", "target": "z", "gradient": r"\partial_Z\, W^T"},
-            {"source": "w", "target": "z", "gradient": r"X^T\, \partial_Z"},
-        ],
-    }
-    plot.TRACED_GRAPH.parent.mkdir(parents=True, exist_ok=True)
-    plot.TRACED_GRAPH.write_text(json.dumps(graph))
+CLASSES = {
+    "two": ["3", "8"],
+    "odd": ["$x_1$", "a\\b{", "NA", "<script>"],
+    "long": ["q" * 200, "r" * 200],
+    "hundred": [f"class {i}" for i in range(100)],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", CLASSES)
+def test_every_figure_is_drawn_and_a_second_run_gives_the_same_bytes(
+    tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_results(tmp_path, tiny_project, CLASSES[which])
+    files = [*plot.PLOTS.glob("*.png"), *plot.VECTORS.glob("*.svg")]
+    first = {path: path.read_bytes() for path in files}
+    assert {path.stem for path in plot.PLOTS.glob("*.png")} == {path.stem for path in plot.VECTORS.glob("*.svg")}
+    plot.main()
+    assert {path: path.read_bytes() for path in files} == first
+    for path in files:
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                assert min(image.size) >= 300
+                assert max(image.size) <= 3000
+                assert len(image.convert("L").getcolors()) > 10  # not blank
+        else:
+            ElementTree.parse(path)  # whatever the names, it is XML
+    texts = "".join(ElementTree.parse(plot.VECTORS / "confusion.svg").getroot().itertext())
+    assert all(shortened(name) in texts for name in CLASSES[which][:2])
+
+
+def test_the_curves_are_the_histories() -> None:
     columns = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-    values = np.random.default_rng(0).random((epochs, len(columns)))
-    pd.DataFrame(values, columns=columns).rename_axis("epoch").reset_index().to_csv(plot.HISTORY, index=False)
-    pairs = [(split, a, b) for split in ("train", "val", "test") for a in classes for b in (a, classes[0])]
-    pd.DataFrame(pairs, columns=["split", "actual", "predicted"]).to_csv(plot.PREDICTIONS, index=False)
-
-
-@pytest.mark.parametrize(
-    "classes",
-    [["3", "8"], ["$x_1$", "a\\b{", "NA"], ["q" * 200, "r" * 200], [f"class {i}" for i in range(100)]],
-    ids=["two", "odd", "long", "hundred"],
-)
-def test_every_figure_is_drawn_and_a_second_run_gives_the_same_bytes(workspace: Workspace, classes: list[str]) -> None:
-    write_inputs(classes)
-    plot.main()
-    first = {name: Path(f"plots/{name}.png").read_bytes() for name in FIGURES}
-    plot.main()
-    assert {name: Path(f"plots/{name}.png").read_bytes() for name in FIGURES} == first
-    for name in FIGURES:
-        with Image.open(f"plots/{name}.png") as image:
-            assert min(image.size) >= 400
-            assert len(image.convert("L").getcolors()) > 10  # not blank
-
-
-def test_the_curves_are_the_histories(workspace: Workspace) -> None:
-    write_inputs(["a", "b"])
-    history = pd.read_csv(plot.HISTORY)
+    values = np.random.default_rng(0).random((3, len(columns)))
+    history = pd.DataFrame(values, columns=columns).rename_axis("epoch").reset_index()
     (axes,) = draw_curves(history, {"train": 60, "val": 24}, "loss", "(nats)").axes
     drawn = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
     assert drawn == {
@@ -123,3 +116,62 @@ def test_the_data_audit_of_many_classes_shows_the_smallest_and_says_so() -> None
     assert len(names) == MOST_NAMES
     assert "class 70" in names
     assert by_class.get_title(loc="left") == f"Images by class: the {MOST_NAMES} smallest of 100"
+
+
+def test_the_learning_rate_stands_between_its_limits() -> None:
+    (axes,) = draw_step_size(0.001, {"stable": 0.01, "keeps the sign": 5.0}).axes
+    point, *limits = axes.lines
+    assert point.get_xdata().tolist() == [0.001]
+    assert [line.get_xdata()[0] for line in limits] == [0.01, 5.0]
+    with mpl.rc_context(STYLE):
+        (axes,) = draw_step_size(0.001, {}).axes
+    assert "no limit is known" in axes.get_title(loc="left")
+
+
+def test_the_baselines_stand_under_the_model_with_their_intervals() -> None:
+    metrics: dict[str, float] = {"val_images": 24}
+    for i, name in enumerate(("accuracy", "probe_accuracy", "majority_accuracy")):
+        metrics |= {f"val_{name}": 0.9 - i / 10, f"val_{name}_low": 0.8 - i / 10, f"val_{name}_high": 0.95 - i / 10}
+    (axes,) = draw_baselines(metrics, 0.95).axes
+    assert axes.lines[0].get_xdata() == pytest.approx([0.9, 0.8, 0.7])
+    ends = [segment[:, 0].tolist() for segment in axes.collections[0].get_segments()]
+    assert ends == [pytest.approx([0.8 - i / 10, 0.95 - i / 10]) for i in range(3)]
+    assert [name.get_text() for name in axes.get_yticklabels()] == ["this model", "linear probe", "commonest class"]
+
+
+def test_every_layer_has_its_two_bars() -> None:
+    layers = pd.DataFrame({"layer": ["conv1", "fc"], "macs": [900, 100], "parameters": [30, 40]})
+    with mpl.rc_context(STYLE):
+        upper, lower = draw_network_layers(layers, "resnet18").axes
+    assert [bar.get_height() for bar in upper.patches] == [900, 100]
+    assert [bar.get_height() for bar in lower.patches] == [30, 40]
+    assert upper.get_title(loc="left") == "resnet18: 1,000 multiply-adds an image in 2 layers"
+
+
+def test_reliability_and_trade_offs_hold_the_tables_points() -> None:
+    reliability = pd.DataFrame(
+        {
+            "split": "val",
+            "temperature": ["before", "before", "after"],
+            "confidence": [0.6, 0.9, 0.8],
+            "accuracy": [0.5, 0.95, 0.7],
+            "images": [10, 12, 22],
+        }
+    )
+    with mpl.rc_context(STYLE):
+        (axes,) = draw_reliability(reliability, 1.3).axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines[1:]}
+    assert drawn["before the temperature"] == [[0.6, 0.5], [0.9, 0.95]]
+    assert axes.get_title(loc="left") == "val: 22 images, 1 bin"
+    roc = pd.DataFrame(
+        {"split": "val", "class": "8", "false_positive_rate": [0, 0.2, 1], "true_positive_rate": [0, 0.9, 1]}
+    )
+    nothing = pd.DataFrame(columns=["split", "class", "recall", "precision"])
+    left, right = draw_trade_offs(roc, nothing, {"val": 24}).axes
+    assert left.lines[1].get_xydata().tolist() == [[0, 0], [0.2, 0.9], [1, 1]]
+    assert left.lines[1].get_label() == "val, 24 images (class 8)"
+    assert [text.get_text() for text in right.texts] == ["a single class: no curve"]
+
+
+def test_a_probability_is_never_rounded_to_certainty() -> None:
+    assert [rounded(p) for p in (1.0, 0.99999, 0.5)] == ["100%", "99.9%", "50.0%"]

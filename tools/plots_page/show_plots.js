@@ -3,13 +3,14 @@
 const PLOT = /<div id = "([^"]*)">\s*<script type = "text\/javascript">\s*var spec = (.*);\n\s*vegaEmbed\('#[^\n]*\n\s*<\/script>\s*<\/div>/g;
 
 function showVega(place, id, json) {
+  const spec = JSON.parse(json);
+  if (Object.keys(spec).length === 0) {
+    return; // a file of numbers that is no table
+  }
   const div = document.createElement("div");
   div.id = id;
   place.append(div);
-  const spec = JSON.parse(json);
-  if (Object.keys(spec).length > 0) {
-    vegaEmbed(div, spec, { actions: { source: false, compiled: false, editor: false } });
-  }
+  vegaEmbed(div, spec, { actions: { source: false, compiled: false, editor: false } });
 }
 
 // Everything else are images: a title, and for each revision its name and its image. Nothing more is taken.

@@ -1,0 +1,100 @@
+"""The page's parts: numbers as text, formulas, tables, the last commit's metrics, and the same bytes twice."""
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from stages.report import __main__ as report
+from stages.report.last_commit import METRICS, last_other_metrics
+from stages.report.mathml import mathml
+from stages.report.numbers import percent, shown
+from stages.report.tables import table
+from tests.conftest import commit_all, run_in
+
+
+def test_numbers_read_as_a_person_writes_them() -> None:
+    values = [5133600, 0.0311, 1.0, 65536.0, None, "", "x", True]
+    dash = "\N{EN DASH}"
+    assert [shown(value) for value in values] == ["5,133,600", "0.0311", "1", "65,536", dash, dash, "x", "true"]
+    assert [percent(share) for share in (1.0, 0.99996, 0.5, 0.0)] == ["100%", "99.9%", "50.0%", "0.0%"]
+
+
+def test_formulas_become_mathml_with_words_upright() -> None:
+    root = ElementTree.fromstring(mathml(r"Loss = L(w) + \frac{1}{2} \lambda \sqrt{v}"))
+    tags = [element.tag.split("}")[1] for element in root.iter()]
+    assert root.tag.endswith("math")
+    assert "mfrac" in tags
+    assert "msqrt" in tags
+    texts = ["".join(element.itertext()) for element in root.iter() if element.tag.endswith("mi")]
+    assert "Loss" in "".join(root.itertext())
+    assert "L" in texts
+
+
+def test_a_long_table_says_what_it_leaves_out() -> None:
+    made = table("t", ["name", "images"], [[f"class {i}", 1000 * i] for i in range(40)], most=30)
+    assert len(made.rows) == 30
+    assert made.left_out == "10 more rows are left out."
+    assert made.rows[2] == ["class 2", "2,000"]
+    assert made.numeric == [False, True]
+
+
+def test_the_last_other_metrics_are_those_before_the_commit_that_holds_these(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert last_other_metrics({"a": 1}) is None  # no repository
+    run_in(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
+    assert last_other_metrics({"a": 1}) is None  # no commit
+    for value in (1, 2, 2, 3):
+        METRICS.parent.mkdir(exist_ok=True)
+        METRICS.write_text(json.dumps({"a": value}))
+        commit_all(tmp_path, f"{value}")
+    assert last_other_metrics({"a": 4})[1] == {"a": 3}
+    assert last_other_metrics({"a": 3})[1] == {"a": 2}  # those are committed: the page stays the same
+    METRICS.write_text("no JSON")
+    commit_all(tmp_path, "broken")
+    METRICS.unlink()
+    commit_all(tmp_path, "removed")
+    commit, metrics = last_other_metrics({"a": 3})
+    assert metrics == {"a": 2}
+    assert re.fullmatch("[0-9a-f]{10}", commit)
+    nested = tmp_path / "nested"
+    nested.mkdir()
+    monkeypatch.chdir(nested)  # a project below its repository's root
+    METRICS.parent.mkdir()
+    METRICS.write_text(json.dumps({"a": 7}))
+    commit_all(tmp_path, "nested")
+    assert last_other_metrics({"a": 8})[1] == {"a": 7}
+
+
+@pytest.mark.slow
+def test_a_second_run_gives_the_same_bytes_also_once_it_is_committed(
+    tiny_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_copy)
+    first = report.PAGE.read_bytes()
+    assert len(first) < 8_000_000
+    report.main()
+    assert report.PAGE.read_bytes() == first
+    text = first.decode()
+    assert "Against commit" in text  # the project's own metrics, which were committed first
+    for stage in ("backprop", "convolution", "weight_decay"):
+        metrics = json.loads(Path(f"metrics/{stage}.json").read_text())
+        assert f"{metrics['checks_passed']} checks passed" in text
+    assert "5,133,600" in text
+
+
+@pytest.mark.slow
+def test_a_failed_check_is_marked_in_words_too(tiny_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_copy)
+    path = Path("metrics/convolution.json")
+    metrics = json.loads(path.read_text()) | {"checks_failed": 2}
+    path.unlink()
+    path.write_text(json.dumps(metrics))
+    report.main()
+    text = report.PAGE.read_text()
+    assert f"2 of {metrics['checks_passed'] + 2} checks failed" in text
+    assert "35 checks passed" in text
