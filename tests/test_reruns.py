@@ -181,6 +181,7 @@ RERUNS = {
     "stages/report/__main__.py": {"report"},
     "stages/report/figures.py": {"report"},
     "stages/report/last_commit.py": {"report"},
+    "stages/report/math_font.py": {"report"},
     "stages/report/mathml.py": {"report"},
     "stages/report/mistakes.py": {"report"},
     "stages/report/numbers.py": {"report"},

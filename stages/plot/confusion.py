@@ -8,13 +8,15 @@ from sklearn.metrics import confusion_matrix
 
 from stages.plot.style import MOST_NAMES, SPLITS, shortened
 
+LETTER = 0.08  # inches
 MOST_CELLS_IN_NUMBERS = 15  # classes; beyond, the numbers would not fit their cells
 
 
 def draw_confusion(predictions: pd.DataFrame, classes: list[str]) -> Figure:
     """Return one panel a split: how many images of each actual class were predicted as each class."""
     splits = [split for split in SPLITS if (predictions["split"] == split).any()]
-    figure = Figure(figsize=(1 + 3.2 * len(splits), 3.8), layout="constrained")
+    room = LETTER * max(len(shortened(name)) for name in classes)  # for the names, at the left and below
+    figure = Figure(figsize=(1 + (3.2 + room) * len(splits), 3.8 + room), layout="constrained")
     for axes, split in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
         rows = predictions[predictions["split"] == split]
         counts = confusion_matrix(rows["actual"], rows["predicted"], labels=classes)

@@ -18,10 +18,10 @@ def draw_trade_offs(roc: pd.DataFrame, precision_recall: pd.DataFrame, sizes: di
     draw_curves_of(right, precision_recall, "recall", "precision", sizes)
     left.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
     right.set(title="Precision against recall", xlabel="recall", ylabel="precision")
+    if left.get_legend_handles_labels()[1]:
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     for axes in (left, right):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-        if axes.get_legend_handles_labels()[1]:
-            axes.legend(loc="lower center")
     return figure
 
 

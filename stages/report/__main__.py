@@ -12,6 +12,7 @@ from plumbline import params
 from plumbline.errors import run
 from plumbline.outputs import whole_file, write_json
 from stages.report.last_commit import comparison
+from stages.report.math_font import math_font
 from stages.report.mistakes import doubts_table, gallery
 from stages.report.problems import problems
 from stages.report.provenance import hashes_table, params_table, versions_table
@@ -41,6 +42,8 @@ def template_environment() -> Environment:
 def main() -> None:
     settings = params.load()
     results = read_results()
+    solved = problems(results)
+    formulas = "".join(step.formula.unescape() for problem in solved for step in problem.steps)
     page = (
         template_environment()
         .get_template("page.html.jinja")
@@ -49,7 +52,8 @@ def main() -> None:
             results=results,
             metrics=results.metrics,
             settings=settings,
-            problems=problems(results),
+            problems=solved,
+            math_font=math_font(formulas),
             images=images_table(results),
             quarantine=quarantine_table(results),
             data=data_figure(results),

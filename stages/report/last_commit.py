@@ -1,4 +1,4 @@
-"""The last committed metrics that differ from these, to compare with.
+"""The last committed metrics that differ from these to the eye, to compare with.
 
 In the commit that holds these metrics itself, and in a clone of it, that is the one before: the page stays the same.
 """
@@ -18,6 +18,7 @@ from stages.report.tables import Table, table
 
 METRICS = Path("metrics/evaluate.json")
 MOST_COMMITS = 200
+SEEN = 0.0005  # the page prints three decimals
 
 
 def last_other_metrics(current: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
@@ -30,11 +31,16 @@ def last_other_metrics(current: dict[str, Any]) -> tuple[str, dict[str, Any]] | 
                 metrics = json.loads((commit.tree / path).data_stream.read())
             except (KeyError, ValueError):  # the commit that removed it, or no JSON
                 continue
-            if metrics != current:
+            if differ(metrics, current):
                 return commit.hexsha[:10], metrics
     except (git.exc.GitError, git.exc.ODBError, ValueError, OSError):
         pass
     return None
+
+
+def differ(metrics: dict[str, Any], others: dict[str, Any]) -> bool:
+    """Say whether a reader would see a difference: other measures, or another number."""
+    return metrics.keys() != others.keys() or any(abs(metrics[key] - others[key]) >= SEEN for key in metrics)
 
 
 def comparison(results: Results) -> Table | None:
@@ -48,7 +54,7 @@ def comparison(results: Results) -> Table | None:
     for split in results.splits[1:]:
         for name, words in MEASURES.items():
             key = f"{split}_{name}"
-            if key in now and now[key] != before.get(key):
+            if key in now and (key not in before or abs(now[key] - before[key]) >= SEEN):
                 difference = f"{now[key] - before[key]:+.3f}" if key in before else "new"
                 rows.append([f"{split}: {words}", measure(before, key), measure(now, key), difference])
-    return table(f"Against commit {commit}", ["", "before", "now", "difference"], rows, most=len(rows))
+    return table(f"Against commit {commit}", ["", "before", "now", "difference"], rows, most=len(rows), measures=True)

@@ -102,7 +102,7 @@ def measures_table(results: Results) -> Table:
         if any(f"{split}_{name}" in own for split in results.splits):
             rows.append([words, *(measure(own, f"{split}_{name}") for split in results.splits)])
     columns = ["", *(f"{split}, {own[f'{split}_images']:,} images" for split in results.splits)]
-    return table("Measures, with their intervals", columns, rows)
+    return table("Measures, with their intervals", columns, rows, measures=True)
 
 
 def measure(metrics: dict[str, float], name: str) -> str:

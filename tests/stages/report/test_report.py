@@ -1,14 +1,18 @@
 """The page's parts: numbers as text, formulas, tables, the last commit's metrics, and the same bytes twice."""
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from fontTools.ttLib import TTFont
 
 from stages.report import __main__ as report
 from stages.report.last_commit import METRICS, last_other_metrics
+from stages.report.math_font import math_font
 from stages.report.mathml import mathml
 from stages.report.numbers import percent, shown
 from stages.report.tables import table
@@ -33,6 +37,16 @@ def test_formulas_become_mathml_with_words_upright() -> None:
     assert "L" in texts
 
 
+def test_the_font_has_what_formulas_are_made_of_and_is_small() -> None:
+    source = math_font("\N{SQUARE ROOT}\N{GREEK SMALL LETTER LAMDA}")
+    contents = base64.b64decode(source.removeprefix("data:font/woff;base64,"))
+    assert len(contents) < 150_000
+    font = TTFont(io.BytesIO(contents))
+    assert {ord("\N{SQUARE ROOT}"), ord("+"), 0x1D465, 0x1D706} <= set(font.getBestCmap())
+    assert font["MATH"].table.MathVariants.VertGlyphConstruction  # roots that grow
+    assert math_font("\N{SQUARE ROOT}\N{GREEK SMALL LETTER LAMDA}") == source
+
+
 def test_a_long_table_says_what_it_leaves_out() -> None:
     made = table("t", ["name", "images"], [[f"class {i}", 1000 * i] for i in range(40)], most=30)
     assert len(made.rows) == 30
@@ -54,6 +68,7 @@ def test_the_last_other_metrics_are_those_before_the_commit_that_holds_these(
         commit_all(tmp_path, f"{value}")
     assert last_other_metrics({"a": 4})[1] == {"a": 3}
     assert last_other_metrics({"a": 3})[1] == {"a": 2}  # those are committed: the page stays the same
+    assert last_other_metrics({"a": 3.0001})[1] == {"a": 2}  # nobody sees that
     METRICS.write_text("no JSON")
     commit_all(tmp_path, "broken")
     METRICS.unlink()
