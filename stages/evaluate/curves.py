@@ -3,6 +3,8 @@
 Of two classes the positive one's curve; of more, each class against the rest, and their mean.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
@@ -39,11 +41,14 @@ def curve_tables(
     areas = {c: roc_auc_score(own, predictions.probabilities[:, c]) for c, own in drawn.items()}
     hardest = sorted(sorted(areas, key=areas.get)[:SHOWN])
     tables = []
-    for curve_of, columns in ((roc, ROC_COLUMNS), (precision_recall, PRECISION_RECALL_COLUMNS)):
+    for curve_of, height, columns in (
+        (roc, height_between, ROC_COLUMNS),
+        (precision_recall, height_of_step, PRECISION_RECALL_COLUMNS),
+    ):
         curves = {c: curve_of(own, predictions.probabilities[:, c]) for c, own in drawn.items()}
         shown = {classes[c]: thinned(curves[c]) for c in hardest}
         if len(curves) > 1:
-            shown = {f"mean of {len(curves)} classes": mean_curve(list(curves.values()))} | shown
+            shown = {f"mean of {len(curves)} classes": mean_curve(list(curves.values()), height)} | shown
         rows = [[name, own, *point] for own, curve in shown.items() for point in zip(*curve, strict=True)]
         tables.append(pd.DataFrame(rows, columns=columns))
     return tables[0], tables[1]
@@ -55,7 +60,17 @@ def thinned(curve: Curve) -> Curve:
     return curve[0][kept], curve[1][kept]
 
 
-def mean_curve(curves: list[Curve]) -> Curve:
+def height_between(x: np.ndarray, curve: Curve) -> np.ndarray:
+    """Return a ROC curve's height: between two thresholds it is a straight line (Fawcett 2006)."""
+    return np.interp(x, *curve)
+
+
+def height_of_step(x: np.ndarray, curve: Curve) -> np.ndarray:
+    """Return the precision at which a recall is reached: no line leads from one to the next (Davis and Goadrich 2006)."""
+    return curve[1][np.searchsorted(curve[0], x)]
+
+
+def mean_curve(curves: list[Curve], height: Callable[[np.ndarray, Curve], np.ndarray]) -> Curve:
     """Return the mean height of several curves over x from 0 to 1."""
     x = np.linspace(0, 1, POINTS)
-    return x, np.mean([np.interp(x, *curve) for curve in curves], axis=0)
+    return x, np.mean([height(x, curve) for curve in curves], axis=0)

@@ -14,8 +14,8 @@ def draw_trade_offs(roc: pd.DataFrame, precision_recall: pd.DataFrame, sizes: di
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
-    draw_curves_of(left, roc, "false_positive_rate", "true_positive_rate", sizes)
-    draw_curves_of(right, precision_recall, "recall", "precision", sizes)
+    draw_curves_of(left, roc, "false_positive_rate", "true_positive_rate", sizes, "default")
+    draw_curves_of(right, precision_recall, "recall", "precision", sizes, "steps-pre")
     left.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
     right.set(title="Precision against recall", xlabel="recall", ylabel="precision")
     if left.get_legend_handles_labels()[1]:
@@ -25,11 +25,12 @@ def draw_trade_offs(roc: pd.DataFrame, precision_recall: pd.DataFrame, sizes: di
     return figure
 
 
-def draw_curves_of(axes: Axes, curves: pd.DataFrame, x: str, y: str, sizes: dict[str, int]) -> None:
+def draw_curves_of(axes: Axes, curves: pd.DataFrame, x: str, y: str, sizes: dict[str, int], steps: str) -> None:
     """Draw each split's curve; of many classes their mean, and thinly, without a name, the hardest ones."""
     for split in SHOWN:
         of_split = curves[curves["split"] == split]
         style = {key: value for key, value in LINES[split].items() if not key.startswith("marker")}
+        style["drawstyle"] = steps
         for i, (name, rows) in enumerate(of_split.groupby("class", sort=False)):
             if i == 0:
                 kind = name if len(curves["class"].unique()) > 1 else f"class {shortened(name)}"

@@ -36,6 +36,9 @@ def test_of_many_classes_the_hardest_stand_beside_the_mean() -> None:
     mean = roc[roc["class"] == "mean of 100 classes"]
     area = np.trapezoid(mean["true_positive_rate"], mean["false_positive_rate"])
     assert area == pytest.approx(np.mean(areas), abs=5e-3)
+    mean = precision_recall[precision_recall["class"] == "mean of 100 classes"]
+    precisions = [average_precision_score(predictions.labels == c, predictions.probabilities[:, c]) for c in range(100)]
+    assert mean["precision"].iloc[1:].mean() == pytest.approx(np.mean(precisions), abs=5e-3)
 
 
 def test_a_class_without_an_image_has_no_curve() -> None:
