@@ -66,7 +66,7 @@ def height_between(x: np.ndarray, curve: Curve) -> np.ndarray:
 
 
 def height_of_step(x: np.ndarray, curve: Curve) -> np.ndarray:
-    """Return the precision at which a recall is reached: no line leads from one to the next (Davis and Goadrich 2006)."""
+    """Return the precision at which a recall is reached: no line leads to the next one (Davis and Goadrich 2006)."""
     return curve[1][np.searchsorted(curve[0], x)]
 
 
