@@ -10,13 +10,18 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: all setup test clean
+.PHONY: all setup environment test clean
 
 all: setup
 	dvc repro
 
+setup: environment .dvc/plots_page.html
+
+.dvc/plots_page.html: requirements.txt $(wildcard tools/plots_page/*.*) | environment
+	@python -m tools.plots_page
+
 # The environment holds a copy of the requirements that it was made from: other ones are installed anew.
-setup:
+environment:
 	@cmp -s requirements.txt "$(VENV)/requirements.txt" || { \
 	  "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Plumbline needs Python 3.11: make PYTHON=...")' && \
 	  echo "Setting up $(VENV); this takes a few minutes once" && \
@@ -24,7 +29,6 @@ setup:
 	  "$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt && \
 	  cp requirements.txt "$(VENV)/requirements.txt"; \
 	}
-	@test .dvc/plots_page.html -nt requirements.txt || "$(VENV)/bin/python" -m tools.plots_page
 
 test: setup
 	ruff check --quiet
