@@ -24,15 +24,15 @@ SEEN = 0.0005  # the page prints three decimals
 def last_other_metrics(current: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     """Return the commit's first letters and its metrics; None without git, or where there is no such commit."""
     try:
-        repository = git.Repo(search_parent_directories=True)
-        path = METRICS.absolute().relative_to(Path(repository.working_dir).resolve()).as_posix()
-        for commit in repository.iter_commits("HEAD", paths=path, max_count=MOST_COMMITS):
-            try:
-                metrics = json.loads((commit.tree / path).data_stream.read())
-            except (KeyError, ValueError):  # the commit that removed it, or no JSON
-                continue
-            if differ(metrics, current):
-                return commit.hexsha[:10], metrics
+        with git.Repo(search_parent_directories=True) as repository:  # it keeps processes, which are ended here
+            path = METRICS.absolute().relative_to(Path(repository.working_dir).resolve()).as_posix()
+            for commit in repository.iter_commits("HEAD", paths=path, max_count=MOST_COMMITS):
+                try:
+                    metrics = json.loads((commit.tree / path).data_stream.read())
+                except (KeyError, ValueError):  # the commit that removed it, or no JSON
+                    continue
+                if differ(metrics, current):
+                    return commit.hexsha[:10], metrics
     except (git.exc.GitError, git.exc.ODBError, ValueError, OSError):
         pass
     return None
