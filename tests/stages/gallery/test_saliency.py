@@ -86,6 +86,21 @@ def heat_cells(network: nn.Module, inputs: torch.Tensor) -> int:
 
 
 @pytest.mark.parametrize(
+    ("architecture", "size", "last"),
+    [
+        ("resnet18", 224, "layer4"),
+        ("resnet18", 32, "layer3"),
+        ("densenet121", 64, "features"),
+        ("swin_t", 64, "permute"),
+    ],
+)
+def test_the_map_is_the_last_one_of_more_than_one_pixel(architecture: str, size: int, last: str) -> None:
+    network = build_network(architecture, 2).eval()
+    found = last_feature_map(network, torch.zeros(1, 3, size, size))
+    assert found is network.get_submodule(last)
+
+
+@pytest.mark.parametrize(
     "architecture",
     ["resnet18", "densenet121", "vgg11", "mobilenet_v3_small", "squeezenet1_1", "shufflenet_v2_x0_5", "swin_t"],
 )
