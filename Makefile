@@ -36,6 +36,6 @@ test: setup
 	pytest --numprocesses logical --maxprocesses 8
 
 clean:
-	rm -rf data/derivations data/digits data/digits-source data/figures data/gallery data/prepared models/*.safetensors
+	rm -rf data/derivations data/digits data/digits-source data/figures data/gallery data/prepared models
 	rm -rf report plots/gallery.png metrics/timing dvc_plots
-	rm -rf data/*.partial models/*.partial.* metrics/*.partial.* plots/*.partial.*
+	rm -rf data/*.partial metrics/*.partial.* plots/*.partial.*

@@ -6,14 +6,17 @@ orientation applied, colours as 8-bit RGB, transparency on white, 16 bits scaled
 
 import functools
 import io
+import stat
 import struct
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 MAX_PIXELS = 100_000_000  # width times height
+MAX_BYTES = 2**30  # of a file: more than MAX_PIXELS take in any format, at four channels of 16 bits
 
 # Others hold several images too (a telephone's MPO, an icon's sizes), of which the first is the image.
 ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "TIFF")
@@ -52,6 +55,25 @@ class DecodedImage:
     animated: bool  # the first of several frames
 
 
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises Unreadable with reason `unreadable`, for what is no ordinary file (a pipe would never end) or may not be
+    read, or `too large`.
+    """
+    try:
+        facts = path.stat()
+        if stat.S_ISDIR(facts.st_mode):
+            raise Unreadable("unreadable", "a folder that may not be listed, or a link to a folder")
+        if not stat.S_ISREG(facts.st_mode):
+            raise Unreadable("unreadable", "no ordinary file")
+        if facts.st_size > MAX_BYTES:
+            raise Unreadable("too large", f"{facts.st_size:,} bytes, more than {MAX_BYTES:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise Unreadable("unreadable", str(error.strerror)) from None
+
+
 def decode(contents: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     """Decode a file's bytes; of an animation, the first frame.
 
@@ -66,9 +88,7 @@ def decode(contents: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
             with Image.open(io.BytesIO(contents), formats=known_formats()) as image:
                 if image.width * image.height > max_pixels:
                     raise Unreadable("too large", f"{image.width} x {image.height} pixels, more than {max_pixels:,}")
-                orientation = image.getexif().get(ExifTags.Base.Orientation, 1)  # load() turns a TIFF and forgets it
-                image.load()
-                return _as_decoded(image, orientation)
+                return _as_decoded(image)
     except Image.UnidentifiedImageError:
         raise _unidentified(contents) from None
     except Unreadable:
@@ -101,18 +121,26 @@ def _unidentified(contents: bytes) -> Unreadable:
     return Unreadable("not an image", "no known image format")
 
 
-def _as_decoded(image: Image.Image, orientation: object) -> DecodedImage:
-    upright = ImageOps.exif_transpose(image) if orientation != 1 else image
+def _as_decoded(image: Image.Image) -> DecodedImage:
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)  # upright_rgb() turns a TIFF and forgets it
+    rgb = upright_rgb(image)
     turned = orientation in range(5, 9)
     return DecodedImage(
-        rgb=to_rgb(upright),
-        width=upright.height if turned else upright.width,
-        height=upright.width if turned else upright.height,
+        rgb=rgb,
+        width=rgb.height if turned else rgb.width,
+        height=rgb.width if turned else rgb.height,
         format=image.format or "",
         mode=image.mode,
         orientation=orientation if orientation in range(1, 9) else 1,
         animated=getattr(image, "is_animated", False) and image.format in ANIMATED_FORMATS,
     )
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return the image as 8-bit RGB with the orientation applied that its file asks for."""
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    image.load()
+    return to_rgb(ImageOps.exif_transpose(image) if orientation != 1 else image)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

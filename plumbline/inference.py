@@ -1,4 +1,4 @@
-"""What a network makes of a split's images, in batches and without gradients: logits, or what its head takes."""
+"""What a network makes of images, in batches and without gradients: logits, or what its head takes."""
 
 from collections.abc import Iterator
 
@@ -6,31 +6,30 @@ import torch
 from torch import nn
 
 from plumbline.arithmetic import Arithmetic
-from plumbline.batches import batches, to_input
+from plumbline.batches import to_input
 from plumbline.model_file import Transform
 from plumbline.networks import head_keys
-from plumbline.prepared import Split
 
 
-def inputs_of(split: Split, transform: Transform, arithmetic: Arithmetic) -> Iterator[torch.Tensor]:
-    """Yield the inputs (B, 3, crop, crop) of a split's images in their order, on the device."""
-    order = torch.arange(len(split.labels))
-    for images, _ in batches(split.images, split.labels, order, arithmetic.evaluation_batch):
-        inputs = to_input(images.to(arithmetic.device), transform)
+def inputs_of(images: torch.Tensor, transform: Transform, arithmetic: Arithmetic) -> Iterator[torch.Tensor]:
+    """Yield the inputs (B, 3, crop, crop) of images, uint8 (N, resize, resize, 3), in order, on the device."""
+    for start in range(0, len(images), arithmetic.evaluation_batch):
+        batch = images[start : start + arithmetic.evaluation_batch]
+        inputs = to_input(batch.to(arithmetic.device), transform)
         yield inputs.contiguous(memory_format=arithmetic.layout(training=False))
 
 
-def logits_of(network: nn.Module, split: Split, transform: Transform, arithmetic: Arithmetic) -> torch.Tensor:
-    """Return the logits, float64 (N, classes), of a split's images in their order."""
+def logits_of(network: nn.Module, images: torch.Tensor, transform: Transform, arithmetic: Arithmetic) -> torch.Tensor:
+    """Return the logits, float64 (N, classes), of images, uint8 (N, resize, resize, 3)."""
     network.eval()
     with torch.inference_mode(), arithmetic.autocast():
-        return torch.cat([network(inputs).double().cpu() for inputs in inputs_of(split, transform, arithmetic)])
+        return torch.cat([network(inputs).double().cpu() for inputs in inputs_of(images, transform, arithmetic)])
 
 
 def features_of(
-    network: nn.Module, architecture: str, split: Split, transform: Transform, arithmetic: Arithmetic
+    network: nn.Module, architecture: str, images: torch.Tensor, transform: Transform, arithmetic: Arithmetic
 ) -> torch.Tensor:
-    """Return what the network's head takes, float64 (N, features), of a split's images in their order."""
+    """Return what the network's head takes, float64 (N, features), of images, uint8 (N, resize, resize, 3)."""
     (head,) = {key.rpartition(".")[0] for key in head_keys(architecture)}
     features = []
 
@@ -39,7 +38,7 @@ def features_of(
 
     handle = network.get_submodule(head).register_forward_pre_hook(keep)
     try:
-        logits_of(network, split, transform, arithmetic)
+        logits_of(network, images, transform, arithmetic)
     finally:
         handle.remove()
     return torch.cat(features)

@@ -22,15 +22,30 @@ from plumbline.errors import UserError
 from plumbline.networks import network_from_tensors
 from plumbline.outputs import whole_file
 
+LARGEST_SIDE = 4096  # pixels; as in params.yaml
+
 
 @dataclass(frozen=True)
 class Transform:
-    """How an image becomes the network's input. Sizes in pixels; mean and std of pixels in [0, 1]."""
+    """How an image becomes the network's input. Sizes in pixels; mean and std of pixels in [0, 1].
+
+    Raises ValueError for one that no parameters give: a file may say anything.
+    """
 
     resize: int
     crop: int
     mean: list[float]  # red, green, blue
     std: list[float]
+
+    def __post_init__(self) -> None:
+        sizes = (self.crop, self.resize)
+        if any(type(size) is not int for size in sizes) or not 1 <= self.crop <= self.resize <= LARGEST_SIDE:
+            raise ValueError(f"the transform's crop and resize are {self.crop!r} and {self.resize!r}")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != 3 or not all(math.isfinite(value) for value in values):
+                raise ValueError(f"the transform's {name} is {values!r}")
+        if min(self.std) <= 0:
+            raise ValueError(f"the transform's std is {self.std!r}")
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,16 @@ class Model:
     def network(self) -> nn.Module:
         """Return the network with these weights."""
         return network_from_tensors(self.architecture, self.tensors, len(self.classes))
+
+
+def class_names(text: str) -> list[str]:
+    """Return the class names that a file's metadata hold. Raises ValueError for anything but distinct names."""
+    names = json.loads(text)
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("its classes are not a list of names")
+    if len(set(names)) < len(names):
+        raise ValueError("two of its classes have one name")
+    return names
 
 
 def write_model(path: Path, model: Model) -> None:
@@ -83,6 +108,8 @@ def sort_header(contents: bytes) -> bytes:
 
 def read_model(path: Path) -> Model:
     """Read a model that `write_model` wrote. Raises UserError for any other file."""
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no file: name a .safetensors file that Plumbline wrote")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -92,7 +119,7 @@ def read_model(path: Path) -> Model:
             raise ValueError(f"the temperature is {temperature}")
         return Model(
             architecture=metadata["architecture"],
-            classes=json.loads(metadata["classes"]),
+            classes=class_names(metadata["classes"]),
             transform=Transform(**json.loads(metadata["transform"])),
             parameters=json.loads(metadata["parameters"]),
             source=metadata["source"],

@@ -10,8 +10,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:  # pandas takes half a second to import, which not all that write here need
+    import pandas as pd
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def write_json(path: Path, values: Mapping[str, int | float | str]) -> None:
         partial.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as CSV: UTF-8, no index, the shortest digits that give back the same float64."""
     with whole_file(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n", encoding="utf-8")

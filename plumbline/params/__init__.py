@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from plumbline.errors import UserError
 from plumbline.params.data import Data, Digits, Image
 from plumbline.params.evaluation import Evaluate, Threshold
+from plumbline.params.exporting import Export
 from plumbline.params.fields import Section, Whole
 from plumbline.params.figures import Gallery
 from plumbline.params.mistakes import first_mistake, where
@@ -28,6 +29,7 @@ __all__ = [
     "Data",
     "Digits",
     "Evaluate",
+    "Export",
     "Finetune",
     "Gallery",
     "Image",
@@ -58,6 +60,7 @@ class Params(Section):
     finetune: Finetune
     evaluate: Evaluate
     gallery: Gallery
+    export: Export
 
 
 def load(path: Path = PATH) -> Params:

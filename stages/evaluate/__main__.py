@@ -20,6 +20,7 @@ from plumbline.model_file import Model, Transform, read_model
 from plumbline.outputs import write_csv, write_json
 from plumbline.predictions_file import PREDICTIONS
 from plumbline.prepared import Split, read_classes, read_splits
+from plumbline.same_data import refuse_other_data
 from plumbline.timing import timed
 from stages.evaluate.baselines import commonest_class, linear_probe
 from stages.evaluate.calibration import reliability_table
@@ -46,21 +47,6 @@ DOUBTS = Path("plots/label_doubts.csv")
 Both = dict[str, tuple[Predictions, Predictions]]  # by split: before and after the temperature
 
 
-def refuse_other_data(model: Model, classes: list[str], splits: dict[str, Split]) -> None:
-    """Refuse a model that was trained on other classes, or on images of another size."""
-    if model.classes != classes:
-        raise UserError(
-            f"{MODEL} knows the classes {', '.join(model.classes)}, data/prepared has {', '.join(classes)}: "
-            "run `dvc repro`, which trains on the data that is there"
-        )
-    resize = next(iter(splits.values())).images.shape[1]
-    if model.transform.resize != resize:
-        raise UserError(
-            f"{MODEL} was trained on images of {model.transform.resize} pixels, data/prepared has {resize}: "
-            "run `dvc repro`"
-        )
-
-
 def positive_class(wish: str | None, classes: list[str]) -> int:
     """Return the positive one of two classes: the one that is named, or the second. Raises UserError for no class."""
     if wish is None:
@@ -74,7 +60,7 @@ def predict(model: Model, splits: dict[str, Split], arithmetic: Arithmetic) -> B
     """Return what the model says of every split."""
     network, both = arithmetic.place(model.network()), {}
     for name, split in tqdm(splits.items(), "the model", unit="split", disable=None):
-        logits = logits_of(network, split, model.transform, arithmetic)
+        logits = logits_of(network, split.images, model.transform, arithmetic)
         both[name] = tuple(predictions_of(logits, split.labels, t) for t in (1.0, model.temperature))
     return both
 
@@ -84,7 +70,7 @@ def backbone_features(splits: dict[str, Split], transform: Transform, arithmetic
     backbone = read_model(BACKBONE)
     network = arithmetic.place(backbone.network())
     return {
-        name: features_of(network, backbone.architecture, split, transform, arithmetic).numpy()
+        name: features_of(network, backbone.architecture, split.images, transform, arithmetic).numpy()
         for name, split in tqdm(splits.items(), "the backbone", unit="split", disable=None)
     }
 
@@ -141,7 +127,7 @@ def main() -> None:
     settings = params.load()
     own, seed = settings.evaluate, settings.seed
     model, classes, splits = read_model(MODEL), read_classes(), read_splits()
-    refuse_other_data(model, classes, splits)
+    refuse_other_data(MODEL, model, classes, splits)
     positive = positive_class(own.positive, classes)
     make_repeatable(seed)
     arithmetic = choose_arithmetic("float32")

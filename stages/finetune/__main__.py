@@ -105,7 +105,9 @@ def calibrated(model: Model, task: Task) -> Model:
     """Return the model with the temperature that val gives it, in float32 as the model is evaluated."""
     arithmetic = choose_arithmetic("float32")
     network = arithmetic.place(model.network())
-    temperature = fit_temperature(logits_of(network, task.val, task.transform, arithmetic), task.val.labels.cpu())
+    temperature = fit_temperature(
+        logits_of(network, task.val.images, task.transform, arithmetic), task.val.labels.cpu()
+    )
     return replace(model, temperature=temperature)
 
 

@@ -16,7 +16,6 @@ from plumbline.errors import UserError, run
 from plumbline.hashes import sha256_of
 from plumbline.outputs import whole_folder, write_csv, write_json
 from plumbline.timing import timed
-from stages.prepare.archives import opened
 from stages.prepare.arrays import write_array
 from stages.prepare.audit import Audit, audited
 from stages.prepare.decoding import Limits, printable
@@ -25,6 +24,7 @@ from stages.prepare.layout import SPLITS, Layout, find_layout
 from stages.prepare.metrics import summary
 from stages.prepare.pixel_cache import PixelCache, cache_folder
 from stages.prepare.reading import UsableImage, read_all
+from stages.prepare.root import opened
 from stages.prepare.splitting import choose_splits
 from stages.prepare.tables import manifest_table, quarantine_table
 

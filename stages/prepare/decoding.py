@@ -12,7 +12,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from plumbline.images import Unreadable, decode, resize_and_cut
+from plumbline.images import Unreadable, decode, read_file, resize_and_cut
 
 THUMBNAIL = 16  # pixels, height and width
 LEVELS = np.arange(256)  # that a channel may have
@@ -60,11 +60,7 @@ def read_image(path: Path, limits: Limits, pixels: Path, offset: int) -> tuple[F
     Returns its facts and the CRC-32 of the pixels.
     """
     try:
-        contents = path.read_bytes()
-    except OSError as error:
-        return Unusable("unreadable", str(error.strerror))
-    try:
-        facts, own_pixels = examine(contents, limits)
+        facts, own_pixels = examine(read_file(path), limits)
     except Unreadable as error:
         return Unusable(error.reason, printable(str(error)))
     with pixels.open("r+b", buffering=0) as file:

@@ -84,8 +84,8 @@ def in_parallel(function: Callable, tasks: list[tuple], progress: str | None) ->
 
 
 def sha256_or_none(path: Path) -> str | None:
-    """Return the sha256 of a file, in hexadecimal, or None if it cannot be read."""
+    """Return the sha256 of a file, in hexadecimal, or None if it cannot be read; a pipe would never end."""
     try:
-        return sha256_of(path)
+        return sha256_of(path) if path.is_file() else None
     except OSError:
         return None

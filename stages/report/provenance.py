@@ -3,10 +3,10 @@
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from plumbline.hashes import sha256_of
 from plumbline.params import Params
+from plumbline.params.flat import flat, written
 from stages.report.tables import Table, table
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "scipy", "pillow", "safetensors", "dvc")
@@ -34,17 +34,3 @@ def params_table(settings: Params) -> Table:
     """Return every parameter by its dotted name."""
     rows = [[key, written(value)] for key, value in flat(settings.model_dump()).items()]
     return table("params.yaml", ["parameter", "value"], rows, most=len(rows))
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested parameters by their dotted names."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
-
-
-def written(value: Any) -> str:
-    """Return a parameter's value as it stands in params.yaml."""
-    words = {None: "null", True: "true", False: "false"}
-    return words[value] if value is None or isinstance(value, bool) else str(value)

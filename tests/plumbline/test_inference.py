@@ -8,7 +8,6 @@ from plumbline.arithmetic import choose_arithmetic
 from plumbline.inference import features_of, inputs_of, logits_of
 from plumbline.model_file import Transform
 from plumbline.networks import build_network
-from plumbline.prepared import Split
 
 TRANSFORM = Transform(40, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
@@ -17,12 +16,11 @@ TRANSFORM = Transform(40, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 def test_both_are_those_of_the_network_without_batches(architecture: str, head: str) -> None:
     torch.manual_seed(0)
     images = torch.randint(0, 256, (37, 40, 40, 3), dtype=torch.uint8)  # the last batch is smaller
-    split = Split(images, torch.zeros(37, dtype=torch.int64), [str(i) for i in range(37)], ["00"] * 37)
     arithmetic = choose_arithmetic("float32")
     network = build_network(architecture, 3)
-    logits = logits_of(network, split, TRANSFORM, arithmetic)
-    features = features_of(network, architecture, split, TRANSFORM, arithmetic)
-    inputs = torch.cat(list(inputs_of(split, TRANSFORM, arithmetic)))
+    logits = logits_of(network, images, TRANSFORM, arithmetic)
+    features = features_of(network, architecture, images, TRANSFORM, arithmetic)
+    inputs = torch.cat(list(inputs_of(images, TRANSFORM, arithmetic)))
     with torch.no_grad():
         whole = network.eval()(inputs)
         last = network.get_submodule(head)

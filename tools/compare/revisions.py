@@ -6,11 +6,11 @@ from typing import Any
 
 import dvc.api
 import pandas as pd
-from dvc.exceptions import DvcException, FileMissingError, OutputNotFoundError, PathMissingError
-from dvc.scm import RevError
 
 from plumbline.errors import UserError
+from plumbline.params.flat import flat
 from plumbline.predictions_file import PREDICTIONS, read_predictions
+from tools.revision_files import file_at
 
 WORKSPACE = "workspace"
 COLUMNS = ["split", "path", "actual", "predicted", "probability", "correct", "loss", "squared_error", "sha256"]
@@ -28,20 +28,9 @@ class Revision:
 def read_revision(name: str) -> Revision:
     """Read what a revision predicted, on all splits. Raises UserError for one that is unknown or lacks it."""
     rev = None if name == WORKSPACE else name
-    try:
-        with dvc.api.open(PREDICTIONS.as_posix(), rev=rev, encoding="utf-8") as file:
-            text = file.read()
+    with file_at(PREDICTIONS, rev, also=WORKSPACE) as file:
+        text = file.read().decode("utf-8")
         params = dvc.api.params_show(rev=rev)
-    except RevError:
-        raise UserError(
-            f"{name} is no revision: name a commit, a branch, a tag, an experiment or {WORKSPACE}"
-        ) from None
-    except (FileMissingError, OutputNotFoundError, PathMissingError, FileNotFoundError):
-        raise UserError(
-            f"{name} has no {PREDICTIONS} within reach: run the pipeline there, commit or push it, or `dvc fetch`"
-        ) from None
-    except DvcException as error:
-        raise UserError(f"{name} cannot be read: {error}") from None
     return Revision(name, predictions_of(text, name), flat(params))
 
 
@@ -64,14 +53,6 @@ def in_split(revisions: list[Revision], wish: str | None) -> tuple[str, list[Rev
         if split not in own:
             raise UserError(f"{revision.name} has no images in {split}: it has {', '.join(sorted(own))}")
     return split, [replace(own, predictions=own.predictions[own.predictions["split"] == split]) for own in revisions]
-
-
-def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested parameters by their dotted names."""
-    found: dict[str, Any] = {}
-    for key, value in params.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
 
 
 def differing_params(revisions: list[Revision]) -> dict[str, list[Any]]:

@@ -1,4 +1,4 @@
-"""Archives give what their folder gives; hostile ones are refused with one line, and nothing is left."""
+"""Archives are extracted whole; hostile ones are refused with one line, and nothing lands outside of the folder."""
 
 import io
 import shutil
@@ -11,42 +11,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from plumbline import archives
+from plumbline.archives import extract
 from plumbline.errors import UserError
-from stages.prepare import __main__ as prepare
-from stages.prepare import archives
-from tests.conftest import Workspace, write_data_set
-from tests.stages.prepare.conftest import manifest, prepared, quarantine
+from tests.conftest import write_data_set
 
 
-def leftovers() -> list[Path]:
-    return [path for path in Path().rglob("*") if ".partial" in path.name]
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "gztar", "bztar", "xztar"])
-@pytest.mark.parametrize("enclosed", [False, True])
-def test_an_archive_gives_what_its_folder_gives(ready: Workspace, kind: str, enclosed: bool) -> None:
-    write_data_set(Path("in/images"))
-    ready.set(data__root="in/images")
-    prepare.main()
-    expected = prepared()
-    archive = shutil.make_archive("packed", kind, "in" if enclosed else "in/images")
-    ready.set(data__root=archive)
-    prepare.main()
-    assert prepared() == expected
-    assert leftovers() == []
-
-
-def test_a_flat_archive_is_split_and_what_macos_adds_is_passed_over(ready: Workspace) -> None:
-    write_data_set(Path("in"), images=8)
-    with zipfile.ZipFile("flat.zip", "w") as packed:
-        for path in sorted(Path("in/train").rglob("*.png")):
-            packed.write(path, f"animals/{path.relative_to('in/train')}")
-        packed.writestr("__MACOSX/animals/ant/._0.png", b"x")
-    ready.set(data__root="flat.zip")
-    prepare.main()
-    assert set(manifest()["split"]) == {"train", "val", "test"}
-    assert len(manifest()) == 16
-    assert quarantine() == {}
+def test_what_was_packed_is_extracted(kind: str) -> None:
+    write_data_set(Path("in"))
+    extract(Path(shutil.make_archive("packed", kind, "in")), Path("out"))
+    files = {path.relative_to("in"): path.read_bytes() for path in Path("in").rglob("*.png")}
+    assert {path.relative_to("out"): path.read_bytes() for path in Path("out").rglob("*.png")} == files
 
 
 def write_zip(entries: dict[str, bytes]) -> None:
@@ -98,12 +80,29 @@ def encrypted_zip() -> None:
     Path("bad.zip").write_bytes(contents)
 
 
+KINDS = {".zip": "zip", ".gz": "gztar", ".bz2": "bztar", ".xz": "xztar"}
+
+
+def packed(name: str) -> bytes:
+    write_data_set(Path("in"))
+    return Path(shutil.make_archive("whole", KINDS[Path(name).suffix], "in")).read_bytes()
+
+
 def truncated(name: str) -> Callable[[], None]:
     def write() -> None:
-        write_data_set(Path("in"))
-        shutil.make_archive("whole", "gztar" if name.endswith("gz") else "zip", "in")
-        contents = Path("whole.tar.gz" if name.endswith("gz") else "whole.zip").read_bytes()
+        contents = packed(name)
         Path(name).write_bytes(contents[: len(contents) // 2])
+
+    return write
+
+
+def damaged(name: str) -> Callable[[], None]:
+    """Write an archive of which a byte in the middle is another one."""
+
+    def write() -> None:
+        contents = bytearray(packed(name))
+        contents[len(contents) // 2] ^= 0xFF
+        Path(name).write_bytes(contents)
 
     return write
 
@@ -125,39 +124,39 @@ HOSTILE = {
     "twice in a tar": ("bad.tar", lambda: write_tar(member("ant/1"), member("ant/1")), "is there twice"),
     "in a file": ("bad.tar", lambda: write_tar(member("ant"), member("ant/1")), "lies in a file"),
     "encrypted": ("bad.zip", encrypted_zip, "is encrypted"),
-    "truncated zip": ("cut.zip", truncated("cut.zip"), "is neither a folder nor a .zip"),
+    "truncated zip": ("cut.zip", truncated("cut.zip"), "is neither a folder nor a whole .zip"),
     "truncated tar.gz": ("cut.tar.gz", truncated("cut.tar.gz"), "is damaged"),
-    "no archive": ("text.zip", lambda: Path("text.zip").write_text("x"), "is neither a folder nor a .zip"),
+    **{
+        f"damaged {name}": (name, damaged(name), "is damaged|nor a whole")
+        for name in ("bad.tar.gz", "bad.tar.bz2", "bad.tar.xz")
+    },
+    "no archive": ("text.zip", lambda: Path("text.zip").write_text("x"), "is neither a folder nor a whole .zip"),
 }
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_hostile_archive_is_refused_in_one_line_and_leaves_nothing(ready: Workspace, case: str) -> None:
+def test_a_hostile_archive_is_refused_in_one_line_and_writes_nothing_outside(case: str) -> None:
     name, write, message = HOSTILE[case]
     write()
     before = set(Path("..").rglob("*"))
-    ready.set(data__root=name)
     with pytest.raises(UserError, match=message) as error:
-        prepare.main()
+        extract(Path(name), Path("out"))
     assert "\n" not in str(error.value)
-    after = {path for path in Path("..").rglob("*") if path.name not in ("data",)}
-    assert after - before == set()
+    shutil.rmtree("out")
+    assert set(Path("..").rglob("*")) == before
     assert not Path("/tmp/plumbline-out.png").exists()
 
 
-def test_a_zip_that_says_less_than_it_unpacks_to_is_refused(ready: Workspace) -> None:
+def test_a_zip_that_says_less_than_it_unpacks_to_is_refused() -> None:
     write_zip({"ant/1.png": bytes(10**6), "bee/1.png": b"x"})
     contents = Path("bad.zip").read_bytes()
     Path("bad.zip").write_bytes(contents.replace((10**6).to_bytes(4, "little"), (1000).to_bytes(4, "little")))
-    ready.set(data__root="bad.zip")
     with pytest.raises(UserError, match="is damaged"):
-        prepare.main()
-    assert leftovers() == []
+        extract(Path("bad.zip"), Path("out"))
 
 
-def test_a_total_above_the_limit_is_refused_whatever_the_ratio(ready: Workspace, monkeypatch) -> None:
+def test_a_total_above_the_limit_is_refused_whatever_the_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MAX_UNPACKED", 1000)
     write_zip({"ant/1.png": np.random.default_rng(0).bytes(2000)})
-    ready.set(data__root="bad.zip")
     with pytest.raises(UserError, match="to at least 2,000: a bomb"):
-        prepare.main()
+        extract(Path("bad.zip"), Path("out"))

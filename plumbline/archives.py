@@ -1,23 +1,20 @@
-"""Give the folder that `data.root` names, also where it is an archive, which is extracted and checked first.
+"""Extract .zip and .tar archives of images that may come from anywhere.
 
-Nothing of an archive is written before all its entries are known to be harmless: no path that climbs out,
-no link, no two entries of one name, nothing encrypted, no bomb. What is extracted is removed again.
+Nothing is written before all entries are known to be harmless: no path that climbs out, no link, no two entries
+of one name, nothing encrypted, no bomb.
 """
 
+import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from plumbline.class_folders import visible
 from plumbline.errors import UserError
-
-EXTRACTED = Path("data/extracted.partial")
 
 # Photographs are compressed already; only a bomb unpacks to many times its size.
 MAX_RATIO = 200
@@ -34,28 +31,11 @@ class Entry:
     member: zipfile.ZipInfo | tarfile.TarInfo
 
 
-@contextmanager
-def opened(root: Path) -> Iterator[Path]:
-    """Give the folder that holds the images: `root` itself, or what the archive `root` holds.
-
-    Of an archive, enclosing folders that hold nothing else are stepped into. Raises UserError, with
-    nothing written outside and nothing left behind, if there is no such file or it is not safe to extract.
-    """
-    if root.is_dir():
-        yield root
-        return
-    if not root.is_file():
-        raise UserError(f"data.root: there is no folder or archive {root}: set it to one that holds your images")
-    shutil.rmtree(EXTRACTED, ignore_errors=True)
-    try:
-        extract(root, EXTRACTED)
-        yield innermost(EXTRACTED)
-    finally:
-        shutil.rmtree(EXTRACTED, ignore_errors=True)
-
-
 def extract(archive: Path, folder: Path) -> None:
-    """Extract a .zip or .tar archive, compressed or not, whose entries are all safe."""
+    """Extract a .zip or .tar archive, compressed or not, into a new folder.
+
+    Raises UserError, with nothing written outside of the folder, unless all of it is safe and undamaged.
+    """
     folder.mkdir(parents=True)
     try:
         if zipfile.is_zipfile(archive):
@@ -67,10 +47,16 @@ def extract(archive: Path, folder: Path) -> None:
             with tarfile.open(archive) as opened_tar:
                 for entry in safe_entries(archive, tar_entries(archive, opened_tar)):
                     write_entry(folder, entry, opened_tar.extractfile(entry.member))
+                while opened_tar.fileobj.read(2**20):  # gzip's checksum stands at the end, which tar does not read
+                    pass
         else:
-            raise UserError(f"data.root: {archive} is neither a folder nor a .zip, .tar or .tar.gz archive")
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError) as error:
-        raise UserError(f"data.root: the archive {archive} is damaged: {error}") from None
+            raise UserError(f"{archive} is neither a folder nor a whole .zip, .tar or .tar.gz archive")
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+        raise UserError(f"the archive {archive} is damaged: {error}") from None
+    except OSError as error:
+        if error.errno is not None:  # of the file system; gzip's and bzip2's own have none
+            raise
+        raise UserError(f"the archive {archive} is damaged: {error}") from None
 
 
 def zip_entries(archive: Path, opened_zip: zipfile.ZipFile) -> Iterator[Entry]:
@@ -142,7 +128,7 @@ def safe_entries(archive: Path, entries: Iterator[Entry]) -> list[Entry]:
 
 def refused(archive: Path, name: str, why: str) -> UserError:
     """Return the error for an entry that is not safe."""
-    return UserError(f"data.root: the archive {archive} is refused: its entry {name!r} {why}; pack it anew without")
+    return UserError(f"the archive {archive} is refused: its entry {name!r} {why}; pack it anew without")
 
 
 def write_entry(folder: Path, entry: Entry, source) -> None:
@@ -151,12 +137,3 @@ def write_entry(folder: Path, entry: Entry, source) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as file:
         shutil.copyfileobj(source, file)
-
-
-def innermost(folder: Path) -> Path:
-    """Step into folders that enclose everything else, but not into class folders or splits."""
-    entries = visible(folder)
-    while len(entries) == 1 and entries[0].is_dir() and any(entry.is_dir() for entry in visible(Path(entries[0].path))):
-        folder = Path(entries[0].path)
-        entries = visible(folder)
-    return folder

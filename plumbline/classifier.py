@@ -1,0 +1,118 @@
+"""The trained model, ready to classify images of any kind just as it was trained and evaluated.
+
+from plumbline import Classifier
+
+classifier = Classifier.load("models/finetuned.safetensors")
+for prediction in classifier(["photo.jpg", Image.open("other.png"), array]):
+    print(prediction.predicted, prediction.probability)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from plumbline.arithmetic import choose_arithmetic
+from plumbline.errors import UserError
+from plumbline.images import MAX_PIXELS, Unreadable, decode, read_file, resize_and_cut, upright_rgb
+from plumbline.inference import logits_of
+from plumbline.model_file import Model, read_model
+
+MODEL = Path("models/finetuned.safetensors")
+
+AnyImage = str | PathLike | Image.Image | np.ndarray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one image."""
+
+    predicted: str  # the likeliest class
+    probability: float  # of that class, in [0, 1], after the temperature
+    probabilities: dict[str, float]  # of every class, in label order
+
+    def top(self, k: int) -> list[tuple[str, float]]:
+        """Return the k likeliest classes with their probabilities, the likeliest first."""
+        return sorted(self.probabilities.items(), key=lambda pair: -pair[1])[:k]
+
+
+class Classifier:
+    """A trained model with its classes, its transform and its temperature. Runs on a GPU, if torch sees one."""
+
+    def __init__(self, model: Model, precision: str = "float32") -> None:
+        """Take a model; `precision` is float32, as in evaluation, bfloat16, or auto (bfloat16 where it is fast).
+
+        Raises UserError for weights that are not of the model's architecture.
+        """
+        self.classes = model.classes
+        self.transform = model.transform
+        self.temperature = model.temperature
+        self.arithmetic = choose_arithmetic(precision)
+        self.network = self.arithmetic.place(model.network())
+
+    @classmethod
+    def load(cls, path: str | PathLike = MODEL, precision: str = "float32") -> "Classifier":
+        """Read a model that the finetune stage wrote. Raises UserError for any other file; nothing is unpickled."""
+        return cls(read_model(Path(path)), precision)
+
+    def __call__(self, images: AnyImage | Sequence[AnyImage]) -> list[Prediction]:
+        """Classify images: paths, PIL images, or arrays of uint8 (H, W, 3) in RGB or (H, W) in grey; one, or several.
+
+        Raises Unreadable, a ValueError, for a file that gives no image.
+        """
+        if isinstance(images, AnyImage) and not (isinstance(images, np.ndarray) and images.ndim == 4):
+            images = [images]
+        if not len(images):
+            return []
+        return self.classify(np.stack([self._pixels_or_name(image) for image in images]))
+
+    def _pixels_or_name(self, image: AnyImage) -> np.ndarray:
+        try:
+            return self.pixels(image)
+        except Unreadable as error:
+            what = repr(image) if isinstance(image, Image.Image) else image
+            raise Unreadable(error.reason, f"{what}: {error}") from None
+
+    @property
+    def batch_size(self) -> int:
+        """How many images pass through the network together."""
+        return self.arithmetic.evaluation_batch
+
+    def pixels(self, image: AnyImage, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """Return an image as the arrays of the prepare stage hold it, uint8 (resize, resize, 3).
+
+        Raises Unreadable for a file that gives no image, and ValueError for an array that is none.
+        """
+        if isinstance(image, (str, PathLike)):
+            rgb = decode(read_file(Path(image)), max_pixels).rgb
+        elif isinstance(image, Image.Image):
+            rgb = upright_rgb(image)
+        else:
+            rgb = upright_rgb(image_of(image))
+        return np.asarray(resize_and_cut(rgb, self.transform.resize))
+
+    def classify(self, pixels: np.ndarray) -> list[Prediction]:
+        """Return the predictions for arrays as `pixels` gives them, uint8 (N, resize, resize, 3)."""
+        logits = logits_of(self.network, torch.from_numpy(pixels), self.transform, self.arithmetic)
+        probabilities = (logits / self.temperature).softmax(dim=1)
+        if not probabilities.isfinite().all():
+            raise UserError("the model gives no finite number for an image: its weights are damaged, or it diverged")
+        likeliest = probabilities.argmax(dim=1).tolist()
+        return [
+            Prediction(self.classes[label], own[label], dict(zip(self.classes, own, strict=True)))
+            for label, own in zip(likeliest, probabilities.tolist(), strict=True)
+        ]
+
+
+def image_of(array: np.ndarray) -> Image.Image:
+    """Return an array as an image: (H, W, 3) in RGB, (H, W, 4) with transparency, or (H, W) in grey."""
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
+        raise ValueError(f"an array of shape {array.shape} is no image: (height, width, 3) in RGB, or (height, width)")
+    if array.dtype != np.uint8 and not (array.dtype == np.uint16 and array.ndim == 2):
+        raise ValueError(f"an array of {array.dtype} does not say its range: give uint8, from 0 to 255")
+    return Image.fromarray(array[..., 0] if array.ndim == 3 and channels == 1 else array)

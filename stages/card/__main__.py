@@ -1,0 +1,101 @@
+"""Write the model card, models/CARD.md: what the model was trained on, how, how good it is, and what nobody tested.
+
+Reads the model files' metadata, data/prepared and the metrics of prepare, finetune, evaluate and export. The header is
+in the form that model hubs expect.
+"""
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from plumbline import params
+from plumbline.errors import run
+from plumbline.hashes import sha256_of
+from plumbline.model_file import Model, read_model
+from plumbline.outputs import whole_file
+from plumbline.prepared import FOLDER, read_classes, read_manifest
+from stages.card.facts import (
+    audit,
+    counts_table,
+    data_set_name,
+    few,
+    files_table,
+    measures_table,
+    recipe_table,
+    share,
+    table,
+    text,
+    untested,
+)
+from stages.card.header import header
+
+CARD = Path("models/CARD.md")
+MODEL = Path("models/finetuned.safetensors")
+BACKBONE = Path("models/backbone.safetensors")
+STAGES = ("prepare", "finetune", "evaluate", "export")
+SPLITS = ("train", "val", "test")
+PACKAGES = ("torch", "torchvision", "onnx", "onnxruntime", "pillow")
+STARTS = {"digits": "a network that knows the other eight digits", "none": "random weights",
+          "imagenet": "torchvision's IMAGENET1K_V1 weights"}  # fmt: skip
+
+
+def start(backbone: Model) -> str:
+    """Return what was fine-tuned."""
+    source = STARTS.get(backbone.source, f"weights of {text(backbone.source)}")
+    return f"{source} (sha256 {backbone.sha256})" if backbone.sha256 else source
+
+
+def provenance_table() -> str:
+    """Return what made the model."""
+    hashes = [(f"sha256 of {path.name}", sha256_of(path)) for path in (MODEL, FOLDER / "manifest.csv")]
+    versions = [("Python", platform.python_version()), *((name, version(name)) for name in PACKAGES)]
+    return table(["", ""], [*hashes, *versions])
+
+
+def card(settings: params.Params) -> str:
+    """Return the card's text."""
+    model, manifest, classes = read_model(MODEL), read_manifest(), read_classes()
+    metrics = {stage: json.loads(Path(f"metrics/{stage}.json").read_text(encoding="utf-8")) for stage in STAGES}
+    splits = [split for split in SPLITS if f"{split}_images" in metrics["prepare"]]
+    name, data_set = f"{model.architecture} on {data_set_name(settings.data.root)}", data_set_name(settings.data.root)
+    template = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True, autoescape=False,  # Markdown: `text` escapes what comes from outside
+    )  # fmt: skip
+    template.filters |= {"text": text, "share": share, "few": few}
+    return template.get_template("card.md.jinja").render(
+        header=header(name, data_set, metrics["evaluate"], splits[1:]).strip(),
+        name=name,
+        model=model,
+        metrics=metrics["evaluate"],
+        finetune=metrics["finetune"],
+        judged=splits[-1],
+        confidence=f"{settings.evaluate.confidence:.0%}",
+        size=model.transform.resize,
+        files=files_table(metrics["export"]),
+        data_set=data_set,
+        splits=splits,
+        counts=counts_table(manifest, classes, splits),
+        audit=audit(metrics["prepare"]),
+        settings=settings,
+        start=start(read_model(BACKBONE)),
+        recipe=recipe_table(settings),
+        measures=measures_table(metrics["evaluate"], splits),
+        untested=untested(splits, settings, metrics["prepare"]),
+        provenance=provenance_table(),
+    )
+
+
+def main() -> None:
+    settings = params.load()
+    contents = card(settings)
+    with whole_file(CARD) as partial:
+        partial.write_text(contents, encoding="utf-8")
+    print(f"{CARD}: {len(contents.splitlines())} lines")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,57 @@
+"""What is exported: the whole way from an image's pixels to its probabilities, as one network."""
+
+import json
+from dataclasses import asdict
+
+import torch
+from torch import nn
+
+from plumbline.batches import to_input
+from plumbline.model_file import Model
+
+INPUT, OUTPUT = "images", "probabilities"
+
+
+class FromPixels(nn.Module):
+    """The network with the transform's cut and normalisation before it, and the temperature behind."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network = model.network()
+        self.transform = model.transform
+        self.temperature = model.temperature
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return probabilities, float32 (N, classes), of images, uint8 (N, resize, resize, 3)."""
+        return (self.network(to_input(images, self.transform)) / self.temperature).softmax(dim=1)
+
+
+def exported_program(model: Model) -> torch.export.ExportedProgram:
+    """Return torch's graph of it, for any number of images, without a trace of the machine that made it."""
+    size = model.transform.resize
+    images = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    batch = torch.export.Dim("batch", min=1)
+    program = torch.export.export(FromPixels(model).eval(), (images,), dynamic_shapes={INPUT: {0: batch}})
+    for module in program.graph_module.modules():
+        for node in getattr(module, "graph", torch.fx.Graph()).nodes:
+            node.meta.pop("stack_trace", None)  # it names files with their folders
+    return program
+
+
+def description(model: Model, sha256: str) -> dict[str, str]:
+    """Return what a reader must know to use it, as text; `sha256` is that of models/finetuned.safetensors."""
+    size = model.transform.resize
+    return {
+        "architecture": model.architecture,
+        "classes": json.dumps(model.classes, ensure_ascii=False),
+        "input": (
+            f"{INPUT}: uint8 (batch, {size}, {size}, 3), RGB, upright; the shorter side resized to {size} pixels, "
+            "bilinear, then the centre square cut"
+        ),
+        "output": f"{OUTPUT}: float32 (batch, {len(model.classes)}), in the order of classes, after the temperature",
+        "parameters": json.dumps(model.parameters, ensure_ascii=False),
+        "sha256": sha256,
+        "source": "models/finetuned.safetensors",
+        "temperature": repr(model.temperature),
+        "transform": json.dumps(asdict(model.transform)),
+    }

@@ -1,0 +1,68 @@
+"""The ONNX model in eight bits: a quarter of the size, and on most processors much faster, for a little accuracy.
+
+Source: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from stages.export.from_pixels import INPUT
+from stages.export.onnx_file import described
+
+MULTIPLYING = ["Conv", "Gemm", "MatMul"]
+# What stands between is in eight bits too, so that nothing is turned back and forth; normalisation and softmax are not.
+BETWEEN = ["Add", "MaxPool", "GlobalAveragePool", "ReduceMean"]
+
+
+class TrainingImages(CalibrationDataReader):
+    """Gives onnxruntime one image after another."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.inputs: Iterator[dict[str, np.ndarray]] = ({INPUT: images[i : i + 1]} for i in range(len(images)))
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """Return the next image, or None behind the last."""
+        return next(self.inputs, None)
+
+
+def spread(images: np.ndarray, count: int) -> np.ndarray:
+    """Return at most so many images, spread evenly, and so over the classes, by which they are sorted."""
+    return images[np.unique(np.linspace(0, len(images) - 1, count).round().astype(int))]
+
+
+def int8_file(contents: bytes, kind: str, images: np.ndarray, description: dict[str, str]) -> bytes:
+    """Return an ONNX model's bytes in eight bits.
+
+    `kind` static: the ranges of what flows between the layers are set once, on images, uint8 (N, resize, resize, 3);
+    dynamic: anew for each input. Weights are signed, with a scale for each output channel; what flows is unsigned.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "float32.onnx").write_bytes(contents)
+        quant_pre_process(folder / "float32.onnx", folder / "folded.onnx", skip_symbolic_shape=True)
+        if kind == "static":
+            quantize_static(
+                folder / "folded.onnx",
+                folder / "int8.onnx",
+                TrainingImages(images),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                op_types_to_quantize=MULTIPLYING + BETWEEN,
+            )
+        else:
+            quantize_dynamic(
+                folder / "folded.onnx",
+                folder / "int8.onnx",
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                op_types_to_quantize=MULTIPLYING,
+            )
+        return described(onnx.load(folder / "int8.onnx"), description)

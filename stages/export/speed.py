@@ -1,0 +1,28 @@
+"""How fast a model answers: one image alone, and many at once."""
+
+import statistics
+import timeit
+from collections.abc import Callable
+
+import numpy as np
+
+BATCH = 16  # images
+SECONDS = 1.0  # that each is measured for, about
+FEWEST, MOST = 3, 100  # calls
+
+
+def speed(name: str, answer: Callable[[np.ndarray], object], images: np.ndarray) -> dict[str, float]:
+    """Return the latency of one image, in milliseconds, and images per second in batches; medians, all cores."""
+    batch = images[np.arange(BATCH) % len(images)]
+    return {
+        f"{name}_latency_ms": round(1000 * median_seconds(answer, batch[:1]), 2),
+        f"{name}_images_per_second": round(BATCH / median_seconds(answer, batch), 1),
+    }
+
+
+def median_seconds(answer: Callable[[np.ndarray], object], images: np.ndarray) -> float:
+    """Return the median time of a call, after one that is not counted."""
+    timer = timeit.Timer(lambda: answer(images))
+    timer.timeit(1)
+    calls = min(max(round(SECONDS / timer.timeit(1)), FEWEST), MOST)
+    return statistics.median(timer.repeat(calls, 1))

@@ -1,0 +1,159 @@
+"""The model for one's own programs: every kind of image gives what its file gives, and damage is refused."""
+
+import io
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from plumbline import Classifier
+from plumbline.errors import UserError
+from plumbline.images import Unreadable
+from plumbline.model_file import write_model
+from tests.conftest import PROJECT, write_image
+from tests.models import small_model
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier(small_model())
+
+
+def test_a_path_an_image_and_an_array_are_one_image(classifier: Classifier, tmp_path: Path) -> None:
+    path = write_image(tmp_path / "a.png", size=(70, 50))
+    image = Image.open(path)
+    alone = classifier(path)
+    assert classifier(str(path)) == classifier(image) == classifier(np.asarray(image)) == alone
+    several = classifier([path, image, np.asarray(image)]) + classifier(np.stack([np.asarray(image)] * 2))
+    assert [own.probability for own in several] == pytest.approx([alone[0].probability] * 5, abs=1e-6)
+    assert classifier([]) == []
+
+
+def test_the_orientation_of_an_opened_image_is_applied(classifier: Classifier, tmp_path: Path) -> None:
+    pixels = np.asarray(Image.open(write_image(tmp_path / "a.png", size=(70, 50))))
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by 90 degrees, clockwise
+    stored = io.BytesIO()
+    Image.fromarray(np.rot90(pixels, 1).copy()).save(stored, "PNG", exif=exif)
+    assert classifier(Image.open(stored)) == classifier(pixels)
+
+
+def test_grey_and_transparency_are_taken_as_in_files(classifier: Classifier, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for array in (
+        random.integers(0, 256, (50, 60), dtype=np.uint8),
+        random.integers(0, 256, (50, 60, 4), dtype=np.uint8),
+        random.integers(0, 65536, (50, 60), dtype=np.uint16),
+    ):
+        Image.fromarray(array).save(tmp_path / "a.png")
+        assert classifier(array) == classifier(tmp_path / "a.png")
+    grey = random.integers(0, 256, (50, 60), dtype=np.uint8)
+    assert classifier(grey[..., None]) == classifier(grey)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((5, 5, 2), np.uint8), "of shape (5, 5, 2) is no image"),
+        (np.zeros((0, 5, 3), np.uint8), "of shape (0, 5, 3) is no image"),
+        (np.zeros((5, 5, 3)), "an array of float64 does not say its range"),
+        (np.zeros(5, np.uint8), "of shape (5,) is no image"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused(classifier: Classifier, array: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        classifier([array])
+    assert message in str(error.value)
+
+
+def test_a_file_that_gives_no_image_is_named(classifier: Classifier, tmp_path: Path) -> None:
+    path = tmp_path / "notes.jpg"
+    path.write_text("x")
+    with pytest.raises(Unreadable, match="notes.jpg: no known image format"):
+        classifier([path])
+
+
+def test_the_likeliest_classes_come_first_and_sum_to_one(classifier: Classifier, tmp_path: Path) -> None:
+    (found,) = classifier(write_image(tmp_path / "a.png"))
+    assert list(found.probabilities) == ["ant", "bee", "cat"]
+    assert sum(found.probabilities.values()) == pytest.approx(1)
+    shares = [share for _, share in found.top(3)]
+    assert shares == sorted(found.probabilities.values(), reverse=True)
+    assert found.top(1) == [(found.predicted, found.probability)]
+
+
+def test_weights_that_give_no_finite_number_are_refused(tmp_path: Path) -> None:
+    model = small_model()
+    tensors = model.tensors | {"fc.weight": torch.full_like(model.tensors["fc.weight"], torch.nan)}
+    with pytest.raises(UserError, match="the model gives no finite number"):
+        Classifier(replace(model, tensors=tensors))(write_image(tmp_path / "a.png"))
+
+
+def with_metadata(path: Path, **changes: str) -> Path:
+    """Write the small model with other metadata."""
+    write_model(path, small_model())
+    length = int.from_bytes(path.read_bytes()[:8], "little")
+    header = json.loads(path.read_bytes()[8 : 8 + length])
+    save_file(small_model().tensors, path, header["__metadata__"] | changes)
+    return path
+
+
+TRANSFORM = {"resize": 40, "crop": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": "resnet50"}, "of another network"),
+        ({"architecture": "os.system"}, "none of torchvision's classifiers"),
+        ({"classes": '["ant", "bee"]'}, "fc.bias has the shape"),
+        ({"classes": '["ant", "ant", "bee"]'}, "two of its classes have one name"),
+        ({"classes": '"ant"'}, "its classes are not a list of names"),
+        ({"classes": "[1, 2, 3]"}, "its classes are not a list of names"),
+        ({"classes": "ant"}, "lacks Plumbline's metadata"),
+        ({"transform": json.dumps(TRANSFORM | {"resize": 10**9})}, "crop and resize are 32 and 1000000000"),
+        ({"transform": json.dumps(TRANSFORM | {"crop": 41})}, "crop and resize are 41 and 40"),
+        ({"transform": json.dumps(TRANSFORM | {"crop": "32"})}, "crop and resize are '32' and 40"),
+        ({"transform": json.dumps(TRANSFORM | {"std": [1, 0, 1]})}, "std is"),
+        ({"transform": json.dumps(TRANSFORM | {"mean": [1]})}, "mean is"),
+        ({"transform": json.dumps(TRANSFORM | {"mean": ["a", 1, 1]})}, "lacks Plumbline's metadata"),
+        ({"transform": "[]"}, "lacks Plumbline's metadata"),
+        ({"temperature": "nan"}, "the temperature is nan"),
+        ({"temperature": "warm"}, "lacks Plumbline's metadata"),
+        ({"parameters": "{"}, "lacks Plumbline's metadata"),
+    ],
+)
+def test_a_model_file_with_other_metadata_is_refused(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    path = with_metadata(tmp_path / "m.safetensors", **changes)
+    with pytest.raises(UserError) as error:
+        Classifier.load(path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_pickle_in_disguise_is_refused_and_never_run(tmp_path: Path) -> None:
+    class Malicious:
+        def __reduce__(self) -> tuple:
+            return Path.touch, (tmp_path / "ran",)
+
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(pickle.dumps(Malicious()))
+    with pytest.raises(UserError, match="not a whole safetensors file"):
+        Classifier.load(path)
+    torch.save(Malicious(), path)
+    with pytest.raises(UserError, match="not a whole safetensors file"):
+        Classifier.load(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_stages_that_do_without_it_do_not_import_it() -> None:
+    code = "import sys, plumbline.errors; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)

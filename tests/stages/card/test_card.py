@@ -1,0 +1,112 @@
+"""The model card: a header that the hub's library reads, numbers of the run, and code that runs as it stands."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
+
+from plumbline import Classifier, params
+from stages.card import __main__ as card
+from stages.card.facts import few, share, table, text, untested
+from tests.conftest import PROJECT, change_params, run_in, write_image
+
+
+def code_blocks(markdown: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", markdown, re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_hubs_library_reads_the_header_with_the_results(tiny_project: Path) -> None:
+    read = ModelCard.load(tiny_project / "models/CARD.md")
+    evaluated = json.loads((tiny_project / "metrics/evaluate.json").read_text())
+    assert read.data.pipeline_tag == "image-classification"
+    found = {(result.dataset_split, result.metric_type): result.metric_value for result in read.data.eval_results}
+    assert found["test", "accuracy"] == pytest.approx(evaluated["test_accuracy"], abs=1e-4)
+    assert found["val", "log_loss"] == pytest.approx(evaluated["val_calibrated_loss"], abs=1e-4)
+    assert {split for split, _ in found} == {"val", "test"}
+
+
+@pytest.mark.slow
+def test_it_tells_the_run_and_where_it_comes_from(tiny_project: Path) -> None:
+    contents = (tiny_project / "models/CARD.md").read_text()
+    assert "| 3       | 30      | 12    | 141    |" in contents
+    assert "| weights.architecture            | resnet18" in contents
+    sha256 = run_in(tiny_project, "sha256sum", "models/finetuned.safetensors").stdout.split()[0]
+    assert sha256 in contents
+    assert str(tiny_project) not in contents
+    rendered = MarkdownIt("commonmark").enable("table").render(contents.split("---\n", 2)[2])
+    assert rendered.count("<table>") == 5
+    assert "| ---" not in rendered
+
+
+@pytest.mark.slow
+def test_its_code_runs_where_nothing_but_onnxruntime_numpy_and_pillow_is_installed(
+    tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned = re.findall(r"^(?:onnxruntime|numpy|pillow)==.*$", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "bare"], check=True)
+    python = tmp_path / "bare/bin/python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-input", *pinned], check=True)
+    bare, whole = code_blocks((tiny_project / "models/CARD.md").read_text())
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "finetuned.onnx").write_bytes((tiny_project / "models/finetuned.onnx").read_bytes())
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    classifier = Classifier.load(tiny_project / "models/finetuned.safetensors")
+    for size in ((63, 57), (90, 71), (71, 90), (200, 60)):  # odd and even differences, upright and not
+        photograph = write_image(folder / "photo.jpg", size=size)
+        printed = subprocess.run(
+            [python, "-c", bare], cwd=folder, env=environment, capture_output=True, text=True, check=True
+        )
+        predicted, probability = printed.stdout.split()
+        (wanted,) = classifier(photograph)
+        assert predicted == wanted.predicted
+        assert float(probability) == pytest.approx(wanted.probability, abs=1e-4)
+    assert "import torch" not in bare
+    monkeypatch.chdir(tiny_project)
+    write_image(folder / "other.png")
+    code = whole.replace('"photo.jpg", "other.png"', f"{str(folder / 'photo.jpg')!r}, {str(folder / 'other.png')!r}")
+    assert len(run_in(tiny_project, sys.executable, "-c", code).stdout.splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_hostile_class_names_are_text_in_it(tiny_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_copy)
+    names = ["<img src=x>|`[a](b)*", "---\nx: $y$"]
+    monkeypatch.setattr(card, "read_classes", lambda: names)
+    monkeypatch.setattr(card, "few", few)
+    manifest = card.read_manifest()
+    manifest["class"] = manifest["label"].map(dict(enumerate(names)))
+    monkeypatch.setattr(card, "read_manifest", lambda: manifest)
+    change_params(tiny_copy, {"data.root": "data/<b>photos</b>.zip"})
+    card.main()
+    contents = Path("models/CARD.md").read_text()
+    rendered = MarkdownIt("commonmark").enable("table").render(contents.split("---\n", 2)[2])
+    assert "<img" not in rendered
+    assert "<b>" not in rendered
+    assert "&lt;img src=x&gt;|`[a](b)*" in rendered
+    yaml.safe_load(contents.split("---\n", 2)[1])
+
+
+def test_what_was_not_tested_follows_from_the_data() -> None:
+    settings = params.load(PROJECT / "params.yaml")
+    plain = untested(["train", "val", "test"], settings, {"near_duplicates": 0})
+    assert not any("no test split" in line or "nearly equal" in line for line in plain)
+    more = untested(["train", "val"], settings, {"near_duplicates": 1234})
+    assert more[0].startswith("There is no test split")
+    assert more[-1].startswith("1,234 nearly equal pictures")
+
+
+def test_long_lists_are_cut_and_say_so() -> None:
+    assert few(["a", "b"]) == "a, b"
+    assert few([f"c{i}" for i in range(25)]).endswith("c19 and 5 more")
+    assert table(["n"], [[i] for i in range(150)]).splitlines()[-1].startswith("| ...")
+    assert [share(value) for value in (0, 0.00001, 0.5, 0.99999, 1)] == ["0%", "0.1%", "50.0%", "99.9%", "100%"]
+    assert text("a\nb|c") == r"a\\nb\|c"

@@ -1,0 +1,21 @@
+"""What the tests of export share: a small model, exported once."""
+
+import numpy as np
+import pytest
+
+from stages.export.from_pixels import description, exported_program
+from stages.export.onnx_file import onnx_file
+from stages.export.torch_file import torch_file
+from tests.models import small_model
+
+
+def noise(images: int, size: int = 40, seed: int = 0) -> np.ndarray:
+    """Return images of noise, uint8 (images, size, size, 3)."""
+    return np.random.default_rng(seed).integers(0, 256, (images, size, size, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def exported() -> dict[str, bytes]:
+    """The small model's files, by their suffix."""
+    program, about = exported_program(small_model()), description(small_model(), "ab" * 32)
+    return {"onnx": onnx_file(program, about), "pt2": torch_file(program, about)}

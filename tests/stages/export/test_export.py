@@ -1,0 +1,80 @@
+"""The stage: what it writes, and that it writes nothing where a file is not torch's."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from plumbline.errors import UserError
+from plumbline.model_file import write_model
+from plumbline.outputs import write_csv
+from stages.export import __main__ as export
+from tests.conftest import Workspace
+from tests.models import small_model
+from tests.stages.export.conftest import noise
+
+
+@pytest.fixture
+def trained(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace with a small model and 12 images of three classes in train and val."""
+    import pandas as pd
+
+    write_model(export.MODEL, small_model())
+    Path("data/prepared").mkdir(parents=True)
+    Path("data/prepared/classes.json").write_text('["ant", "bee", "cat"]')
+    rows = []
+    for split in ("train", "val"):
+        np.save(f"data/prepared/{split}.npy", noise(12, seed=len(split)))
+        rows += [[split, f"{split}/{i}.png", i // 4, "00"] for i in range(12)]
+    write_csv(Path("data/prepared/manifest.csv"), pd.DataFrame(rows, columns=["split", "path", "label", "sha256"]))
+    monkeypatch.setattr("stages.export.speed.SECONDS", 0.001)
+    return workspace
+
+
+def metrics() -> dict[str, float]:
+    return json.loads(Path("metrics/export.json").read_text())
+
+
+def test_it_writes_every_file_with_its_distance_from_torch_and_its_speed(trained: Workspace) -> None:
+    export.main()
+    found = metrics()
+    assert found["val_images"] == 12
+    for name in ("onnx", "pt2"):
+        assert found[f"{name}_log10_largest_difference"] < -5
+        assert found[f"{name}_same_class"] == 1
+    assert found["int8_accuracy_change_low"] <= found["int8_accuracy_change"] <= found["int8_accuracy_change_high"]
+    sizes = {"onnx": export.ONNX, "pt2": export.TORCH, "int8": export.INT8 / "finetuned.onnx"}
+    assert {f"{name}_bytes": path.stat().st_size for name, path in sizes.items()}.items() <= found.items()
+    timing = json.loads(Path("metrics/timing/export.json").read_text())
+    for name in ("torch_float32", "torch_bfloat16", "onnx_float32", "onnx_int8"):
+        assert timing[f"{name}_latency_ms"] > 0
+        assert timing[f"{name}_images_per_second"] > 0
+
+
+def test_without_int8_its_folder_is_empty_and_nothing_is_said_of_it(trained: Workspace) -> None:
+    trained.set(export__int8="none")
+    export.main()
+    assert list(export.INT8.iterdir()) == []
+    assert not [key for key in metrics() if "int8" in key]
+
+
+def test_a_file_that_is_not_torchs_ends_the_stage_and_nothing_is_written(
+    trained: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = export.onnx_answer
+    monkeypatch.setattr(export, "onnx_answer", lambda contents: lambda images: plain(contents)(images) + 2e-4)
+    with pytest.raises(UserError, match=r"check failed: onnx: .* error 2.0e-04, at most 1e-04"):
+        export.main()
+    assert [path.name for path in Path("models").iterdir()] == ["finetuned.safetensors"]
+    assert not Path("metrics/export.json").exists()
+    trained.set(export__tolerance=0.001)
+    export.main()
+
+
+def test_a_model_of_other_classes_is_refused(trained: Workspace) -> None:
+    Path("data/prepared/classes.json").write_text('["ant", "cat", "dog"]')
+    with pytest.raises(
+        UserError, match="finetuned.safetensors knows the classes ant, bee, cat, data/prepared has ant, cat, dog"
+    ):
+        export.main()

@@ -1,0 +1,115 @@
+"""The exported files give torch's probabilities for any number of images, describe themselves, and hold no path."""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torchvision.transforms import v2
+
+from plumbline.errors import UserError
+from plumbline.model_file import Transform
+from stages.export import onnx_file as onnx_module
+from stages.export.from_pixels import exported_program
+from stages.export.onnx_file import onnx_file
+from stages.export.torch_file import METADATA
+from tests.conftest import PROJECT
+from tests.models import small_model
+from tests.stages.export.conftest import noise
+
+
+def torchvisions(model, images: np.ndarray) -> np.ndarray:
+    """Return the probabilities by torchvision's own transforms and the plain network."""
+    prepare = v2.Compose(
+        [
+            v2.ToImage(),
+            v2.CenterCrop(model.transform.crop),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(model.transform.mean, model.transform.std),
+        ]
+    )
+    with torch.no_grad():
+        logits = model.network().eval()(torch.stack([prepare(image) for image in images]))
+    return (logits / model.temperature).softmax(dim=1).numpy()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_both_files_give_what_torchvision_and_the_network_give(exported: dict[str, bytes], count: int) -> None:
+    images = noise(count)
+    expected = torchvisions(small_model(), images)
+    session = onnxruntime.InferenceSession(exported["onnx"])
+    program = torch.export.load(io.BytesIO(exported["pt2"])).module()
+    np.testing.assert_allclose(session.run(None, {"images": images})[0], expected, atol=1e-6)
+    np.testing.assert_allclose(program(torch.from_numpy(images)).detach().numpy(), expected, atol=1e-6)
+
+
+# Of each kind: attention, shifted windows, squeeze-and-excitation, concatenation, an input that is transformed.
+KINDS = ["vit_b_32", "swin_t", "mobilenet_v3_small", "densenet121", "googlenet", "maxvit_t"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", KINDS)
+def test_every_kind_of_network_is_exported_for_any_number_of_images(
+    architecture: str, capfd: pytest.CaptureFixture
+) -> None:
+    model = small_model(architecture=architecture, transform=Transform(232, 224, [0.5] * 3, [0.5] * 3))
+    session = onnxruntime.InferenceSession(onnx_file(exported_program(model), {}))
+    for count in (1, 3):
+        images = noise(count, size=232)
+        np.testing.assert_allclose(session.run(None, {"images": images})[0], torchvisions(model, images), atol=1e-5)
+    assert "Shape mismatch" not in capfd.readouterr().err
+
+
+def test_the_files_say_what_is_in_them(exported: dict[str, bytes]) -> None:
+    session = onnxruntime.InferenceSession(exported["onnx"])
+    (images,), (probabilities,) = session.get_inputs(), session.get_outputs()
+    assert (images.name, images.type, images.shape) == ("images", "tensor(uint8)", ["batch", 40, 40, 3])
+    assert (probabilities.name, probabilities.type) == ("probabilities", "tensor(float)")
+    assert probabilities.shape == ["batch", 3]
+    about = session.get_modelmeta().custom_metadata_map
+    assert json.loads(about["classes"]) == ["ant", "bee", "cat"]
+    assert json.loads(about["transform"]) == {
+        "resize": 40,
+        "crop": 32,
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+    }
+    assert (about["architecture"], about["temperature"], about["sha256"]) == ("resnet18", "1.5", "ab" * 32)
+    extra = {METADATA: ""}
+    torch.export.load(io.BytesIO(exported["pt2"]), extra_files=extra)
+    assert json.loads(extra[METADATA]) == about
+    onnx.checker.check_model(onnx.load_from_string(exported["onnx"]), full_check=True)
+
+
+def test_the_files_hold_no_path_of_the_machine_that_made_them(exported: dict[str, bytes]) -> None:
+    for contents in exported.values():
+        for trace in (str(PROJECT), "site-packages", str(Path(sys.prefix)), ".py\\"):
+            assert trace.encode() not in contents
+
+
+def test_the_same_model_gives_the_same_bytes_in_every_process(tmp_path: Path, exported: dict[str, bytes]) -> None:
+    code = """
+import hashlib
+from stages.export.from_pixels import description, exported_program
+from stages.export.onnx_file import onnx_file
+from stages.export.torch_file import torch_file
+from tests.models import small_model
+program, about = exported_program(small_model()), description(small_model(), "ab" * 32)
+for contents in (onnx_file(program, about), torch_file(program, about)):
+    print(hashlib.sha256(contents).hexdigest())
+"""
+    printed = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert printed.stdout.split() == [hashlib.sha256(contents).hexdigest() for contents in exported.values()]
+
+
+def test_a_network_that_is_too_large_for_one_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_module, "LARGEST", 1000)
+    with pytest.raises(UserError, match="GiB of weights, and an ONNX file holds 2"):
+        onnx_file(exported_program(small_model()), {})

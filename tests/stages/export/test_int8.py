@@ -1,0 +1,31 @@
+"""Eight bits: a quarter of the bytes, nearly the same answer, and the same bytes again."""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from stages.export.int8 import int8_file, spread
+from tests.stages.export.conftest import noise
+
+
+def answer(contents: bytes, images: np.ndarray) -> np.ndarray:
+    return onnxruntime.InferenceSession(contents).run(None, {"images": images})[0]
+
+
+@pytest.mark.parametrize("kind", ["static", "dynamic"])
+def test_eight_bits_are_a_quarter_of_the_size_and_nearly_the_same(exported: dict[str, bytes], kind: str) -> None:
+    images, other = noise(6), noise(5, seed=1)
+    contents = int8_file(exported["onnx"], kind, images, {"classes": "x"})
+    assert len(contents) < 0.27 * len(exported["onnx"])
+    assert contents == int8_file(exported["onnx"], kind, images, {"classes": "x"})
+    assert onnxruntime.InferenceSession(contents).get_modelmeta().custom_metadata_map == {"classes": "x"}
+    wanted, found = answer(exported["onnx"], other), answer(contents, other)
+    assert found.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert 0 < np.abs(found - wanted).max() < 0.05
+
+
+def test_the_calibration_images_are_spread_over_all() -> None:
+    images = np.arange(10)
+    assert spread(images, 3).tolist() == [0, 4, 9]
+    assert spread(images, 100).tolist() == list(range(10))
+    assert spread(images, 1).tolist() == [0]

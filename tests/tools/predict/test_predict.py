@@ -1,0 +1,226 @@
+"""The command as its users call it: what it takes, what it writes, and how it ends."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from plumbline.predictions_file import read_predictions
+from tests.conftest import PROJECT, run_in, write_image
+from tests.models import small_model
+from tests.tools.predict.conftest import predict
+
+
+def rows(*arguments: object, **options: object) -> list[dict[str, str]]:
+    """Return what the command says, from its CSV."""
+    return list(csv.DictReader(io.StringIO(predict(*arguments, "--format", "csv", **options)[0])))
+
+
+def paths(*arguments: object, **options: object) -> list[str]:
+    return [row["path"] for row in rows(*arguments, **options)]
+
+
+@pytest.mark.slow
+def test_the_images_that_were_evaluated_are_predicted_alike(
+    tiny_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_project)
+    found = {row["path"].removeprefix("data/digits/"): row for row in rows("data/digits")}
+    evaluated = read_predictions()
+    assert set(found) == set(evaluated["path"])
+    for row in evaluated.itertuples():
+        assert found[row.path]["predicted"] == row.predicted
+        assert float(found[row.path]["probability"]) == pytest.approx(row.probability, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_the_model_of_an_earlier_commit_is_fetched_from_the_cache(
+    tiny_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_copy)
+    image = next(Path("data/digits/val/3").iterdir())
+    before = rows(image)
+    Path("models/finetuned.safetensors").unlink()
+    run_in(tiny_copy, "git", "tag", "earlier")
+    assert rows(image, "--model", "earlier") == before
+    assert "there is no model file" in predict(image, status=1)[1]
+    lacking = run_in(tiny_copy, "git", "rev-list", "--max-parents=0", "HEAD").stdout.strip()
+    assert (
+        f"{lacking} has no models/finetuned.safetensors within reach" in predict(image, "--model", lacking, status=1)[1]
+    )
+    assert "elsewhere is no revision" in predict(image, "--model", "elsewhere", status=1)[1]
+
+
+def test_files_folders_patterns_archives_and_lists_are_taken_in_their_order(folder: Path) -> None:
+    for name in ("a.png", "photos/z.png", "photos/deep/b.jpg", "more/x/1.png", "more/2.png", "photos/.hidden.png"):
+        write_image(Path(name))
+    with zipfile.ZipFile("old.zip", "w") as packed:
+        packed.write("a.png", "inside/c.png")
+    assert paths("old.zip", "photos", "a.png", "more/**/*.png") == [
+        "old.zip/inside/c.png",
+        "photos/deep/b.jpg",
+        "photos/z.png",
+        "a.png",
+        "more/2.png",
+        "more/x/1.png",
+    ]
+    assert paths("more/*") == ["more/2.png", "more/x/1.png"]
+    assert paths("-", list_=b"a.png\nphotos/z.png\n") == ["a.png", "photos/z.png"]
+    write_image(Path("two\nlines.png"))
+    assert paths("--null", "-", list_=b"two\nlines.png\0a.png\0") == ["two\nlines.png", "a.png"]
+
+
+def test_csv_json_lines_and_the_table_say_the_same(folder: Path) -> None:
+    write_image(Path("photos/a, b.png"))
+    Path("photos/notes.txt").write_text("x")
+    (image, notes) = rows("photos", "--top", 2, status=3)
+    assert list(image) == ["path", "predicted", "probability", "predicted_2", "probability_2", "reason", "detail"]
+    assert (image["path"], image["reason"]) == ("photos/a, b.png", "")
+    assert (notes["predicted"], notes["reason"]) == ("", "not an image")
+    assert float(image["probability"]) >= float(image["probability_2"])
+    one, two = map(json.loads, predict("photos", "--top", 2, "--format", "jsonl", status=3)[0].splitlines())
+    assert (one["path"], one["predicted"]) == ("photos/a, b.png", image["predicted"])
+    assert [own["class"] for own in one["top"]] == [image["predicted"], image["predicted_2"]]
+    assert one["top"][1]["probability"] == float(image["probability_2"])
+    assert two == {"path": "photos/notes.txt", "reason": "not an image", "detail": "no known image format"}
+    table, errors = predict("photos", status=3)
+    assert table.splitlines()[0].split() == ["path", "predicted", "probability", "reason", "detail"]
+    assert image["predicted"] in table.splitlines()[1]
+    assert errors.endswith("1 of 2 files gave no image (1 not an image); their rows say why\n")
+
+
+def test_an_output_file_is_whole_or_absent_and_its_suffix_says_its_format(folder: Path) -> None:
+    write_image(Path("a.png"))
+    predict("a.png", "--output", "out/p.csv")
+    assert list(pd.read_csv("out/p.csv")["path"]) == ["a.png"]
+    predict("a.png", "--output", "p.jsonl")
+    assert json.loads(Path("p.jsonl").read_text())["path"] == "a.png"
+    assert "does not exist" not in predict("a.png", "--output", "p.txt")[1]
+    assert Path("p.txt").read_text().startswith("path ")
+    Path("damaged.safetensors").write_bytes(b"x")
+    predict("a.png", "--model", "damaged.safetensors", "--output", "q.csv", status=1)
+    assert not list(Path().glob("q.*"))
+
+
+def test_the_probabilities_are_the_networks_after_the_temperature(folder: Path) -> None:
+    model = small_model()
+    write_image(Path("a.png"), size=(40, 40))
+    pixels = torch.from_numpy(np.array(Image.open("a.png"))).permute(2, 0, 1)[None, :, 4:36, 4:36] / 255
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (model.transform.mean, model.transform.std))
+    with torch.no_grad():
+        expected = (model.network().eval()((pixels - mean) / std) / 1.5).softmax(dim=1)[0]
+    (row,) = rows("a.png", "--top", 3)
+    found = {row["predicted"]: row["probability"]} | {row[f"predicted_{k}"]: row[f"probability_{k}"] for k in (2, 3)}
+    assert [float(found[name]) for name in model.classes] == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_files_that_give_no_image_are_rows_with_their_reason(folder: Path) -> None:
+    write_image(Path("photos/good.png"))
+    whole = Path("photos/good.png").read_bytes()
+    Path("photos/cut.png").write_bytes(whole[:100])
+    Path("photos/empty.jpg").touch()
+    Image.new("1", (12_000, 10_000)).save("photos/bomb.png")
+    os.mkfifo("photos/pipe.png")
+    Path("photos/loop").symlink_to("..")
+    Path("photos/nothing.png").symlink_to("nowhere.png")
+    found = {row["path"]: (row["reason"], row["detail"]) for row in rows("photos", status=3)}
+    assert found.pop("photos/good.png") == ("", "")
+    assert {path.removeprefix("photos/"): reason for path, (reason, _) in found.items()} == {
+        "bomb.png": "too large",
+        "cut.png": "truncated",
+        "empty.jpg": "empty",
+        "loop": "unreadable",
+        "nothing.png": "unreadable",
+        "pipe.png": "unreadable",
+    }
+    assert found["photos/bomb.png"][1] == "12000 x 10000 pixels, more than 100,000,000"
+    assert found["photos/loop"][1] == "a folder that may not be listed, or a link to a folder"
+    assert rows("photos/bomb.png", "--max-pixels", 10**9)[0]["reason"] == ""
+
+
+def test_a_listed_file_that_is_not_there_is_a_row_and_a_named_one_an_error(folder: Path) -> None:
+    write_image(Path("a.png"))
+    missing, there = rows("-", list_=b"missing.png\na.png\n", status=3)
+    assert (missing["reason"], missing["detail"]) == ("unreadable", "No such file or directory")
+    assert there["reason"] == ""
+    assert "error: there is no file or folder missing.png" in predict("a.png", "missing.png", status=1)[1]
+
+
+NO_RIGHTS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if os.getuid() == 0 else []
+
+
+def test_a_folder_without_rights_is_an_error_when_named_and_a_row_below_another(folder: Path) -> None:
+    write_image(Path("photos/a.png"))
+    write_image(Path("photos/locked/b.png"))
+    Path("photos/locked").chmod(0)
+    try:
+        command = [*NO_RIGHTS, sys.executable, "-m", "tools.predict", "--format", "jsonl"]
+        environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+        below = subprocess.run([*command, "photos"], env=environment, capture_output=True, text=True, check=False)
+        named = subprocess.run(
+            [*command, "photos/locked"], env=environment, capture_output=True, text=True, check=False
+        )
+    finally:
+        Path("photos/locked").chmod(0o700)
+    assert below.returncode == 3, below.stderr
+    _, locked = map(json.loads, below.stdout.splitlines())
+    assert (locked["path"], locked["reason"]) == ("photos/locked", "unreadable")
+    assert named.returncode == 1
+    assert named.stderr.startswith("error: photos/locked: Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["*.gif"], "error: no file matches *.gif"),
+        (["empty"], "error: empty holds no files"),
+        (["a.png", "--top", "4"], "error: --top is 4, and the model knows 3 classes"),
+        (["cut.zip"], "error: cut.zip is neither a folder nor a whole .zip, .tar or .tar.gz archive"),
+        (["a.png", "--model", "models"], "error: models is no file"),
+        (["-"], "error: - holds no files"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(folder: Path, arguments: list[str], line: str) -> None:
+    write_image(Path("a.png"))
+    Path("empty").mkdir()
+    Path("cut.zip").write_bytes(b"PK\3\4 and no more")
+    output, errors = predict(*arguments, status=1)
+    assert (output, errors.count("\n")) == ("", 1)
+    assert errors.startswith(line)
+
+
+def test_an_unusual_name_is_told_in_full(folder: Path) -> None:
+    write_image(Path("photos/蜂.png"))
+    shutil.copy("photos/蜂.png", os.fsdecode(b"photos/\xff.png"))
+    assert sorted(paths("photos")) == ["photos/\\xff.png", "photos/蜂.png"]
+
+
+def test_a_reader_that_ends_early_ends_it_without_a_word(folder: Path) -> None:
+    write_image(Path("a.png"))
+    command = f"{sys.executable} -m tools.predict a.png --format csv 2>errors.txt | true"
+    subprocess.run(command, shell=True, env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=True)
+    assert Path("errors.txt").read_text() == ""
+
+
+def test_it_imports_nothing_that_it_does_not_need(folder: Path) -> None:
+    write_image(Path("a.png"))
+    code = """
+import sys
+from tools.predict.__main__ import main
+sys.argv = ["predict", "a.png", "--format", "csv"]
+main()
+unneeded = {"pandas", "sklearn", "matplotlib", "pydantic", "dvc", "onnx", "onnxruntime", "statsmodels", "joblib"}
+assert not unneeded & set(sys.modules), unneeded & set(sys.modules)
+"""
+    run_in(folder, "env", f"PYTHONPATH={PROJECT}", sys.executable, "-c", code)

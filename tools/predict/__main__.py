@@ -1,0 +1,146 @@
+"""Classify images with the trained model.
+
+    python -m tools.predict photo.jpg                        a file
+    python -m tools.predict photos 'more/**/*.png' old.zip   folders, patterns, archives
+    find . -name '*.jpg' -print0 | python -m tools.predict --null -
+    python -m tools.predict photos --output predictions.csv --top 3
+    python -m tools.predict photos --model faster            the model of a commit, branch, tag or experiment
+
+Decoding, orientation, colours and transform are training's own. Files that give no image are rows with their reason.
+Exit status: 0, all were classified; 3, some gave no image; 1, an error, which is said in one line.
+"""
+
+import argparse
+import contextlib
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from plumbline.arithmetic import make_repeatable
+from plumbline.classifier import MODEL, Classifier
+from plumbline.errors import UserError, run
+from plumbline.images import MAX_PIXELS, Unreadable
+from plumbline.outputs import whole_file
+from tools.predict.reading import decoded
+from tools.predict.rows import WRITERS, Row
+from tools.predict.sources import Source, find_sources
+
+SOME_GAVE_NO_IMAGE = 3
+FORMATS_BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+MODEL_SUFFIXES = (".safetensors", ".onnx", ".pt2", ".pt", ".pth")
+
+
+def count(text: str) -> int:
+    """Read a number of classes or pixels."""
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        "python -m tools.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, pattern, archive, or - for a list")
+    parser.add_argument("--model", default=str(MODEL), help=f"file, or a revision that has {MODEL}; default: {MODEL}")
+    parser.add_argument("--top", type=count, default=1, metavar="K", help="likeliest classes of each image; default: 1")
+    parser.add_argument("--format", choices=WRITERS, help="default: by the output's suffix, else table")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+    parser.add_argument("--null", action="store_true", help="the list's names end with a zero byte, as find -print0")
+    parser.add_argument(
+        "--max-pixels", type=count, default=MAX_PIXELS, help=f"larger images are not decoded; default: {MAX_PIXELS:,}"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16", "auto"),
+        default="float32",
+        help="float32, as evaluated, is the default; bfloat16 is faster where the hardware has it",
+    )
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def model_file(wish: str) -> Iterator[Path]:
+    """Give the model's file: the one that is named, or a copy of the one that a revision has."""
+    path = Path(wish)
+    if path.exists() or path.suffix in MODEL_SUFFIXES:
+        yield path
+    else:
+        from tools.revision_files import file_at  # DVC takes its time to import, and is needed here alone
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / MODEL.name
+            with file_at(MODEL, wish, also="a file") as source, path.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+            yield path
+
+
+def classified(sources: list[Source], classifier: Classifier, max_pixels: int) -> Iterator[Row]:
+    """Yield a row for each source, in order."""
+
+    def pixels_of(path: Path) -> np.ndarray:
+        return classifier.pixels(path, max_pixels)
+
+    images = decoded(sources, pixels_of)
+    with contextlib.closing(images), tqdm(total=len(sources), unit="image", disable=None) as progress:
+        while batch := list(itertools.islice(images, classifier.batch_size)):
+            pixels = [found for _, found in batch if not isinstance(found, Unreadable)]
+            predictions = iter(classifier.classify(np.stack(pixels)) if pixels else ())
+            for source, found in batch:
+                yield Row(source.name, found if isinstance(found, Unreadable) else next(predictions))
+            progress.update(len(batch))
+
+
+def counted(rows: Iterator[Row], reasons: Counter) -> Iterator[Row]:
+    """Yield the rows, counting why there was no image."""
+    for row in rows:
+        if isinstance(row.found, Unreadable):
+            reasons[row.found.reason] += 1
+        yield row
+
+
+def main() -> None:
+    given = arguments()
+    suffix = given.output.suffix.lower() if given.output else ""
+    write = WRITERS[given.format or FORMATS_BY_SUFFIX.get(suffix, "table")]
+    with tempfile.TemporaryDirectory() as scratch:
+        sources = find_sources(given.paths, Path(scratch), null=given.null)
+        with model_file(given.model) as path:
+            classifier = Classifier.load(path, given.precision)
+        if given.top > len(classifier.classes):
+            raise UserError(f"--top is {given.top}, and the model knows {len(classifier.classes)} classes")
+        make_repeatable(0)
+        reasons: Counter[str] = Counter()
+        rows = counted(classified(sources, classifier, given.max_pixels), reasons)
+        if given.output:
+            with whole_file(given.output) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+                write(rows, file, given.top)
+        else:
+            write_to_standard_output(write, rows, given.top)
+    if reasons:
+        why = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+        print(f"{reasons.total()} of {len(sources)} files gave no image ({why}); their rows say why", file=sys.stderr)
+        sys.exit(SOME_GAVE_NO_IMAGE)
+
+
+def write_to_standard_output(write, rows: Iterator[Row], top: int) -> None:
+    """Write the rows to standard output; a reader that ends early, as `head` does, ends it without a word."""
+    sys.stdout.reconfigure(encoding="utf-8", newline="")
+    try:
+        write(rows, sys.stdout, top)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    run(main)

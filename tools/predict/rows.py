@@ -1,0 +1,78 @@
+"""Write one row an image: what the model says of it, or why it gave no image. As CSV, JSON lines or a table."""
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from plumbline.classifier import Prediction
+from plumbline.errors import one_line
+from plumbline.images import Unreadable
+
+PAIR = ("predicted", "probability")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image."""
+
+    path: str
+    found: Prediction | Unreadable
+
+
+def printable(path: str) -> str:
+    """Return a path as text: bytes of its name that are not UTF-8 as escapes."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def columns(top: int) -> list[str]:
+    """Return the names of the columns: the likeliest class and its probability, the next ones', the reason."""
+    pairs = ["predicted", "probability", *(f"{name}_{k}" for k in range(2, top + 1) for name in PAIR)]
+    return ["path", *pairs, "reason", "detail"]
+
+
+def cells(row: Row, top: int) -> list[Any]:
+    """Return a row's values, in the order of the columns."""
+    if isinstance(row.found, Unreadable):
+        return [printable(row.path), *[""] * (2 * top), row.found.reason, str(row.found)]
+    pairs = [value for pair in row.found.top(top) for value in pair]
+    return [printable(row.path), *pairs, "", ""]
+
+
+def write_csv(rows: Iterable[Row], file: TextIO, top: int) -> None:
+    """Write the rows as CSV, each as soon as it is there."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns(top))
+    writer.writerows(cells(row, top) for row in rows)
+
+
+def write_json_lines(rows: Iterable[Row], file: TextIO, top: int) -> None:
+    """Write the rows as JSON, one object a line, each as soon as it is there."""
+    for row in rows:
+        if isinstance(row.found, Unreadable):
+            values = {"path": printable(row.path), "reason": row.found.reason, "detail": str(row.found)}
+        else:
+            likeliest = [{"class": name, "probability": share} for name, share in row.found.top(top)]
+            values = {"path": printable(row.path), **dict(zip(PAIR, likeliest[0].values(), strict=True))}
+            values |= {"top": likeliest} if top > 1 else {}
+        file.write(json.dumps(values, ensure_ascii=False) + "\n")
+
+
+def write_table(rows: Iterable[Row], file: TextIO, top: int) -> None:
+    """Write the rows as a table for people, when all are there; without the reasons' columns where all gave images."""
+    from tabulate import tabulate  # only people wait for it
+
+    lines = [[shown(cell) for cell in cells(row, top)] for row in rows]
+    names = columns(top)
+    if not any(line[-2] for line in lines):
+        names, lines = names[:-2], [line[:-2] for line in lines]
+    file.write(tabulate(lines, names, tablefmt="plain", disable_numparse=True) + "\n")
+
+
+def shown(cell: Any) -> str:
+    """Return a cell as a person reads it; a probability says 1 only where it is."""
+    return f"{min(cell, 0.9999) if cell < 1 else cell:.4f}" if isinstance(cell, float) else one_line(str(cell))
+
+
+WRITERS = {"table": write_table, "csv": write_csv, "jsonl": write_json_lines}

@@ -1,0 +1,96 @@
+"""Find what is to be classified: files, folders, patterns, archives, and lists of them on standard input."""
+
+import glob
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from plumbline.archives import extract
+from plumbline.errors import UserError
+
+LIST = "-"
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, or what stands where one should be; reading it tells."""
+
+    name: str  # as given, or below what was given
+    path: Path
+
+
+def find_sources(given: list[str], scratch: Path, *, null: bool) -> list[Source]:
+    """Return everything that the arguments name, in their order; archives are extracted below `scratch`.
+
+    Raises UserError for an argument that names nothing. What a list names and is not there is a source all the same,
+    for one bad line should not end a long run.
+    """
+    sources: list[Source] = []
+    for argument in given:
+        if argument == LIST:
+            for name in listed(null=null):
+                sources += sources_of(Path(name), scratch)
+        else:
+            for path in named(argument):
+                sources += sources_of(path, scratch)
+    if not sources:
+        raise UserError(f"{' '.join(given)} holds no files: name images, folders or archives of them")
+    return sources
+
+
+def listed(*, null: bool) -> list[str]:
+    """Return the names on standard input: a line each, or with `null` each ended by a zero byte, as find -print0."""
+    contents = sys.stdin.buffer.read()
+    if b"\0" in contents and not null:
+        raise UserError("the list on standard input has zero bytes in it: give --null, as for find -print0")
+    names = contents.split(b"\0") if null else contents.splitlines()
+    return [os.fsdecode(name) for name in names if name]
+
+
+def named(argument: str) -> list[Path]:
+    """Return the path that an argument is, or the paths that match it as a pattern."""
+    if os.path.lexists(argument):
+        return [Path(argument)]
+    if not glob.has_magic(argument):
+        raise UserError(f"there is no file or folder {argument}: name images, folders, archives or patterns")
+    matches = sorted(glob.glob(argument, recursive=True))
+    if not matches:
+        raise UserError(f"no file matches {argument}")
+    if "**" in argument:  # which matches a folder and all that it holds
+        matches = [match for match in matches if not Path(match).is_dir()]
+    return [Path(match) for match in matches]
+
+
+def sources_of(path: Path, scratch: Path) -> list[Source]:
+    """Return what a path holds: itself, or the files below a folder or in an archive."""
+    if path.is_dir():
+        os.scandir(path).close()  # a folder that is named and may not be read is an error, not a row
+        return [Source(str(file), file) for file in files_below(path)]
+    if path.is_file() and path.name.lower().endswith(ARCHIVES):
+        folder = scratch / str(len(list(scratch.iterdir())))
+        extract(path, folder)
+        return [Source(str(path / file.relative_to(folder)), file) for file in files_below(folder)]
+    return [Source(str(path), path)]
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder in order, but for hidden ones and macOS's copies.
+
+    A folder that may not be listed, and a link to a folder, which could lead in circles, are yielded like a file.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        yield folder
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == "__MACOSX":
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from files_below(Path(entry.path))
+        else:
+            yield Path(entry.path)
