@@ -14,7 +14,7 @@ def batches(
     images: torch.Tensor, labels: torch.Tensor, order: torch.Tensor, batch_size: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield (images, labels) in the given order; the last batch may be smaller."""
-    for indices in order.split(batch_size):
+    for indices in order.split(batch_size) if len(order) else ():
         yield images[indices], labels[indices]
 
 

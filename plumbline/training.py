@@ -41,7 +41,7 @@ def run_phase(
             loss_sum += loss.item() * len(labels)
             correct += int((logits.argmax(dim=1) == labels).sum())
             images += len(labels)
-    return PhaseResult(loss_sum / images, correct / images)
+    return PhaseResult(loss_sum / images, correct / images) if images else PhaseResult(0.0, 0.0)
 
 
 def classify(

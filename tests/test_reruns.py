@@ -12,7 +12,17 @@ from tests.test_pipeline import MODULES, STAGES
 # Which stages a change of a parameter, or of a module, makes run again. What they write decides the rest.
 ALL = set(STAGES)
 RERUNS = {
-    "seed": {"backprop", "convolution", "weight_decay", "weights", "curvature", "finetune", "evaluate", "gallery", "card"},
+    "seed": {
+        "backprop",
+        "convolution",
+        "weight_decay",
+        "weights",
+        "curvature",
+        "finetune",
+        "evaluate",
+        "gallery",
+        "card",
+    },
     "data.root": {"prepare", "card"},
     "data.near_distance": {"prepare", "card"},
     "image.resize": {"prepare", "weights", "curvature", "finetune"},
@@ -59,7 +69,17 @@ RERUNS = {
     "plumbline/class_folders.py": {"prepare", "weights"},
     "plumbline/images.py": {"prepare", "weights"},
     "plumbline/network_layers.py": {"backprop", "convolution"},
-    "plumbline/networks.py": {"backprop", "convolution", "weights", "curvature", "finetune", "evaluate", "gallery", "export", "card"},
+    "plumbline/networks.py": {
+        "backprop",
+        "convolution",
+        "weights",
+        "curvature",
+        "finetune",
+        "evaluate",
+        "gallery",
+        "export",
+        "card",
+    },
     "plumbline/prepared.py": {"curvature", "finetune", "evaluate", "gallery", "plot", "report", "export", "card"},
     "plumbline/hashes.py": {"prepare", "weights", "finetune", "report", "export", "card"},
     "plumbline/same_data.py": {"evaluate", "export"},

@@ -64,6 +64,7 @@ class Finetune(Section):
     seeds: Annotated[Count, Field(le=100)]
     precision: Precision
     checkpoint_steps: Annotated[Whole, Field(ge=0)]
+    processes: Annotated[Count, Field(le=1024)]
     cache_gib: Annotated[Number, Field(ge=0)]
     overfit_batches: Annotated[Whole, Field(ge=0)]
 

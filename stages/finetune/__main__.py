@@ -6,7 +6,7 @@ the very same run was cut short. Writes models/finetuned.safetensors, plots/hist
 """
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from stages.finetune.engine import train
 from stages.finetune.fingerprint import fingerprint
 from stages.finetune.interruption import Interrupted, Interruption
 from stages.finetune.metrics import lr_metrics, summary
+from stages.finetune.processes import Processes, joined, started_by_torchrun
 from stages.finetune.selection import History
 from stages.finetune.start import begin_run, read_task
 from stages.finetune.state import Run, Tensors
@@ -54,27 +55,34 @@ def checkpoints_of(settings: params.Params, task: Task, seed: int) -> Checkpoint
         "seed": seed,
         "first_seed": settings.seed,  # it chooses the images to overfit
         "image": settings.image.model_dump(),
-        "finetune": settings.finetune.model_dump(exclude={"checkpoint_steps", "seeds"}),
+        "finetune": settings.finetune.model_dump(exclude={"checkpoint_steps", "processes", "seeds"}),
     }
     inputs = [BACKBONE, *(path for path in FOLDER.iterdir() if path.suffix in (".npy", ".csv", ".json"))]
-    return Checkpoints(checkpoint_root(), fingerprint(parameters, inputs, task.arithmetic))
+    return Checkpoints(checkpoint_root(), fingerprint(parameters, inputs, task.arithmetic, task.processes.count))
 
 
 def train_to_the_end(run: Run, task: Task, checkpoints: Checkpoints) -> int:
     """Train the run in place, from its checkpoint if there is one, and return how many images it took.
 
-    Ends the process, with the state saved, if it is asked to.
+    Ends the process, with the state saved, if it is asked to. Of several processes the first keeps the state of all.
     """
-    state = checkpoints.load()
+    processes = task.processes
+    state = processes.agreed(checkpoints.load() if processes.leads else None)
     if state is not None:
-        run.restore(state)
+        run.restore(state, processes)
         print(f"resuming in epoch {run.progress.epoch}, after {run.progress.position} of its images", file=sys.stderr)
     before = run.progress.images_seen(len(task.train.labels))
+
+    def save() -> None:
+        state = run.state(processes)
+        if processes.leads:
+            checkpoints.save(state)
+
     try:
-        with Interruption() as interruption:
-            train(run, task, lambda: checkpoints.save(run.state()), interruption.check)
+        with Interruption(processes, task.arithmetic.device) as interruption:
+            train(run, task, save, interruption)
     except Interrupted as interrupted:
-        checkpoints.save(run.state())
+        save()
         print("interrupted; the state is saved: run the stage again, and it goes on from there", file=sys.stderr)
         sys.exit(interrupted.exit_status)
     except Diverged as diverged:
@@ -88,7 +96,8 @@ def train_seeds(
 ) -> tuple[Tensors, list[History]]:
     """Train one run a seed, and return the first one's weights and the history of each."""
     tensors, histories = {}, []
-    with timed("finetune", images=0) as measured:
+    timing = timed("finetune", images=0) if task.processes.leads else nullcontext({"images": 0})
+    with timing as measured:
         for seed, own in enumerate(checkpoints, settings.seed):
             if len(checkpoints) > 1:
                 print(f"seed {seed}")
@@ -111,18 +120,21 @@ def calibrated(model: Model, task: Task) -> Model:
     return replace(model, temperature=temperature)
 
 
-def main() -> None:
-    settings = params.load()
-    for path in CHECKS:
-        require_passed(path)
+def finetune(settings: params.Params, processes: Processes) -> None:
+    """Train, and let the first process write what comes of it."""
     share_of_limit = lr_metrics(settings.finetune, CURVATURE)
     backbone = read_model(BACKBONE)
-    task = read_task(settings, backbone.architecture)
-    remove_old_checkpoints(checkpoint_root())
+    task = read_task(settings, backbone.architecture, processes)
     seeds = range(settings.seed, settings.seed + settings.finetune.seeds)
     with ExitStack() as locks:
-        checkpoints = [locks.enter_context(checkpoints_of(settings, task, seed)) for seed in seeds]
+        checkpoints = [checkpoints_of(settings, task, seed) for seed in seeds]
+        if processes.leads:
+            remove_old_checkpoints(checkpoint_root())
+            for own in checkpoints:
+                locks.enter_context(own)
         tensors, histories = train_seeds(settings, task, backbone, checkpoints)
+        if not processes.leads:
+            return
         model = Model(
             architecture=backbone.architecture,
             classes=read_classes(),
@@ -137,6 +149,19 @@ def main() -> None:
         write_json(METRICS, summary(histories, task.recipe, task.arithmetic) | share_of_limit)
         for own in checkpoints:
             own.remove()
+
+
+def main() -> None:
+    settings = params.load()
+    for path in CHECKS:
+        require_passed(path)
+    if settings.finetune.processes > 1 and not started_by_torchrun():
+        from stages.finetune.launch import launch  # torchrun takes its time to import
+
+        launch(settings.finetune.processes)
+        return
+    with joined() as processes:
+        finetune(settings, processes)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Train a run from wherever it stands to its last epoch, by the homework's two phases.
 
 Each epoch has a train phase, in training mode, whose loss and accuracy are running averages while the weights
-change; then a val phase, in evaluation mode. `check` is called wherever the run's state is whole, and may raise: a
-run that is saved then does what it would have done.
+change; then a val phase, in evaluation mode. `interruption` is asked wherever the run's state is whole, and may raise:
+a run that is saved then does what it would have done.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,9 +12,10 @@ from torch import nn
 from tqdm import tqdm
 
 from plumbline import params
-from plumbline.training import PhaseResult, classify, run_phase
-from stages.finetune.divergence import refuse_divergence, refuse_val_divergence
+from plumbline.training import PhaseResult, run_phase
+from stages.finetune.divergence import refuse_val_divergence
 from stages.finetune.inputs import Batch
+from stages.finetune.interruption import Interruption
 from stages.finetune.optimisers import set_lr
 from stages.finetune.sampling import draw_order
 from stages.finetune.schedules import lr_factor
@@ -22,9 +23,10 @@ from stages.finetune.selection import best_epoch, is_finished
 from stages.finetune.state import Run
 from stages.finetune.task import Task
 from stages.finetune.trained_part import TrainedPart, is_frozen_in_part, part_for_epoch
+from stages.finetune.update import update
 
 
-def train(run: Run, task: Task, save: Callable[[], None], check: Callable[[], None]) -> None:
+def train(run: Run, task: Task, save: Callable[[], None], interruption: Interruption) -> None:
     """Train to the last epoch, saving after each one and every `checkpoint_steps` updates.
 
     Raises Diverged for a loss or gradient that is not finite; the weights are then those before the update.
@@ -33,23 +35,25 @@ def train(run: Run, task: Task, save: Callable[[], None], check: Callable[[], No
     with progress_bar(run, task) as bar:
         while not is_finished(progress.history, recipe):
             if part is None or part.is_frozen_in_part != is_frozen_in_part(progress.epoch, recipe):
-                part = part_for_epoch(progress.epoch, run, task, check)
+                part = None  # before another takes its place: both would average the same gradients
+                part = part_for_epoch(progress.epoch, run, task, interruption.check)
             if progress.order is None:
-                progress.order = draw_order(task.train.labels, recipe)
+                progress.order = task.processes.agreed(draw_order(task.train.labels, recipe))
             for _ in train_rest_of_epoch(run, task, part, bar):
                 if recipe.checkpoint_steps and progress.step % recipe.checkpoint_steps == 0:
                     save()
-                check()
-            end_epoch(run, task, part, check)
+                interruption.check_together()
+            end_epoch(run, task, part, interruption.check)
             save()
-            check()
+            interruption.check_together()
 
 
 def progress_bar(run: Run, task: Task) -> tqdm:
     """Return a bar that counts training images; there is none where stderr is no terminal."""
     images = len(task.train.labels)
     seen, total = run.progress.images_seen(images), task.recipe.epochs * images
-    return tqdm(total=total, initial=seen, unit="image", disable=None, dynamic_ncols=True)
+    disable = None if task.processes.leads else True
+    return tqdm(total=total, initial=seen, unit="image", disable=disable, dynamic_ncols=True)
 
 
 def train_rest_of_epoch(run: Run, task: Task, part: TrainedPart, bar: tqdm) -> Iterator[None]:
@@ -81,51 +85,14 @@ def learning_rate(step: int, task: Task) -> float:
     return task.recipe.lr * lr_factor(step, task.steps_per_epoch, task.recipe)
 
 
-def update(run: Run, task: Task, part: TrainedPart, indices: torch.Tensor) -> None:
-    """Change the weights once, by the mean loss's gradient over the images with these indices."""
-    recipe, progress = task.recipe, run.progress
-    run.optimiser.zero_grad()
-    losses, correct, sizes = [], [], []
-    for inputs, labels in part.train.in_order(indices, recipe.batch_size):
-        logits, loss = classify(
-            part.trained,
-            inputs,
-            labels,
-            task.arithmetic,
-            label_smoothing=recipe.label_smoothing,
-            class_weights=task.class_weights,
-        )
-        (loss * (len(labels) / len(indices))).backward()
-        losses.append(loss.detach())
-        correct.append(is_correct(logits.detach(), labels).sum())
-        sizes.append(len(labels))
-    parameters = [parameter for parameter in run.network.parameters() if parameter.grad is not None]
-    norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters])
-    *found, norm_found = torch.stack([*losses, *correct, norm]).tolist()  # the only wait for a GPU
-    refuse_divergence(run, task, indices, found[: len(losses)], norm_found)
-    if recipe.clip_norm is not None:
-        nn.utils.clip_grads_with_norm_(parameters, recipe.clip_norm, norm)
-    run.optimiser.step()
-    if run.average is not None:
-        run.average.update_parameters(run.network)
-    progress.loss_sum += sum(loss * size for loss, size in zip(found, sizes, strict=False))
-    progress.correct += round(sum(found[len(losses) :]))
-    progress.position += len(indices)
-    progress.step += 1
-
-
-def is_correct(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Say for each image whether its likeliest class is the label, or the largest part of a mixed one."""
-    return logits.argmax(dim=1) == (labels if labels.dim() == 1 else labels.argmax(dim=1))
-
-
 def end_epoch(run: Run, task: Task, part: TrainedPart, check: Callable[[], None]) -> None:
     """Run the val phase, add the epoch to the history, keep the weights if they are the best, and go to the next."""
     progress, recipe = run.progress, task.recipe
     trained = PhaseResult(progress.loss_sum / progress.position, progress.correct / progress.position)
     report(progress.epoch, "train", trained)
-    inputs = part.val.in_order(torch.arange(len(task.val.labels)), task.arithmetic.evaluation_batch)
-    validated = run_phase(part.validated, with_checks(inputs, check), task.arithmetic)
+    own = task.processes.own(torch.arange(len(task.val.labels)))
+    inputs = part.val.in_order(own, task.arithmetic.evaluation_batch)
+    validated = over_all(task, run_phase(part.validated, with_checks(inputs, check), task.arithmetic), len(own))
     report(progress.epoch, "val", validated)
     refuse_val_divergence(run, validated.loss)
     progress.history.append(
@@ -143,6 +110,15 @@ def end_epoch(run: Run, task: Task, part: TrainedPart, check: Callable[[], None]
     progress.epoch += 1
     progress.order, progress.position = None, 0
     progress.loss_sum, progress.correct = 0.0, 0
+
+
+def over_all(task: Task, own: PhaseResult, images: int) -> PhaseResult:
+    """Return the means over all processes' images, from those over this one's."""
+    if task.processes.count == 1:
+        return own
+    sums = torch.tensor([own.loss * images, own.accuracy * images, images], dtype=torch.float64)
+    loss, correct, total = task.processes.total(sums.to(task.arithmetic.device)).tolist()
+    return PhaseResult(loss / total, round(correct) / total)
 
 
 def with_checks(inputs: Iterable[Batch], check: Callable[[], None]) -> Iterator[Batch]:

@@ -21,13 +21,14 @@ from plumbline.errors import run as run_tool
 from plumbline.model_file import read_model
 from plumbline.outputs import whole_file, write_csv
 from stages.finetune.divergence import Diverged
-from stages.finetune.engine import to_training_mode, update
+from stages.finetune.engine import to_training_mode
 from stages.finetune.optimisers import set_lr
 from stages.finetune.sampling import draw_order
 from stages.finetune.start import begin_run, read_task
 from stages.finetune.state import Run
 from stages.finetune.task import Task
 from stages.finetune.trained_part import part_for_epoch
+from stages.finetune.update import update
 
 BACKBONE = Path("models/backbone.safetensors")
 CURVE = Path("plots/lr_finder.csv")

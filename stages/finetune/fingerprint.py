@@ -16,13 +16,16 @@ from plumbline.hashes import sha256_of
 ROOT = Path(__file__).parents[2]
 
 
-def fingerprint(parameters: dict[str, object], inputs: Iterable[Path], arithmetic: Arithmetic) -> str:
+def fingerprint(
+    parameters: dict[str, object], inputs: Iterable[Path], arithmetic: Arithmetic, processes: int = 1
+) -> str:
     """Return a hash of the parameters, the input files' contents, the code, and what computes."""
     described = {
         "parameters": parameters,
         "inputs": {path.as_posix(): sha256_of(path) for path in sorted(inputs)},
         "code": {path.relative_to(ROOT).as_posix(): sha256_of(path) for path in own_code()},
         "machine": machine(arithmetic),
+        "processes": processes,
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 

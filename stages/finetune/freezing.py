@@ -10,8 +10,10 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 
 from plumbline.errors import UserError
 from plumbline.networks import head_keys
+from stages.finetune.synchronised import SynchronisedBatchNorm
 
 BACKBONE = "backbone"  # everything but the head
+WHOLE = {"leaf_modules": [SynchronisedBatchNorm]}  # what is traced as one operation, as torch's own are
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,15 @@ class Ends:
 def graph_with_cut(network: nn.Module, architecture: str, freeze: str) -> Ends:
     """Trace the network in its present mode and find both ends."""
     training = network.training
-    names = get_graph_node_names(network, suppress_diff_warning=True)[0 if training else 1]
+    names = get_graph_node_names(network, tracer_kwargs=WHOLE, suppress_diff_warning=True)[0 if training else 1]
     wanted = {names[-1]: "logits"}
     if freeze != BACKBONE:
         refuse_unknown_layer(freeze, names, architecture)
         if is_within(names[-1], freeze):
             raise UserError(f"finetune.freeze is {freeze!r}, behind which nothing is trained: choose an earlier layer")
         wanted[freeze] = "frozen"
-    graph = create_feature_extractor(network, wanted, suppress_diff_warning=True).train(training).graph
+    extractor = create_feature_extractor(network, wanted, tracer_kwargs=WHOLE, suppress_diff_warning=True)
+    graph = extractor.train(training).graph
     (output,) = (node for node in graph.nodes if node.op == "output")
     ends = output.args[0]
     frozen = ends["frozen"] if freeze != BACKBONE else input_of_head(graph, architecture)

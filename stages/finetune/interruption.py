@@ -1,7 +1,14 @@
 """Turn SIGINT and SIGTERM into an exception that is raised where a run's state is whole: between two updates."""
 
+import os
 import signal
 from types import FrameType, TracebackType
+
+import torch
+
+from stages.finetune.processes import ALONE, Processes
+
+CPU = torch.device("cpu")
 
 
 class Interrupted(Exception):
@@ -13,11 +20,17 @@ class Interrupted(Exception):
 
 
 class Interruption:
-    """Notes a signal while its `with` block runs. A second one does what it would have done without."""
+    """Notes a signal while its `with` block runs, and lets all processes that train together end at the same place.
 
-    def __init__(self) -> None:
+    For one process alone, a second signal does what it would have done without; of several each gets the same signal
+    from the terminal and from torchrun, which ends them for good if they take too long.
+    """
+
+    def __init__(self, processes: Processes = ALONE, device: torch.device = CPU) -> None:
+        self.processes, self.device = processes, device
         self.number: int | None = None
         self.before: dict[int, object] = {}
+        self.parent = os.getppid()
 
     def __enter__(self) -> "Interruption":
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -30,7 +43,8 @@ class Interruption:
     def note(self, number: int, frame: FrameType | None) -> None:
         """Remember the signal."""
         self.number = number
-        self.hand_back()
+        if self.processes.count == 1:
+            self.hand_back()
 
     def hand_back(self) -> None:
         """Let signals do what they did before."""
@@ -39,6 +53,13 @@ class Interruption:
         self.before = {}
 
     def check(self) -> None:
-        """Raise Interrupted if a signal has come."""
-        if self.number is not None:
+        """Raise Interrupted if a signal has come, where one process may end without the others: if there are none."""
+        if self.number is not None and self.processes.count == 1:
             raise Interrupted(self.number)
+
+    def check_together(self) -> None:
+        """Raise Interrupted in all processes if a signal has come to any, or what started one is gone."""
+        if self.processes.count > 1 and os.getppid() != self.parent:
+            self.number = signal.SIGTERM
+        if self.processes.any(self.number is not None, self.device):
+            raise Interrupted(self.number or signal.SIGTERM)

@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from plumbline.networks import load_tensors
+from stages.finetune.processes import ALONE, Processes
 
 Tensors = dict[str, torch.Tensor]
 IN_AVERAGE = "module."  # what AveragedModel puts in front of the network's names
@@ -76,18 +77,18 @@ class Run:
         """Return the weights to write: the best epoch's, if one was kept, else those that were validated last."""
         return self.validated_network.state_dict() | (self.best or {})
 
-    def state(self) -> dict[str, object]:
-        """Return everything that a checkpoint has to hold: tensors and plain values alone."""
+    def state(self, processes: Processes = ALONE) -> dict[str, object]:
+        """Return everything that a checkpoint has to hold: tensors and plain values alone. All processes must ask."""
         return {
             "network": self.changing(self.network.state_dict()),
             "average": None if self.average is None else self.changing(self.average.state_dict(), IN_AVERAGE),
             "optimiser": self.optimiser.state_dict(),
             "progress": asdict(self.progress),
             "best": self.best,
-            "random": random_state(),
+            "random": processes.gathered(random_state()),
         }
 
-    def restore(self, state: dict[str, object]) -> None:
+    def restore(self, state: dict[str, object], processes: Processes = ALONE) -> None:
         """Put the run, as it was when it began, where it stood when the state was taken."""
         load_tensors(self.network, state["network"])
         if self.average is not None:
@@ -95,7 +96,7 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
         self.best = state["best"]
-        set_random_state(state["random"])
+        set_random_state(state["random"][processes.rank])
 
 
 def random_state() -> dict[str, torch.Tensor | list[torch.Tensor]]:

@@ -10,6 +10,7 @@ from plumbline import params
 from plumbline.arithmetic import Arithmetic
 from plumbline.model_file import Transform
 from plumbline.prepared import Split
+from stages.finetune.processes import ALONE, Processes
 from stages.finetune.sampling import images_to_overfit
 
 NO_CHANGES = params.Augment(flip=0.0, smallest_crop=None, policy="none", mixup=0.0, cutmix=0.0)
@@ -28,6 +29,7 @@ class Task:
     recipe: params.Finetune
     arithmetic: Arithmetic
     class_weights: torch.Tensor | None  # (classes,), on the device; None where all count alike
+    processes: Processes = ALONE  # that train together
 
     @property
     def steps_per_epoch(self) -> int:

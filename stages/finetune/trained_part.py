@@ -42,14 +42,15 @@ def part_for_epoch(epoch: int, run: Run, task: Task, check: Callable[[], None]) 
     )
     if not is_frozen_in_part(epoch, task.recipe):
         run.train_all()
-        return TrainedPart(False, run.network, run.validated_network, train, val)
+        return TrainedPart(False, task.processes.together(run.network), run.validated_network, train, val)
     cut = cut_network(run.network, task.architecture, task.recipe.freeze)
     run.train_only(cut.trained_keys)
     train, val = inputs_behind(cut, train, val, task.recipe, check)
+    trained = task.processes.together(cut.trained)
     if run.average is None:
-        return TrainedPart(True, cut.trained, cut.trained, train, val)
+        return TrainedPart(True, trained, cut.trained, train, val)
     of_average = cut_network(run.average.module, task.architecture, task.recipe.freeze)
-    return TrainedPart(True, cut.trained, of_average.trained, train, val)
+    return TrainedPart(True, trained, of_average.trained, train, val)
 
 
 def inputs_behind(

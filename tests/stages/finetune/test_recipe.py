@@ -15,13 +15,15 @@ from plumbline.batches import to_input
 from plumbline.errors import UserError
 from plumbline.model_file import read_model
 from stages.finetune import __main__ as finetune
-from stages.finetune.engine import to_training_mode, train, update
+from stages.finetune.engine import to_training_mode, train
+from stages.finetune.interruption import Interruption
 from stages.finetune.optimisers import build_optimiser, parameter_groups, set_lr
 from stages.finetune.schedules import lr_factor
 from stages.finetune.start import begin_run, read_task
 from stages.finetune.state import Run
 from stages.finetune.task import Task
 from stages.finetune.trained_part import part_for_epoch
+from stages.finetune.update import update
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_image
 
@@ -178,7 +180,7 @@ def test_the_moving_average_is_what_is_validated_and_written(ready: Workspace) -
     task = read_task(settings, "resnet18")
     run = begin_run(task, read_model(finetune.BACKBONE), settings.seed)
     heads = []
-    train(run, task, save=lambda: heads.append(run.network.fc.weight.detach().clone()), check=lambda: None)
+    train(run, task, save=lambda: heads.append(run.network.fc.weight.detach().clone()), interruption=Interruption())
     # One update an epoch: the first is taken whole, then halves.
     wanted = (heads[0] / 2 + heads[1] / 2) / 2 + heads[2] / 2
     assert torch.allclose(run.kept_tensors()["fc.weight"], wanted, atol=1e-7)

@@ -1,0 +1,162 @@
+"""Several processes train as one: the same curve, one line for each error, and the same bytes after a kill."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from plumbline.errors import UserError
+from stages.finetune.processes import joined
+from tests.conftest import PROJECT, Workspace
+
+CURVES = ["train_loss", "val_loss"]
+COUNTS = ["train_accuracy", "val_accuracy"]
+
+
+def start(*command: str, **environment: str) -> subprocess.Popen:
+    """Start the stage in a process of its own, which starts the others."""
+    return subprocess.Popen(
+        command or [sys.executable, "-m", "stages.finetune"],
+        env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen, status: int = 0) -> tuple[str, str]:
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == status, f"{output}\n{errors}"
+    return output, errors
+
+
+def history(workspace: Workspace, processes: int) -> pd.DataFrame:
+    """Train from the beginning, and return plots/history.csv."""
+    workspace.set(finetune__processes=processes)
+    finish(start())
+    return pd.read_csv("plots/history.csv")
+
+
+RECIPES = {
+    "the homework's, batch normalisation over all processes": {},
+    "frozen statistics": {"freeze_statistics": True},
+    "accumulated, smoothed, weighted, averaged, clipped": {
+        "accumulate": 2,
+        "label_smoothing": 0.1,
+        "class_weights": "balanced",
+        "ema": 0.9,
+        "clip_norm": 0.5,
+    },
+    "a part, and then all": {"freeze": "layer3", "thaw_epoch": 1, "keep": "best"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_curve_does_not_depend_on_the_number_of_processes(eleven: Workspace, recipe: str) -> None:
+    eleven.set(**{f"finetune__{key}": value for key, value in RECIPES[recipe].items()})
+    alone = history(eleven, 1)
+    for processes in (2, 4) if not RECIPES[recipe] else (2,):
+        together = history(eleven, processes)
+        pd.testing.assert_frame_equal(together[CURVES], alone[CURVES], rtol=1e-4, atol=0)
+        pd.testing.assert_frame_equal(together[COUNTS], alone[COUNTS])
+
+
+def trained() -> tuple[bytes, ...]:
+    names = ("models/finetuned.safetensors", "plots/history.csv", "metrics/finetune.json")
+    return tuple(Path(name).read_bytes() for name in names)
+
+
+@functools.cache
+def undisturbed() -> tuple[bytes, ...]:
+    """Train with two processes and six epochs to the end, and return what that writes; it hangs on no folder."""
+    finish(start())
+    found = trained()
+    Path("models/finetuned.safetensors").unlink()
+    return found
+
+
+def ranks(process: subprocess.Popen) -> list[psutil.Process]:
+    """Return the processes that train, once they have saved their state."""
+    started = time.time()
+    while not any(path.stat().st_mtime > started for path in Path(".checkpoints").rglob("state.pt")):
+        assert process.poll() is None, process.communicate()
+        assert time.time() < started + 60
+        time.sleep(0.02)
+    return psutil.Process(process.pid).children()
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_ends_the_run_with_one_line_and_the_next_goes_on_to_the_same_bytes(
+    eleven: Workspace,
+) -> None:
+    eleven.set(finetune__processes=2, finetune__epochs=6)
+    expected = undisturbed()
+    for victim in (1, 0):
+        process = start()
+        ranks(process)[victim].send_signal(signal.SIGKILL)
+        killed = time.monotonic()
+        _, errors = finish(process, status=1)
+        assert time.monotonic() - killed < 30
+        (line,) = [line for line in errors.splitlines() if not line.startswith("resuming")]
+        assert line.startswith("error: process ")
+        assert "of 2 was ended by SIGKILL, and the others with it" in line
+        assert not Path("models/finetuned.safetensors").exists()
+    _, errors = finish(start())
+    assert errors.startswith("resuming in epoch")
+    assert trained() == expected
+
+
+@pytest.mark.slow
+def test_a_signal_saves_the_state_of_all_processes_and_an_orphaned_run_ends(eleven: Workspace) -> None:
+    eleven.set(finetune__processes=2, finetune__epochs=6)
+    expected = undisturbed()
+    process = start()
+    ranks(process)
+    process.send_signal(signal.SIGTERM)
+    _, errors = finish(process, status=128 + signal.SIGTERM)
+    assert errors.splitlines() == ["interrupted; the state is saved: run the stage again, and it goes on from there"]
+    process = start()
+    orphans = ranks(process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert psutil.wait_procs(orphans, timeout=30)[1] == []
+    finish(start())
+    assert trained() == expected
+
+
+@pytest.mark.slow
+def test_an_error_of_all_processes_is_one_line(eleven: Workspace) -> None:
+    eleven.set(finetune__processes=2, finetune__lr=1e30)
+    _, errors = finish(start(), status=1)
+    lines = [line for line in errors.splitlines() if not line.startswith("warning: finetune.lr")]
+    assert len(lines) == 1, errors
+    assert lines[0].startswith("error: training diverged")
+    eleven.set(finetune__freeze="layer9", finetune__lr=1e-4)
+    assert finish(start(), status=1)[1].splitlines()[-1].startswith("error: finetune.freeze is 'layer9'")
+
+
+@pytest.mark.slow
+def test_torchrun_starts_it_and_restarts_it_after_a_kill_to_the_same_bytes(eleven: Workspace) -> None:
+    eleven.set(finetune__processes=2, finetune__epochs=6)
+    expected = undisturbed()
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    process = start(*torchrun, "-m", "stages.finetune", TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1")
+    ranks(process)[1].send_signal(signal.SIGKILL)
+    finish(process)
+    assert trained() == expected
+
+
+def test_a_restart_that_would_find_old_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("TORCHELASTIC_USE_AGENT_STORE", "True")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    with pytest.raises(UserError, match="TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"), joined():
+        pass

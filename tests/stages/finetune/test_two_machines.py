@@ -1,0 +1,124 @@
+"""Two machines train as one: two network namespaces with addresses of their own, joined by a cable, and torchrun in each.
+
+Where namespaces may not be made, two processes on two loopback addresses stand for them.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import PROJECT, Workspace
+from tests.stages.finetune.test_processes import CURVES, history, trained
+
+PORT = 29400  # torchrun's own
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One of two machines."""
+
+    address: str
+    interface: str
+    enter: tuple[str, ...]  # what runs a command there
+
+    def start(self, leader: str) -> subprocess.Popen:
+        """Start torchrun there, as docs/distributed.md says; `leader` is the first machine's address."""
+        torchrun = [
+            *(sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--max-restarts=3"),
+            *(
+                "--rdzv-backend=c10d",
+                f"--rdzv-endpoint={leader}:{PORT}",
+                "--rdzv-id=bees",
+                f"--local-addr={self.address}",
+            ),
+            f"--rdzv-conf=is_host={int(self.address == leader)},keep_alive_interval=1,keep_alive_max_attempt=3",
+        ]
+        environment = {
+            "PYTHONPATH": str(PROJECT),
+            "OMP_NUM_THREADS": "1",
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+            "GLOO_SOCKET_IFNAME": self.interface,
+        }
+        command = [*self.enter, *torchrun, "-m", "stages.finetune"]
+        return subprocess.Popen(
+            command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def namespaces(names: list[str]) -> list[Machine]:
+    """Make two network namespaces that a cable joins. Raises CalledProcessError where that is not allowed."""
+    ends = ["veth0", "veth1"]
+    for name in names:
+        subprocess.run(["ip", "netns", "add", name], check=True, capture_output=True)
+    cable = ["type", "veth", "peer", "name", ends[1], "netns", names[1]]
+    subprocess.run(["ip", "link", "add", ends[0], "netns", names[0], *cable], check=True, capture_output=True)
+    machines = []
+    for i, (name, end) in enumerate(zip(names, ends, strict=True), 1):
+        address = f"10.77.0.{i}"
+        for command in (
+            ["addr", "add", f"{address}/24", "dev", end],
+            ["link", "set", end, "up"],
+            ["link", "set", "lo", "up"],
+        ):
+            subprocess.run(["ip", "-n", name, *command], check=True, capture_output=True)
+        machines.append(Machine(address, end, ("ip", "netns", "exec", name)))
+    return machines
+
+
+@pytest.fixture
+def machines() -> Iterator[list[Machine]]:
+    names = [f"plumbline-{os.getpid()}-{i}" for i in range(2)]
+    try:
+        if shutil.which("ip") is None:
+            raise FileNotFoundError("ip")
+        yield namespaces(names)
+    except (subprocess.CalledProcessError, FileNotFoundError):
+        yield [Machine(f"127.0.0.{i}", "lo", ()) for i in (2, 3)]
+    finally:
+        for name in names if shutil.which("ip") else ():
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+
+def finish(nodes: list[subprocess.Popen]) -> None:
+    for node in nodes:
+        _, errors = node.communicate(timeout=200)
+        assert node.returncode == 0, errors
+
+
+@pytest.mark.slow
+def test_two_machines_give_the_curve_of_one_also_when_one_is_killed_and_comes_back(
+    eleven: Workspace, machines: list[Machine]
+) -> None:
+    eleven.set(finetune__epochs=3)
+    alone = history(eleven, 1)
+    history(eleven, 2)
+    two_processes = trained()
+    first, second = machines
+    nodes = [machine.start(first.address) for machine in machines]
+    finish(nodes)
+    together = pd.read_csv("plots/history.csv")
+    pd.testing.assert_frame_equal(together[CURVES], alone[CURVES], rtol=1e-4, atol=0)
+    assert trained() == two_processes
+
+    for name in ("models/finetuned.safetensors", "plots/history.csv"):
+        Path(name).unlink()
+    nodes = [machine.start(first.address) for machine in machines]
+    while not list(Path(".checkpoints").rglob("state.pt")):
+        assert nodes[0].poll() is None, nodes[0].communicate()
+        time.sleep(0.02)
+    os.killpg(nodes[1].pid, signal.SIGKILL)
+    nodes[1].communicate()
+    time.sleep(1)
+    assert nodes[0].poll() is None
+    finish([nodes[0], second.start(first.address)])
+    assert trained() == two_processes
