@@ -28,6 +28,8 @@ class Data(Section):
     max_pixels: Annotated[Count, Field(le=178_956_970)]  # Pillow's own limit
     min_side: Count
     cache_gib: Annotated[Number, Field(ge=0)]
+    executor: Literal["loky", "dask"]
+    scheduler: Text | None
 
     @field_validator("groups")
     @classmethod
@@ -39,6 +41,23 @@ class Data(Section):
         if groups != 1:
             raise ValueError(f"should have one group in parentheses, and has {groups}")
         return value
+
+    @field_validator("scheduler")
+    @classmethod
+    def scheduler_is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d{1,5}", value):
+            raise ValueError("should be null or an address such as tcp://10.0.0.1:8786")
+        return value
+
+    @model_validator(mode="after")
+    def scheduler_is_dasks(self) -> "Data":
+        if (self.executor == "dask") != (self.scheduler is not None):
+            wish = "null" if self.executor == "loky" else "its address, such as tcp://10.0.0.1:8786"
+            raise ValueError(
+                f"data.executor is {self.executor} and data.scheduler is {self.scheduler}: "
+                f"with {self.executor} it should be {wish}"
+            )
+        return self
 
     @model_validator(mode="after")
     def train_keeps_something(self) -> "Data":

@@ -9,17 +9,16 @@ import hashlib
 import json
 from pathlib import Path
 
-import PIL
-
 from plumbline import params
 from plumbline.errors import UserError, run
-from plumbline.hashes import sha256_of
 from plumbline.outputs import whole_folder, write_csv, write_json
 from plumbline.timing import timed
 from stages.prepare.arrays import write_array
 from stages.prepare.audit import Audit, audited
+from stages.prepare.decoder_version import decoder_version
 from stages.prepare.decoding import Limits, printable
 from stages.prepare.duplicates import tied
+from stages.prepare.engines import engine
 from stages.prepare.layout import SPLITS, Layout, find_layout
 from stages.prepare.metrics import summary
 from stages.prepare.pixel_cache import PixelCache, cache_folder
@@ -30,9 +29,6 @@ from stages.prepare.tables import manifest_table, quarantine_table
 
 PREPARED = Path("data/prepared")
 METRICS = Path("metrics/prepare.json")
-
-# What the pixels of a file follow from, beside the file and the limits.
-DECODERS = (Path("plumbline/images.py"), Path("stages/prepare/decoding.py"))
 
 LINES = 10  # that are printed of each list
 
@@ -52,8 +48,7 @@ def splits_to_choose(layout: Layout, data: params.Data) -> dict[str, float]:
 
 def pixel_cache(data: params.Data, limits: Limits) -> PixelCache:
     """Return the cache for images that are decoded in this way."""
-    made_by = [PIL.__version__, repr(limits), *(sha256_of(Path(__file__).parents[2] / path) for path in DECODERS)]
-    key = hashlib.sha256("\n".join(made_by).encode()).hexdigest()
+    key = hashlib.sha256(f"{decoder_version()} {limits}".encode()).hexdigest()
     return PixelCache(cache_folder(), key, limits.size**2 * 3, round(data.cache_gib * 2**30))
 
 
@@ -83,8 +78,8 @@ def main() -> None:
     with opened(Path(data.root)) as root, whole_folder(PREPARED) as folder, pixel_cache(data, limits) as cache:
         layout = find_layout(root, data)
         shares = splits_to_choose(layout, data)
-        with timed("prepare", len(layout.candidates)):
-            results = read_all(layout.candidates, limits, cache, folder)
+        with timed("prepare", len(layout.candidates)), engine(data):
+            results = read_all(layout.candidates, limits, cache, folder, elsewhere=data.executor != "loky")
         audit = audited(layout, results, data, chosen=set(shares))
         to_split = [image for image in audit.images if image.split is None]
         choose_splits(to_split, tied(to_split, data.near_distance), shares, data.split_seed)

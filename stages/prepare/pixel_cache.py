@@ -83,6 +83,13 @@ class Segment:
         except (OSError, ValueError, TypeError):
             return None
 
+    def holds(self, row: int, checksum: int) -> bool:
+        """Say whether a row reads as it was written, by whichever machine: NFS looks anew when a file is opened."""
+        pixels = bytearray(self.row_bytes)
+        with self.path.open("rb", buffering=0) as file:
+            Place(file, row * self.row_bytes).read_into(pixels)
+        return zlib.crc32(pixels) == checksum
+
     def place(self, row: int) -> Place:
         """Return where a row lies."""
         return Place(self.pixels, row * self.row_bytes)

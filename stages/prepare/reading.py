@@ -1,12 +1,15 @@
 """Read all files of a data set, on all cores, decoding only those that the cache does not hold.
 
-joblib hands the files to its workers (whichever its backend is: loky, Dask, Ray, Spark); each writes its
+joblib hands the files to its workers, which are this machine's processes or Dask's (see `engines`); each writes its
 pixels straight to their place in one file, so that memory stays flat however many there are.
 """
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from joblib import Parallel, delayed
@@ -15,7 +18,9 @@ from tqdm import tqdm
 
 from plumbline.errors import UserError
 from plumbline.hashes import sha256_of
+from stages.prepare.decoder_version import decoder_version
 from stages.prepare.decoding import Facts, Limits, Unusable, printable, read_image
+from stages.prepare.elsewhere import read_elsewhere, refuse_what_is_not_shared
 from stages.prepare.layout import Candidate
 from stages.prepare.pixel_cache import PixelCache, Place, Segment
 
@@ -41,12 +46,13 @@ class UsableImage:
 
 
 def read_all(
-    candidates: list[Candidate], limits: Limits, cache: PixelCache, scratch: Path
+    candidates: list[Candidate], limits: Limits, cache: PixelCache, scratch: Path, *, elsewhere: bool
 ) -> list[UsableImage | Unusable]:
     """Read every file: an image, or the reason why there is none, for each candidate.
 
-    The pixels lie in the cache, or where that cannot be, in the folder `scratch`. Raises UserError if the
-    system ends a worker, as it does when memory runs out.
+    The pixels lie in the cache, or where that cannot be, in the folder `scratch`. `elsewhere`: the workers may be on
+    other machines. Raises UserError if the system ends a worker, as it does when memory runs out, or if a worker
+    elsewhere has other code or another file system.
     """
     results: list[tuple[Facts, Place] | Unusable | None] = [
         None if printable(candidate.name) == candidate.name else BAD_NAME for candidate in candidates
@@ -58,8 +64,12 @@ def read_all(
     if missing:
         segment = cache.new_segment(len(missing), scratch)
         tasks = [(candidates[i].path, limits, segment.path, row * segment.row_bytes) for row, i in enumerate(missing)]
-        for row, result in enumerate(in_parallel(read_image, tasks, "decoding")):
-            results[missing[row]] = result if isinstance(result, Unusable) else with_place(segment, row, *result)
+        decode = partial(read_elsewhere, decoder_version()) if elsewhere else read_image
+        with closing(in_parallel(decode, tasks, "decoding")) as decoded:
+            for row, result in enumerate(decoded):
+                if elsewhere:
+                    refuse_what_is_not_shared(candidates[missing[row]], result, segment, row)
+                results[missing[row]] = result if isinstance(result, Unusable) else with_place(segment, row, *result)
     return [
         result if isinstance(result, Unusable) else UsableImage(candidate, *result, candidate.split, [])
         for candidate, result in zip(candidates, results, strict=True)
@@ -71,16 +81,23 @@ def with_place(segment: Segment, row: int, facts: Facts, checksum: int) -> tuple
     return facts, segment.add(facts, row, checksum)
 
 
-def in_parallel(function: Callable, tasks: list[tuple], progress: str | None) -> Iterable:
+def in_parallel(function: Callable, tasks: list[tuple], progress: str | None) -> Iterator:
     """Yield the function's result for each task, in their order, with a progress bar if it has a name."""
     results = Parallel(n_jobs=-1, return_as="generator")(delayed(function)(*task) for task in tasks)
     try:
-        yield from tqdm(results, progress, len(tasks), unit="image", disable=None if progress else True)
+        with tqdm(None, progress, len(tasks), unit="image", disable=None if progress else True) as bar:
+            for result in results:
+                yield result
+                bar.update()
     except BrokenProcessPool:
         raise UserError(
             "a process that decodes images was ended from outside, as happens when memory runs out: "
             "free some, or lower data.max_pixels, and run the stage again; it goes on from its cache"
         ) from None
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that some results are not used, where an error ends this early
+            results.close()
 
 
 def sha256_or_none(path: Path) -> str | None:

@@ -48,6 +48,10 @@ def mistake(tmp_path: Path, old: str, new: str) -> str:
         ("conflicts: drop", "conflicts: ignore", "data.conflicts is 'ignore': should be 'drop', 'keep' or 'fail'"),
         ("carve: false", "carve: 0", "data.carve is 0: should be"),
         ("near_distance: 6", "near_distance: 17", "data.near_distance is 17: should be less than or equal to 16"),
+        ("executor: loky", "executor: ray", "data.executor is 'ray': should be 'loky' or 'dask'"),
+        ("executor: loky", "executor: dask", "data.executor is dask and data.scheduler is None: with dask it should be its address, such as tcp://10.0.0.1:8786"),
+        ("scheduler: null", "scheduler: tcp://10.0.0.1:8786", "data.executor is loky and data.scheduler is tcp://10.0.0.1:8786: with loky it should be null"),
+        ("scheduler: null", "scheduler: 10.0.0.1", "data.scheduler is '10.0.0.1': should be null or an address such as tcp://10.0.0.1:8786"),
         (TEXT[TEXT.index("evaluate:\n") :], "evaluate: here", "evaluate is 'here': should be a section with keys of its own"),
     ],
 )  # fmt: skip

@@ -1,0 +1,54 @@
+"""A Dask cluster on this machine: a scheduler and two workers, processes of their own, as a user starts them."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import PROJECT
+
+DASK = [sys.executable, "-m", "dask"]
+SECONDS = 60  # that the processes have to find each other
+
+
+@dataclass
+class Cluster:
+    """The processes, and where the scheduler listens."""
+
+    address: str
+    scheduler: subprocess.Popen
+    workers: list[subprocess.Popen]
+
+
+@contextmanager
+def cluster(scratch: Path, workers: int = 2, project: Path = PROJECT) -> Iterator[Cluster]:
+    """Run a cluster, started in the folder `project`, that has all its workers; end it with the block."""
+    scratch.mkdir(exist_ok=True)
+    file, log = scratch / "scheduler.json", scratch / "scheduler.log"
+    with log.open("w") as output:
+        options = {"cwd": project, "stdout": output, "stderr": output}
+        place = ["--host", "127.0.0.1", "--no-dashboard"]
+        scheduler = [*DASK, "scheduler", *place, "--port", "0", "--no-show", "--scheduler-file", file]
+        # Without a nanny, which would start another worker in the place of one that is killed.
+        worker = [*DASK, "worker", *place, "--nthreads", "1", "--no-nanny", "--scheduler-file", file]
+        worker += ["--local-directory", scratch]
+        processes = [subprocess.Popen(command, **options) for command in [scheduler] + [worker] * workers]
+        try:
+            wait_until(lambda: log.read_text().count("Register worker") == workers and file.exists())
+            yield Cluster(json.loads(file.read_text())["address"], processes[0], processes[1:])
+        finally:
+            for process in reversed(processes):
+                process.kill()
+                process.wait()
+
+
+def wait_until(condition: object) -> None:
+    """Wait until the condition holds; fail if it never does."""
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
