@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +33,10 @@ def cluster(scratch: Path, workers: int = 2, project: Path = PROJECT) -> Iterato
         options = {"cwd": project, "stdout": output, "stderr": output}
         place = ["--host", "127.0.0.1", "--no-dashboard"]
         scheduler = [*DASK, "scheduler", *place, "--port", "0", "--no-show", "--scheduler-file", file]
+        scheduler += ["--idle-timeout", "10 minutes"]  # should these tests be ended before they end it
         # Without a nanny, which would start another worker in the place of one that is killed.
         worker = [*DASK, "worker", *place, "--nthreads", "1", "--no-nanny", "--scheduler-file", file]
-        worker += ["--local-directory", scratch]
+        worker += ["--local-directory", scratch, "--death-timeout", str(SECONDS)]
         processes = [subprocess.Popen(command, **options) for command in [scheduler] + [worker] * workers]
         try:
             wait_until(lambda: log.read_text().count("Register worker") == workers and file.exists())
@@ -46,7 +47,7 @@ def cluster(scratch: Path, workers: int = 2, project: Path = PROJECT) -> Iterato
                 process.wait()
 
 
-def wait_until(condition: object) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     """Wait until the condition holds; fail if it never does."""
     end = time.monotonic() + SECONDS
     while not condition():

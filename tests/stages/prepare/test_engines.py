@@ -80,7 +80,7 @@ def use(workspace: Workspace, address: str) -> None:
 def refused(workspace: Workspace, address: str) -> str:
     """Run the stage on a cluster that cannot do it; return the one line, after which nothing is left."""
     use(workspace, address)
-    done = run(COMMAND)
+    done = subprocess.run(COMMAND, env=environment(), capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1, done.stderr
     return only_line(done.stderr)
 
