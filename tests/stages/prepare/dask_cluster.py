@@ -1,6 +1,7 @@
 """A Dask cluster on this machine: a scheduler and two workers, processes of their own, as a user starts them."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -25,12 +26,16 @@ class Cluster:
 
 
 @contextmanager
-def cluster(scratch: Path, workers: int = 2, project: Path = PROJECT) -> Iterator[Cluster]:
-    """Run a cluster, started in the folder `project`, that has all its workers; end it with the block."""
+def cluster(scratch: Path, workers: int = 2, project: Path = PROJECT, **configuration: str) -> Iterator[Cluster]:
+    """Run a cluster, started in the folder `project`, that has all its workers; end it with the block.
+
+    `configuration` is of Dask's scheduler, in its own words with underscores: allowed_failures="0".
+    """
     scratch.mkdir(exist_ok=True)
     file, log = scratch / "scheduler.json", scratch / "scheduler.log"
     with log.open("w") as output:
-        options = {"cwd": project, "stdout": output, "stderr": output}
+        own = {f"DASK_DISTRIBUTED__SCHEDULER__{key.upper()}": value for key, value in configuration.items()}
+        options = {"cwd": project, "env": os.environ | own, "stdout": output, "stderr": output}
         place = ["--host", "127.0.0.1", "--no-dashboard"]
         scheduler = [*DASK, "scheduler", *place, "--port", "0", "--no-show", "--scheduler-file", file]
         scheduler += ["--idle-timeout", "10 minutes"]  # should these tests be ended before they end it

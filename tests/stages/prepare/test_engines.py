@@ -12,13 +12,7 @@ from pathlib import Path
 import pytest
 from joblib import parallel_config
 
-from plumbline.errors import UserError
 from stages.prepare import __main__ as prepare
-from stages.prepare.decoder_version import decoder_version
-from stages.prepare.decoding import Limits, Unusable
-from stages.prepare.elsewhere import read_elsewhere, refuse_what_is_not_shared
-from stages.prepare.layout import Candidate
-from stages.prepare.pixel_cache import PixelCache
 from tests.conftest import PROJECT, Workspace, write_image
 from tests.stages.prepare.conftest import PREPARED, prepared
 from tests.stages.prepare.dask_cluster import Cluster, cluster, wait_until
@@ -158,6 +152,30 @@ def test_a_scheduler_that_is_lost_halfway_is_one_line_and_the_next_run_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("configuration", "killed", "message"),
+    [
+        ({"allowed_failures": "0"}, 1, "each worker that was to read some of the images was ended from outside"),
+        ({"no_workers_timeout": "1s"}, 2, "has lost all its workers: start some"),
+    ],
+    ids=["more failures than Dask allows", "no worker left"],
+)
+def test_work_that_dask_gives_up_is_one_line_and_the_next_run_goes_on(
+    photographs: Workspace, expected: dict[str, bytes], tmp_path: Path, configuration: dict, killed: int, message: str
+) -> None:
+    with cluster(tmp_path / "dask", **configuration) as strict:
+        use(photographs, strict.address)
+        with start() as stage:
+            begun(stage, rows=IMAGES // 5)
+            for worker in strict.workers[:killed]:
+                worker.send_signal(signal.SIGKILL)
+            assert stage.wait(timeout=60) == 1
+            assert message in only_line(stage.stderr.read())
+    photographs.set(data__executor="loky", data__scheduler=None)
+    assert written_here() == expected
+
+
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_half_written_and_the_workers_free_for_the_next_run(
     photographs: Workspace, expected: dict[str, bytes], dask: Cluster
 ) -> None:
@@ -172,6 +190,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_workers_free_for_the_next_ru
     assert everything() == expected
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_not_there_is_one_line(photographs: Workspace) -> None:
     assert f"data.scheduler: {NOWHERE} does not answer within 10 s: start `python -m dask" in refused(
         photographs, NOWHERE
@@ -208,27 +227,3 @@ def test_workers_that_do_not_see_the_files_are_one_line(photographs: Workspace, 
     line = refused(photographs, dask.address)
     assert "a Dask worker cannot read /proc/self/cwd/images/" in line
     assert "(No such file or directory), this machine can: every worker needs the file system" in line
-
-
-def test_a_worker_that_does_not_see_where_the_pixels_go_says_so(tmp_path: Path) -> None:
-    image = write_image(tmp_path / "image.png")
-    with pytest.raises(UserError, match=f"does not see {tmp_path}/none.pixels: every worker needs"):
-        read_elsewhere(decoder_version(), image, Limits(32, 10**6, 1), tmp_path / "none.pixels", 0)
-
-
-def test_pixels_that_a_worker_wrote_and_that_do_not_arrive_are_noticed(tmp_path: Path) -> None:
-    image = write_image(tmp_path / "image.png")
-    candidate = Candidate(image, "image.png", None, "ant", None)
-    limits = Limits(32, 10**6, 1)
-    with PixelCache(tmp_path / "cache", "key", 32 * 32 * 3, 10**6) as cache:
-        segment = cache.new_segment(2, tmp_path)
-        result = read_elsewhere(decoder_version(), image, limits, segment.path, segment.row_bytes)
-        refuse_what_is_not_shared(candidate, result, segment, 1)
-        with pytest.raises(UserError, match="does not hold here what a Dask worker wrote there"):
-            refuse_what_is_not_shared(candidate, result, segment, 0)
-
-
-def test_a_file_that_cannot_be_read_here_either_is_no_fault_of_the_worker(tmp_path: Path) -> None:
-    candidate = Candidate(tmp_path / "none.png", "none.png", None, "ant", None)
-    with PixelCache(tmp_path / "cache", "key", 3, 10**6) as cache:
-        refuse_what_is_not_shared(candidate, Unusable("unreadable", "gone"), cache.new_segment(1, tmp_path), 0)
