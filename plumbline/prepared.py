@@ -1,6 +1,7 @@
 """Read what the prepare stage wrote: pixels, labels and paths of each split, and the class names."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +45,12 @@ def read_splits(folder: Path = FOLDER) -> dict[str, Split]:
     """Return every split that has images. The pixels stay on disk until they are indexed."""
     splits = {}
     for name, rows in read_manifest(folder).groupby("split", sort=False):
-        # Copy on write: torch wants memory that it may write to, the file itself is never changed.
-        images = np.load(folder / f"{name}.npy", mmap_mode="c")
+        # Read-only: of a writable mapping Linux wants to know that memory and swap could hold it as a whole.
+        images = np.load(folder / f"{name}.npy", mmap_mode="r")
         assert len(images) == len(rows), f"{folder / name}.npy has {len(images)} images, the manifest {len(rows)}"
         labels = torch.tensor(rows["label"].to_numpy())
-        splits[name] = Split(torch.from_numpy(images), labels, rows["path"].to_list(), rows["sha256"].to_list())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that torch could write to it, which nothing here does
+            pixels = torch.from_numpy(images)
+        splits[name] = Split(pixels, labels, rows["path"].to_list(), rows["sha256"].to_list())
     return splits

@@ -2,8 +2,10 @@
 
 `__main__` is the stage. What is trained on: `start` reads it into a `task`; `sampling` orders the images,
 `augmentation` changes them, `inputs` makes batches of them. What is trained: the network, or behind `freezing` a
-`trained_part` of it. How: `engine` is the loop, `optimisers` and `schedules` make its updates, `divergence` stops it,
-`selection` says when it ends and what is kept. What survives a kill: the run's `state`, kept in `checkpoints` under the
-`fingerprint` of everything that the result follows from; `interruption` turns signals into a clean end.
+`trained_part` of it. How: `engine` is the loop, and `update` one step of it, with `optimisers` and `schedules`;
+`divergence` stops it, `selection` says when it ends and what is kept. Where: in one process, or in several `processes`,
+which `launch` or torchrun starts, with batch normalisation `synchronised` over all. What survives a kill: the run's
+`state`, kept in `checkpoints` under the `fingerprint` of everything that the result follows from; `interruption` turns
+signals into a clean end.
 `find_lr` is a tool of its own: python -m stages.finetune.find_lr
 """

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
+import pytest
 
 from plumbline.outputs import write_csv
 from plumbline.prepared import read_manifest, read_splits
@@ -27,3 +29,16 @@ def test_what_a_reader_does_to_the_pixels_never_reaches_the_file(tmp_path: Path)
     write_prepared(tmp_path, ["a", "b"])
     read_splits(tmp_path)["train"].images.fill_(255)
     assert not np.load(tmp_path / "train.npy").any()
+
+
+@pytest.mark.slow
+def test_a_split_larger_than_memory_is_read(tmp_path: Path) -> None:
+    size = 2**14  # pixels; one image has 0.75 GiB
+    images = (psutil.virtual_memory().total + psutil.swap_memory().total) // (3 * size**2) + 2
+    with (tmp_path / "train.npy").open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (images, size, size, 3)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + images * 3 * size**2)  # of holes: it takes no room on the disk
+    rows = {"split": "train", "path": "a.jpg", "label": 0, "sha256": "0"}
+    pd.DataFrame([rows] * images).to_csv(tmp_path / "manifest.csv", index=False)
+    assert read_splits(tmp_path)["train"].images[-1, -1, -1].tolist() == [0, 0, 0]
