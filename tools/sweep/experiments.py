@@ -1,0 +1,92 @@
+"""What a sweep's experiments were told, and how good they became, from Git and DVC."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dvc.api
+from dvc.exceptions import DvcException, NotDvcRepoError
+from dvc.scm import RevError
+
+from plumbline.errors import UserError
+from plumbline.params.flat import flat
+from tools.revision_files import file_at
+
+EVALUATED = Path("metrics/evaluate.json")
+KINDS = ("branch_commit", "branch_base")  # DVC's words for an experiment's row; the others are commits
+UNFINISHED = ("Queued", "Running", "Failed")  # DVC's words
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One that is finished."""
+
+    name: str
+    params: dict[str, Any]  # flat: section.key
+    accuracy: float  # fraction right
+    low: float  # the ends of its interval
+    high: float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The experiments on one commit."""
+
+    split: str
+    confidence: float  # of the intervals
+    experiments: list[Experiment]
+    unfinished: dict[str, str]  # the others' states, by their names
+
+
+def read_sweep(revision: str, split: str) -> Sweep:
+    """Read the experiments on a commit. Raises UserError where none is finished, or one cannot be read."""
+    rows = [row for row in shown(revision) if row["typ"] in KINDS]
+    unfinished = {name_of(row): row["State"].lower() for row in rows if row["State"] in UNFINISHED}
+    finished = [row for row in rows if row["State"] not in UNFINISHED]
+    if not finished:
+        waiting = f"; {len(unfinished)} are not: {stated(unfinished)}" if unfinished else ""
+        raise UserError(f"no experiment on {revision} is finished{waiting}; `dvc exp show` lists them")
+    read = [read_experiment(name_of(row), row["rev"], split) for row in finished]
+    confidence = {experiment.params["evaluate.confidence"] for experiment in read}
+    if len(confidence) > 1:
+        raise UserError(f"evaluate.confidence differs ({', '.join(map(str, sorted(confidence)))}): set it alike")
+    return Sweep(split, confidence.pop(), read, unfinished)
+
+
+def shown(revision: str) -> list[dict[str, Any]]:
+    """Return the rows of `dvc exp show` for one commit."""
+    try:
+        return dvc.api.exp_show(revs=revision)
+    except RevError:
+        raise UserError(f"{revision} is no revision: name a commit, a branch or a tag") from None
+    except NotDvcRepoError:
+        raise UserError("this folder is in no repository of Git and DVC: run this in the project's") from None
+    except DvcException as error:
+        raise UserError(f"the experiments on {revision} cannot be read: {error}") from None
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """Return an experiment's name; a queued one may have none but its commit's."""
+    return row["Experiment"] or row["rev"]
+
+
+def stated(unfinished: dict[str, str]) -> str:
+    """Return the names with their states."""
+    return ", ".join(f"{name} ({state})" for name, state in unfinished.items())
+
+
+def read_experiment(name: str, rev: str, split: str) -> Experiment:
+    """Read a finished experiment's parameters and its accuracy on a split. Raises UserError if it has none there."""
+    with file_at(EVALUATED, rev, also="none") as file:
+        metrics = json.load(file)
+    keys = (f"{split}_accuracy", f"{split}_accuracy_low", f"{split}_accuracy_high")
+    if keys[0] not in metrics:
+        raise UserError(f"{name} has no {keys[0]} in {EVALUATED}: its data has no {split} split")
+    return Experiment(name, flat(dvc.api.params_show(rev=rev)), *(metrics[key] for key in keys))
+
+
+def varying(experiments: list[Experiment]) -> list[str]:
+    """Return the parameters that are not the same in all experiments; one that is absent counts as null."""
+    keys = dict.fromkeys(key for experiment in experiments for key in experiment.params)
+    return [key for key in keys if any(own.params.get(key) != experiments[0].params.get(key) for own in experiments)]

@@ -1,0 +1,98 @@
+"""Draw a sweep: the accuracy with its interval, over one parameter, with a line for each value of a second."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from plumbline.errors import one_line
+from plumbline.outputs import whole_file
+from plumbline.params.flat import written
+from tools.sweep.experiments import Experiment, Sweep
+
+STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e5e5e5",
+    "legend.frameon": False,
+    "text.parse_math": False,  # a value may be called "$"
+    "savefig.dpi": 150,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "plumbline",  # the same names within the file at every run
+}
+# Wong 2011, "Points of view: Color blindness"; told apart by marker and dash too, for black and white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#777777", "#000000")
+MARKERS, DASHES = "os^Dvp*X", ("-", "--", ":", "-.")
+WIDTH = 0.4  # of a value's place on the axis, over which the lines are spread so that their intervals stay apart
+
+
+def write_figure(path: Path, sweep: Sweep, keys: list[str]) -> None:
+    """Draw the sweep into a file, as PNG or SVG by its suffix; the same sweep gives the same bytes."""
+    metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
+    with mpl.rc_context(STYLE), whole_file(path) as partial:
+        draw(sweep, keys).savefig(partial, metadata=metadata)
+
+
+def draw(sweep: Sweep, keys: list[str]) -> Figure:
+    """Return the figure over one or two parameters: the first on the axis, a line for each value of the second."""
+    over, *by = keys
+    places = {value: place for place, value in enumerate(values_of(over, sweep.experiments))}
+    lines = values_of(by[0], sweep.experiments) if by else [None]
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    for number, line in enumerate(lines):
+        own = [each for each in sweep.experiments if not by or value_of(by[0], each) == line]
+        own.sort(key=lambda each: places[value_of(over, each)])
+        shift = WIDTH * (number - (len(lines) - 1) / 2) / len(lines)
+        axes.errorbar(
+            [places[value_of(over, each)] + shift for each in own],
+            [each.accuracy for each in own],
+            yerr=[arms(own, -1), arms(own, 1)],
+            label=f"{by[0]} {line}" if by else None,
+            **look(number),
+        )
+    axes.set_xticks(list(places.values()), list(places))
+    axes.set(xlabel=over, ylabel="accuracy (fraction right)")
+    axes.set_title(f"{sweep.split} accuracy with its {sweep.confidence:.0%} interval")
+    if by:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=min(len(lines), 3))
+    return figure
+
+
+def arms(experiments: list[Experiment], side: int) -> list[float]:
+    """Return how far the intervals reach to one side: -1, down, or 1, up; rounding may put an end beyond its middle."""
+    ends = [each.low if side < 0 else each.high for each in experiments]
+    return [max(0.0, side * (end - each.accuracy)) for end, each in zip(ends, experiments, strict=True)]
+
+
+def look(number: int) -> dict[str, Any]:
+    """Return how the line of this number is drawn."""
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "linestyle": DASHES[number % len(DASHES)],
+        "capsize": 3,
+    }
+
+
+def value_of(key: str, experiment: Experiment) -> str:
+    """Return a parameter's value as it stands in params.yaml."""
+    return one_line(written(experiment.params.get(key)))
+
+
+def values_of(key: str, experiments: list[Experiment]) -> list[str]:
+    """Return a parameter's values in order: numbers by their size, before all others by their text."""
+    return sorted({value_of(key, each) for each in experiments}, key=in_order)
+
+
+def in_order(value: str) -> tuple[int, float, str]:
+    """Return what a value is sorted by."""
+    try:
+        return 0, float(value), value
+    except ValueError:
+        return 1, 0.0, value
