@@ -28,7 +28,7 @@ STYLE = {
 # Wong 2011, "Points of view: Color blindness"; told apart by marker and dash too, for black and white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#777777", "#000000")
 MARKERS, DASHES = "os^Dvp*X", ("-", "--", ":", "-.")
-WIDTH = 0.4  # of a value's place on the axis, over which the lines are spread so that their intervals stay apart
+WIDTH = 0.2  # of a value's place on the axis, over which the lines are spread so that their intervals stay apart
 
 
 def write_figure(path: Path, sweep: Sweep, keys: list[str]) -> None:
