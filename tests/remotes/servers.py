@@ -52,13 +52,27 @@ class Server:
         }
         return places[self.kind]
 
-    def name_in(self, project: Path, port: int | None = None) -> None:
-        """Make it the remote of a project or a clone."""
-        port = port or self.port
-        settings = dict(self.options) | ({"endpointurl": f"http://127.0.0.1:{port}"} if self.kind == "s3" else {})
-        run_in(project, "dvc", "remote", "add", "--local", "--default", "--force", "store", self.url(port))
-        for key, value in settings.items():
+    def settings(self, port: int) -> dict[str, str]:
+        """Return what DVC must be told beside the address."""
+        return self.options | ({"endpointurl": f"http://127.0.0.1:{port}"} if self.kind == "s3" else {})
+
+    def name_in(self, project: Path) -> None:
+        """Make it the remote of a project or a clone, by the commands of docs/remotes.md."""
+        run_in(project, "dvc", "remote", "add", "--local", "--default", "store", self.url(self.port))
+        for key, value in self.settings(self.port).items():
             run_in(project, "dvc", "remote", "modify", "--local", "store", key, value)
+
+    def write_config(self, project: Path, port: int | None = None) -> None:
+        """Write what those commands write, in no time; with a port, that of a wire to it."""
+        port = port or self.port
+        settings = {"url": self.url(port)} | self.settings(port)
+        lines = [
+            "[core]",
+            "remote = store",
+            "['remote \"store\"']",
+            *(f"{key} = {own}" for key, own in settings.items()),
+        ]
+        (project / ".dvc" / "config.local").write_text("\n".join(lines) + "\n")
 
     def files(self) -> dict[str, bytes]:
         """Return what it holds, by the names there."""

@@ -18,12 +18,12 @@ def test_a_remote_that_verifies_refuses_half_an_object_until_it_is_pushed_anew(t
     run_in(project, "dvc", "add", "--quiet", "model.bin")
     commit_all(project, "Data")
     with serving("http", tmp_path / "server") as server:
-        server.name_in(project)
+        server.write_config(project)
         run_in(project, "dvc", "push")
         (stored,) = (path for path in server.folder.rglob("*") if path.is_file())
         stored.write_bytes(stored.read_bytes()[:5_000])
         run_in(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
-        server.name_in(clone)
+        server.write_config(clone)
         run_in(clone, "dvc", "remote", "modify", "--local", "store", "verify", "true")
         assert run_in(clone, "dvc", "pull", check=False).returncode == 1
         assert not (clone / "model.bin").exists()

@@ -13,7 +13,7 @@ from tests.conftest import commit_all, run_in
 from tests.remotes.servers import Server, environment, objects_of, port_of, running, serving, wrong_objects
 
 SMALL, LARGE = 12, 6_000_000  # files; bytes
-MOMENTS = (4_000, 5_000_000)  # bytes: among the small files, and near the large one's end
+MOMENTS = (4_000, 1_000_000, 5_000_000)  # bytes: among the small files, early and late in the large one
 WHILE_LISTING = 2_000  # bytes: DVC connects by SSH, and has not read yet which files belong to the folder
 
 
@@ -41,7 +41,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def kill_on_the_way(command: str, folder: Path, server: Server, moment: int) -> None:
     """Run `dvc push` or `dvc pull`, and kill it with SIGKILL when so many bytes have passed."""
     with running("wire", server.port, moment, "hold") as wire:
-        server.name_in(folder, port_of(wire))
+        server.write_config(folder, port_of(wire))
         with subprocess.Popen(["dvc", command], cwd=folder, env=environment(), stderr=subprocess.DEVNULL) as process:
             assert wire.stdout.readline() == "broken\n"
             assert process.poll() is None
@@ -79,7 +79,7 @@ def test_a_killed_push_and_a_killed_pull_leave_nothing_broken(server: Server, pr
     for moment in MOMENTS:
         kill_on_the_way("push", project, server, moment)
         assert wrong_objects(server.files()) == []
-    server.name_in(project)
+    server.write_config(project)
     run_in(project, "dvc", "push")
     whole = objects_of(server.files())
     assert (len(whole), wrong_objects(server.files())) == (SMALL + 2, [])  # with the folder's list, and the large file
@@ -90,7 +90,7 @@ def test_a_killed_push_and_a_killed_pull_leave_nothing_broken(server: Server, pr
         kill_on_the_way("pull", clone, server, moment)
         assert wrong_objects(cache_of(clone)) == []
     drop_index(clone)
-    server.name_in(clone)
+    server.write_config(clone)
     run_in(clone, "dvc", "pull")
     assert contents(clone) == contents(project)
     assert objects_of(cache_of(clone)) == whole
@@ -101,13 +101,13 @@ def test_a_killed_push_and_a_killed_pull_leave_nothing_broken(server: Server, pr
 def test_a_pull_killed_before_it_knew_all_files_is_completed_once_dvcs_index_is_dropped(
     ssh: Server, project: Path, tmp_path: Path
 ) -> None:
-    ssh.name_in(project)
+    ssh.write_config(project)
     run_in(project, "dvc", "push")
     clone = clone_of(project, tmp_path)
-    ssh.name_in(clone)
+    ssh.write_config(clone)
     run_in(clone, "dvc", "fetch", "large.bin")
     kill_on_the_way("pull", clone, ssh, WHILE_LISTING)
-    ssh.name_in(clone)
+    ssh.write_config(clone)
     stuck = run_in(clone, "dvc", "pull", check=False)
     assert (stuck.returncode, "Is your cache up to date?" in stuck.stderr) == (1, True)  # else docs/remotes.md is dated
     drop_index(clone)
