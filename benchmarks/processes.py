@@ -83,20 +83,12 @@ def main() -> None:
             for variant, (processes, threads, frozen) in VARIANTS.items():
                 rates.setdefault(variant, []).append(images_per_second(folder, processes, threads, frozen))
                 print(f"{variant}: {rates[variant][-1]} images/s", file=sys.stderr)
+    os.environ["OMP_NUM_THREADS"] = "1"
     print("| | minimum | median | maximum | images/s |\n| --- | --- | --- | --- | --- |")
     for variant, own in rates.items():
         print(f"| {variant} | {min(own)} | {statistics.median(own)} | {max(own)} | |")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    printed = subprocess.run(
-        [*command, "-m", "benchmarks.processes"],
-        cwd=PROJECT,
-        env=environment,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    print(printed.stdout)
+    command = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "benchmarks.processes"]
+    subprocess.run([sys.executable, "-m", *command], cwd=PROJECT, check=True)
 
 
 if __name__ == "__main__":
