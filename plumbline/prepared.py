@@ -1,5 +1,6 @@
 """Read what the prepare stage wrote: pixels, labels and paths of each split, and the class names."""
 
+import errno
 import json
 import warnings
 from dataclasses import dataclass
@@ -45,8 +46,7 @@ def read_splits(folder: Path = FOLDER) -> dict[str, Split]:
     """Return every split that has images. The pixels stay on disk until they are indexed."""
     splits = {}
     for name, rows in read_manifest(folder).groupby("split", sort=False):
-        # Read-only: of a writable mapping Linux wants to know that memory and swap could hold it as a whole.
-        images = np.load(folder / f"{name}.npy", mmap_mode="r")
+        images = mapped(folder / f"{name}.npy")
         assert len(images) == len(rows), f"{folder / name}.npy has {len(images)} images, the manifest {len(rows)}"
         labels = torch.tensor(rows["label"].to_numpy())
         with warnings.catch_warnings():
@@ -54,3 +54,17 @@ def read_splits(folder: Path = FOLDER) -> dict[str, Split]:
             pixels = torch.from_numpy(images)
         splits[name] = Split(pixels, labels, rows["path"].to_list(), rows["sha256"].to_list())
     return splits
+
+
+def mapped(path: Path) -> np.ndarray:
+    """Return an array that stays on disk until it is indexed; the file itself is never changed.
+
+    Copy on write, for torch wants memory that it may write to; read-only where memory and swap could not hold all of
+    it, for then Linux refuses a mapping for writing.
+    """
+    try:
+        return np.load(path, mmap_mode="c")
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        return np.load(path, mmap_mode="r")

@@ -18,7 +18,7 @@ def file_at(path: Path, revision: str | None, *, also: str) -> Iterator[IO[bytes
 
     Raises UserError for a revision that is unknown, or lacks the file; `also` is what else the user might have named.
     """
-    name = revision or "the workspace"
+    name = revision or "workspace"
     try:
         with dvc.api.open(path.as_posix(), rev=revision, mode="rb") as file:
             yield file

@@ -129,7 +129,11 @@ def untested(splits: Sequence[str], settings: Params, prepare: dict[str, float])
 
 def recipe_table(settings: Params) -> str:
     """Return the parameters of the training, by their names in params.yaml."""
-    chosen = {"seed": settings.seed, **settings.model_dump(include={"weights", "finetune"})}
+    chosen = {
+        "seed": settings.seed,
+        "weights": settings.weights.model_dump(),
+        "finetune": settings.finetune.model_dump(),
+    }
     return table(["parameter", "value"], [[key, written(value)] for key, value in flat(chosen).items()])
 
 

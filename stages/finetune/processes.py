@@ -98,7 +98,7 @@ def joined() -> Iterator[Processes]:
         return
     refuse_shared_store()
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        take_gpu(int(os.environ["LOCAL_RANK"]))
     try:
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
         processes = Processes(dist.get_rank(), dist.get_world_size())
@@ -116,6 +116,17 @@ def joined() -> Iterator[Processes]:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def take_gpu(rank_on_machine: int) -> None:
+    """Take the GPU of this process's own. Raises UserError where there are fewer GPUs than processes."""
+    gpus = torch.cuda.device_count()
+    if rank_on_machine >= gpus:
+        raise UserError(
+            f"this machine has {gpus} GPUs, and more processes: lower finetune.processes or --nproc-per-node, or hide "
+            "the GPUs with CUDA_VISIBLE_DEVICES="
+        )
+    torch.cuda.set_device(rank_on_machine)
 
 
 def refuse_shared_store() -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+import torch
 
 from plumbline.errors import UserError
-from stages.finetune.processes import joined
+from stages.finetune.processes import joined, take_gpu
 from tests.conftest import PROJECT, Workspace
 
 CURVES = ["train_loss", "val_loss"]
@@ -152,6 +153,16 @@ def test_torchrun_starts_it_and_restarts_it_after_a_kill_to_the_same_bytes(eleve
     ranks(process)[1].send_signal(signal.SIGKILL)
     finish(process)
     assert trained() == expected
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    taken = []
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    take_gpu(1)
+    assert taken == [1]
+    with pytest.raises(UserError, match="this machine has 2 GPUs, and more processes"):
+        take_gpu(2)
 
 
 def test_a_restart_that_would_find_old_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

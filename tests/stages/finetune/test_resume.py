@@ -117,7 +117,9 @@ def kill_once_there_is_a_checkpoint(experiment: subprocess.Popen, project: Path)
     while not list((project / ".checkpoints").rglob("state.pt")):
         assert experiment.poll() is None, "the experiment ended without a checkpoint"
         time.sleep(0.05)
-    stages = [process for process in psutil.process_iter(["cmdline"]) if "stages.finetune" in process.info["cmdline"]]
+    stages = [
+        process for process in psutil.process_iter(["cmdline"]) if "stages.finetune" in (process.info["cmdline"] or [])
+    ]
     for process in stages:
         if project in Path(process.cwd()).parents:
             process.kill()
