@@ -34,7 +34,7 @@ def engine(data: params.Data) -> Iterator[None]:
 
     from stages.prepare.dask_backend import DaskBackend
 
-    for name in ("distributed", "distributed.client"):
+    for name in ("distributed", "distributed.client", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what they would log, they raise as well
     where = f"data.scheduler: {data.scheduler}"
     try:
