@@ -27,6 +27,7 @@ TINY = {
     "backprop.trials": 2,
     "curvature.images": 2,
     "curvature.steps": 2,
+    "export.calibration_images": 8,
     "finetune.epochs": 2,
     "image.crop": 48,
     "image.resize": 56,

@@ -268,6 +268,10 @@ def test_only_what_changed_runs_again(tiny_copy: Path, monkeypatch: pytest.Monke
     assert {key.split(".")[0] for key in RERUNS if not key.endswith(".py")} == sections
     assert changed_stages() == set()
     for name, expected in RERUNS.items():
+        if name.startswith("stages/") and not name.endswith("__main__.py"):
+            # One of each stage's modules is changed in earnest; of the others it is enough that dvc.yaml names them.
+            assert {stage for stage in STAGES if name in STAGES[stage]["deps"]} == expected, name
+            continue
         path = tiny_copy / (name if name.endswith(".py") else "params.yaml")
         before = path.read_text()
         if name.endswith(".py"):

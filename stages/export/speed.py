@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 BATCH = 16  # images
-SECONDS = 1.0  # that each is measured for, about
+SECONDS = 0.5  # that each is measured for, about
 FEWEST, MOST = 3, 100  # calls
 
 
