@@ -19,14 +19,14 @@ from tests.stages.prepare.dask_cluster import Cluster, cluster, wait_until
 from tests.stages.prepare.test_corpus import FAULTS, USABLE
 from tests.stages.prepare.test_interruption import COMMAND, environment, leftovers, run, start_afresh
 
-IMAGES = 300
+IMAGES = 600
 DIFFERENT = 10  # pictures of each class
 NOWHERE = "tcp://127.0.0.1:9"  # the discard port, at which nothing listens
 
 
 @pytest.fixture
 def photographs(workspace: Workspace) -> Workspace:
-    """A workspace with images that take a second or two to decode, and some files that are none."""
+    """A workspace with images that take a few seconds to decode, and some files that are none."""
     workspace.set(data__root="images", image__resize=64, image__crop=48)
     for class_name in ("ant", "bee"):
         for i in range(IMAGES // 2):
