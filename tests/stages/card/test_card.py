@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
 from plumbline import Classifier, params
+from plumbline.model_file import read_model, write_model
+from plumbline.outputs import write_csv
+from plumbline.prepared import FOLDER, read_manifest
 from stages.card import __main__ as card
 from stages.card.facts import few, share, table, text, untested
 from tests.conftest import PROJECT, change_params, run_in, write_image
@@ -80,11 +84,10 @@ def test_its_code_runs_where_nothing_but_onnxruntime_numpy_and_pillow_is_install
 def test_hostile_class_names_are_text_in_it(tiny_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tiny_copy)
     names = ["<img src=x>|`[a](b)*", "---\nx: $y$"]
-    monkeypatch.setattr(card, "read_classes", lambda: names)
-    monkeypatch.setattr(card, "few", few)
-    manifest = card.read_manifest()
-    manifest["class"] = manifest["label"].map(dict(enumerate(names)))
-    monkeypatch.setattr(card, "read_manifest", lambda: manifest)
+    write_model(card.MODEL, replace(read_model(card.MODEL), classes=names))
+    (FOLDER / "classes.json").write_text(json.dumps(names))
+    manifest = read_manifest()
+    write_csv(FOLDER / "manifest.csv", manifest.assign(**{"class": manifest["label"].map(dict(enumerate(names)))}))
     change_params(tiny_copy, {"data.root": "data/<b>photos</b>.zip"})
     card.main()
     contents = Path("models/CARD.md").read_text()
