@@ -25,7 +25,17 @@ class Arithmetic:
 
         Training in float32 keeps the homework's: another one rounds otherwise, and the updates make much of it.
         """
-        return torch.contiguous_format if training and self.precision == torch.float32 else FAST_LAYOUT
+        return torch.contiguous_format if training and not self.is_mixed else FAST_LAYOUT
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether convolutions and matrix products have fewer bits than the weights."""
+        return self.precision == torch.bfloat16
+
+    @property
+    def weights_precision(self) -> torch.dtype:
+        """The type of weights, inputs and losses."""
+        return torch.float32 if self.is_mixed else self.precision
 
     @property
     def evaluation_batch(self) -> int:
@@ -34,15 +44,15 @@ class Arithmetic:
 
     def autocast(self) -> AbstractContextManager:
         """Return a context in which torch runs convolutions and matrix products in this precision."""
-        return torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_mixed)
 
     def place(self, network: nn.Module) -> nn.Module:
         """Return the network on this device, in the layout that suits training."""
-        return network.to(self.device, memory_format=self.layout(training=True))
+        return network.to(self.device, self.weights_precision, memory_format=self.layout(training=True))
 
 
 def choose_arithmetic(wish: str) -> Arithmetic:
-    """Return the GPU if torch sees one, else the processor; and for `auto`, bfloat16 where it is fast.
+    """Return the GPU if torch sees one, else the processor; and for `auto`, bfloat16 where it is fast, else float32.
 
     Fast is: the hardware multiplies bfloat16 itself. Raises UserError for bfloat16 on a GPU without it.
     """
@@ -51,14 +61,19 @@ def choose_arithmetic(wish: str) -> Arithmetic:
         raise UserError("the precision is bfloat16, which this GPU lacks: set it to float32 or auto")
     if wish == "bfloat16" or (wish == "auto" and has_bfloat16(device)):
         return Arithmetic(device, torch.bfloat16)
-    return Arithmetic(device, torch.float32)
+    return Arithmetic(device, torch.float64 if wish == "float64" else torch.float32)
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Say whether the hardware multiplies bfloat16 itself."""
+    """Return whether the hardware multiplies bfloat16 itself, and torch is allowed to use what does it.
+
+    ATEN_CPU_CAPABILITY=avx2 in the environment makes torch compute as on a processor without AVX-512.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
+    if capabilities["architecture"] == "x86_64" and not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
+        return False
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") or capabilities.get("bf16"))
 
 

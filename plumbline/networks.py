@@ -1,10 +1,12 @@
 """Build any of torchvision's classifiers by name, and tell its head from its backbone."""
 
 import difflib
+from collections.abc import Callable
 
 import torch
 import torchvision
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from plumbline.errors import UserError
 
@@ -39,12 +41,17 @@ def build_network(architecture: str, classes: int) -> nn.Module:
     )
 
 
+class ParametersOnMeta(TorchFunctionMode):
+    """Makes new parameters on torch's meta device, and other tensors as ever: RegNet computes its widths with some."""
+
+    def __torch_function__(self, function: Callable, types: object, args: tuple = (), options: dict | None = None):
+        options = options or {}
+        return function(*args, **(options | {"device": "meta"} if function is torch.empty else options))
+
+
 def shape_of_network(architecture: str, classes: int) -> nn.Module:
     """Return the network on torch's meta device: shapes alone, no memory and no arithmetic."""
-    try:
-        with torch.device("meta"):
-            return build_network(architecture, classes)
-    except NotImplementedError:  # RegNet computes its widths with tensors
+    with ParametersOnMeta():
         return build_network(architecture, classes).to("meta")
 
 

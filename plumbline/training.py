@@ -56,12 +56,18 @@ def classify(
     """Return the logits (B, classes) of inputs (B, 3, H, W), and their mean cross-entropy in nats.
 
     Inputs of a part of the network may have another shape. Labels are (B,), or shares of the classes (B, classes).
+    The loss is computed in the weights' precision.
     """
+    precision = arithmetic.weights_precision
     if inputs.dim() == 4:
         inputs = inputs.contiguous(memory_format=arithmetic.layout(training=network.training))
     with arithmetic.autocast():
         logits = forward(network, inputs)
-    loss = nn.functional.cross_entropy(logits.float(), labels, class_weights, label_smoothing=label_smoothing)
+    if labels.is_floating_point():
+        labels = labels.to(precision)
+    if class_weights is not None:
+        class_weights = class_weights.to(precision)
+    loss = nn.functional.cross_entropy(logits.to(precision), labels, class_weights, label_smoothing=label_smoothing)
     return logits, loss
 
 

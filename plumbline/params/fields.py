@@ -23,6 +23,7 @@ Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Pixels = Annotated[int, Field(strict=True, ge=1, le=4096)]
 Precision = Literal["auto", "float32", "bfloat16"]
+TrainingPrecision = Literal["auto", "float64", "float32", "bfloat16"]
 Rgb = Annotated[list[Number], Field(min_length=3, max_length=3)]
 PositiveRgb = Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=3, max_length=3)]
 

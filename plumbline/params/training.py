@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from plumbline.params.fields import Count, Flag, Number, Pixels, Precision, Section, Share, Text, Whole
+from plumbline.params.fields import (
+    Count,
+    Flag,
+    Number,
+    Pixels,
+    Precision,
+    Section,
+    Share,
+    Text,
+    TrainingPrecision,
+    Whole,
+)
 
 
 class Pretraining(Section):
@@ -62,7 +73,7 @@ class Finetune(Section):
     keep: Literal["last", "best"]
     patience: Count | None
     seeds: Annotated[Count, Field(le=100)]
-    precision: Precision
+    precision: TrainingPrecision
     checkpoint_steps: Annotated[Whole, Field(ge=0)]
     processes: Annotated[Count, Field(le=1024)]
     cache_gib: Annotated[Number, Field(ge=0)]

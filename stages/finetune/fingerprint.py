@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import sys
 from collections.abc import Iterable
@@ -32,9 +33,13 @@ def fingerprint(
 
 def machine(arithmetic: Arithmetic) -> list[str | int]:
     """Return what decides how numbers are rounded, as far as it can be told."""
-    device = torch.cuda.get_device_name() if arithmetic.device.type == "cuda" else torch.cpu.get_capabilities()
+    if arithmetic.device.type == "cuda":
+        device = torch.cuda.get_device_name()
+    else:  # the processor, and the part of its instructions that the environment lets torch and oneDNN use
+        limits = torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA")
+        device = str((torch.cpu.get_capabilities(), *limits))
     versions = [platform.python_version(), torch.__version__, torchvision.__version__]
-    return [*versions, str(device), str(arithmetic.precision), torch.get_num_threads()]
+    return [*versions, device, str(arithmetic.precision), torch.get_num_threads()]
 
 
 def own_code() -> list[Path]:

@@ -42,6 +42,7 @@ class PixelInputs:
         for images, labels in batches(self.split.images, self.split.labels, order, batch_size):
             images, labels = images.to(self.arithmetic.device), labels.to(self.arithmetic.device)
             inputs = to_input(self.change_images(images) if self.change_images else images, self.transform)
+            inputs = inputs.to(self.arithmetic.weights_precision)
             if self.change_batch:
                 inputs, labels = self.change_batch(inputs, labels)
             yield (self.activations(inputs) if self.frozen else inputs), labels

@@ -74,8 +74,9 @@ class Run:
         self.best = {key: value.clone() for key, value in kept.items()}
 
     def kept_tensors(self) -> Tensors:
-        """Return the weights to write: the best epoch's, if one was kept, else those that were validated last."""
-        return self.validated_network.state_dict() | (self.best or {})
+        """Return the weights to write, in float32: the best epoch's, if one was kept, else those validated last."""
+        tensors = self.validated_network.state_dict() | (self.best or {})
+        return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
 
     def state(self, processes: Processes = ALONE) -> dict[str, object]:
         """Return everything that a checkpoint has to hold: tensors and plain values alone. All processes must ask."""

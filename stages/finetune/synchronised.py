@@ -31,7 +31,7 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
         """Return what nn.BatchNorm2d returns for this process's images in a batch with all the others'."""
         if not self.training:
             return super().forward(X)
-        over, values = (0, 2, 3), X.float()
+        over, values = (0, 2, 3), X.to(self.weight.dtype)
         count = torch.tensor([X.numel() / X.shape[1]], device=X.device)
         dist.all_reduce(count)
         mean = SumOverProcesses.apply(values.sum(over)) / count
@@ -62,6 +62,7 @@ def synchronised(network: nn.Module) -> nn.Module:
 
 def like(norm: nn.BatchNorm2d) -> SynchronisedBatchNorm:
     """Return a synchronised batch normalisation with the same tensors."""
-    own = SynchronisedBatchNorm(norm.num_features, norm.eps, norm.momentum)
+    place = {"device": norm.weight.device, "dtype": norm.weight.dtype}
+    own = SynchronisedBatchNorm(norm.num_features, norm.eps, norm.momentum, **place)
     own.load_state_dict(norm.state_dict())
-    return own.to(norm.weight.device)
+    return own

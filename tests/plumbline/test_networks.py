@@ -5,7 +5,7 @@ import torch
 import torchvision
 
 from plumbline.errors import UserError
-from plumbline.networks import build_network, head_keys, network_from_tensors, replace_head
+from plumbline.networks import build_network, head_keys, network_from_tensors, replace_head, shape_of_network
 
 # One of each family, with the layer that torchvision's documentation names as its classifier.
 HEADS = {
@@ -73,3 +73,13 @@ def test_weights_of_another_network_are_refused_by_the_tensor_that_differs() -> 
         network_from_tensors("resnet18", tensors | {"extra": torch.zeros(1)}, 2)
     with pytest.raises(UserError, match=r"fc\.bias has the shape \(2,\), in resnet18 it is \(3,\)"):
         network_from_tensors("resnet18", tensors, 3)
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "regnet_y_400mf"])
+def test_the_shape_of_a_network_takes_no_memory(architecture: str) -> None:
+    network = shape_of_network(architecture, 5)
+    expected = build_network(architecture, 5).state_dict()
+    assert {key: value.shape for key, value in network.state_dict().items()} == {
+        key: value.shape for key, value in expected.items()
+    }
+    assert {value.device.type for value in network.state_dict().values()} == {"meta"}

@@ -16,9 +16,7 @@ import torch
 from plumbline.errors import UserError
 from stages.finetune.processes import joined, take_gpu
 from tests.conftest import PROJECT, Workspace
-
-CURVES = ["train_loss", "val_loss"]
-COUNTS = ["train_accuracy", "val_accuracy"]
+from tests.support.together import train_together
 
 
 def start(*command: str, **environment: str) -> subprocess.Popen:
@@ -38,13 +36,6 @@ def finish(process: subprocess.Popen, status: int = 0) -> tuple[str, str]:
     return output, errors
 
 
-def history(workspace: Workspace, processes: int) -> pd.DataFrame:
-    """Train from the beginning, and return plots/history.csv."""
-    workspace.set(finetune__processes=processes)
-    finish(start())
-    return pd.read_csv("plots/history.csv")
-
-
 RECIPES = {
     "the homework's, batch normalisation over all processes": {},
     "frozen statistics": {"freeze_statistics": True},
@@ -55,19 +46,30 @@ RECIPES = {
         "ema": 0.9,
         "clip_norm": 0.5,
     },
-    "a part, and then all": {"freeze": "layer3", "thaw_epoch": 1, "keep": "best"},
+    "a part, and then all": {"freeze": "stage3", "thaw_epoch": 1, "keep": "best"},
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_the_curve_does_not_depend_on_the_number_of_processes(eleven: Workspace, recipe: str) -> None:
-    eleven.set(**{f"finetune__{key}": value for key, value in RECIPES[recipe].items()})
-    alone = history(eleven, 1)
-    for processes in (2, 4) if not RECIPES[recipe] else (2,):
-        together = history(eleven, processes)
-        pd.testing.assert_frame_equal(together[CURVES], alone[CURVES], rtol=1e-4, atol=0)
-        pd.testing.assert_frame_equal(together[COUNTS], alone[COUNTS])
+def test_in_float64_the_curve_does_not_depend_on_the_number_of_processes(eleven: Workspace, recipe: str) -> None:
+    """Rounding in float64 is too small for training to make anything of it: what differed here would be a fault."""
+    eleven.set(finetune__precision="float64", **{f"finetune__{key}": value for key, value in RECIPES[recipe].items()})
+    alone = train_together(1)
+    for processes in (2, 3):  # of three, one has no image in the last batch
+        together = train_together(processes)
+        pd.testing.assert_frame_equal(together.history, alone.history, rtol=1e-9, atol=0)
+        for name, tensor in together.weights.items():  # written in float32
+            torch.testing.assert_close(tensor, alone.weights[name], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_linear_probe_in_float32_does_not_depend_on_the_number_of_processes(eleven: Workspace) -> None:
+    """What is trained has no rectifier, in which rounding may decide whether a gradient passes."""
+    eleven.set(finetune__freeze="backbone")
+    alone = train_together(1)
+    for processes in (2, 3):
+        pd.testing.assert_frame_equal(train_together(processes).history, alone.history, rtol=1e-5, atol=0)
 
 
 def trained() -> tuple[bytes, ...]:
@@ -78,7 +80,7 @@ def trained() -> tuple[bytes, ...]:
 @functools.cache
 def undisturbed() -> tuple[bytes, ...]:
     """Train with two processes and six epochs to the end, and return what that writes; it hangs on no folder."""
-    finish(start())
+    train_together(2)
     found = trained()
     Path("models/finetuned.safetensors").unlink()
     return found

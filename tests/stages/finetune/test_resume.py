@@ -19,21 +19,13 @@ from plumbline.errors import UserError
 from stages.finetune import __main__ as finetune
 from stages.finetune.checkpoints import Checkpoints
 from stages.finetune.start import read_task
-from tests.conftest import PROJECT, Workspace, run_in
+from tests.conftest import Workspace, run_in
+from tests.support.forked import Forked, finish, start
+from tests.support.hold import Hold
 
 OUTPUTS = ("models/finetuned.safetensors", "plots/history.csv", "metrics/finetune.json")
+STAGE = "stages.finetune"
 KILLS = 20
-
-
-def start() -> subprocess.Popen:
-    """Start the stage in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "stages.finetune"],
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def outputs() -> tuple[bytes, ...]:
@@ -42,67 +34,73 @@ def outputs() -> tuple[bytes, ...]:
 
 def undisturbed() -> tuple[bytes, ...]:
     """Run the stage to its end, remove what it wrote, and return it."""
-    process = start()
-    text, _ = process.communicate()
-    assert process.returncode == 0, text
+    finish(start(STAGE))
     result = outputs()
-    for path in OUTPUTS:
-        Path(path).unlink()
+    remove_outputs()
     return result
 
 
-def wait_for_the_lock(process: subprocess.Popen) -> None:
-    """Wait until training is about to start."""
-    while not list(Path(".checkpoints").rglob("*.lock")) and process.poll() is None:
-        time.sleep(0.01)
+def remove_outputs() -> None:
+    for path in OUTPUTS:
+        Path(path).unlink()
+    for lock in Path(".checkpoints").rglob("*.lock"):
+        lock.unlink()
+
+
+def wait_for(pattern: str, stage: Forked) -> None:
+    """Wait until there is such a file among the checkpoints, or the stage has ended."""
+    while not list(Path(".checkpoints").rglob(pattern)) and stage.is_running():
+        time.sleep(0.005)
 
 
 @pytest.mark.slow
-def test_killed_at_twenty_random_moments_it_ends_with_the_same_bytes(ready: Workspace) -> None:
-    ready.set(finetune__epochs=12, finetune__checkpoint_steps=2)
+def test_killed_at_twenty_random_moments_it_ends_with_the_same_bytes(eleven: Workspace) -> None:
+    eleven.set(finetune__epochs=12, finetune__checkpoint_steps=2)
     wanted = undisturbed()
-    chance = random.Random(0)
-    kills = 0
-    for _ in range(10 * KILLS):
+    chance, longest, kills = random.Random(0), 0.5, 0
+    while kills < KILLS:
         for lock in Path(".checkpoints").rglob("*.lock"):
             lock.unlink()
-        process = start()
-        wait_for_the_lock(process)
-        time.sleep(chance.uniform(0, 0.8))
-        if kills < KILLS and process.poll() is None:
-            process.kill()
+        stage = start(STAGE)
+        wait_for("*.lock", stage)
+        time.sleep(chance.uniform(0, longest))
+        if stage.is_running():
+            stage.kill()
             kills += 1
-            process.communicate()
-            continue
-        text, _ = process.communicate()
-        assert process.returncode == 0, text
-        break
-    assert kills >= KILLS // 2, "the run was over before it could be killed often enough"
+        else:  # it was sooner done than killed often enough: begin again, and kill sooner
+            finish(stage)
+            assert outputs() == wanted
+            remove_outputs()
+            longest /= 2
+    finish(start(STAGE))
     assert outputs() == wanted
     assert not list(Path(".checkpoints").rglob("*.pt"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_with_a_checkpoint_and_one_line(ready: Workspace, number: signal.Signals) -> None:
-    ready.set(finetune__epochs=10)
+def test_a_signal_ends_it_with_a_checkpoint_and_one_line(
+    eleven: Workspace, tmp_path: Path, number: signal.Signals
+) -> None:
+    eleven.set(finetune__epochs=4)
     wanted = undisturbed()
-    for lock in Path(".checkpoints").rglob("*.lock"):
-        lock.unlink()
-    process = start()
-    wait_for_the_lock(process)
-    time.sleep(0.5)
-    process.send_signal(number)
-    sent = time.monotonic()
-    text, _ = process.communicate()
+    hold = Hold(tmp_path / "hold", "state.partial.pt")
+    with subprocess.Popen(
+        [sys.executable, "-m", STAGE],
+        env=os.environ | hold.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        hold.wait(process)  # after the first epoch
+        process.send_signal(number)
+        hold.release()
+        text, _ = process.communicate()
     assert process.returncode == 128 + number, text
-    assert time.monotonic() - sent < 10
     assert "Traceback" not in text
     assert text.splitlines()[-1] == "interrupted; the state is saved: run the stage again, and it goes on from there"
     assert not Path("models/finetuned.safetensors").exists()
-    process = start()
-    text, _ = process.communicate()
-    assert "resuming in epoch" in text
+    assert "resuming in epoch" in finish(start(STAGE))
     assert outputs() == wanted
 
 
@@ -129,9 +127,12 @@ def kill_once_there_is_a_checkpoint(experiment: subprocess.Popen, project: Path)
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["--temp", "--queue"])
 def test_an_experiment_killed_outside_the_workspace_goes_on_when_it_is_run_again(tiny_copy: Path, way: str) -> None:
+    def experiment_of(name: str) -> list[str]:
+        return ["dvc", "exp", "run", "--name", name, "--set-param", "finetune.epochs=8", "finetune"]
+
     def command(name: str) -> list[str]:
-        """Return what runs an experiment; queued ones are queued here."""
-        experiment = ["dvc", "exp", "run", way, "--name", name, "--set-param", "finetune.epochs=8"]
+        """Return what runs an experiment, to finetune's end; queued ones are queued here."""
+        experiment = [*experiment_of(name), way]
         if way == "--temp":
             return experiment
         run_in(tiny_copy, *experiment)
@@ -142,7 +143,7 @@ def test_an_experiment_killed_outside_the_workspace_goes_on_when_it_is_run_again
     done = run_in(tiny_copy, *command("again"))
     assert "resuming in epoch" in done.stdout + done.stderr
     shutil.rmtree(tiny_copy / ".dvc" / "cache" / "runs")  # or it would be fetched from there
-    run_in(tiny_copy, "dvc", "exp", "run", "--name", "calm", "--set-param", "finetune.epochs=8")
+    run_in(tiny_copy, *experiment_of("calm"))
     assert lock_of("again", tiny_copy) == lock_of("calm", tiny_copy)
 
 

@@ -18,21 +18,22 @@ from tests.stages.prepare.conftest import PREPARED, prepared
 from tests.stages.prepare.dask_cluster import Cluster, cluster, wait_until
 from tests.stages.prepare.test_corpus import FAULTS, USABLE
 from tests.stages.prepare.test_interruption import COMMAND, environment, leftovers, run, start_afresh
+from tests.support.hold import Hold
 
-IMAGES = 600
+IMAGES = 60
 DIFFERENT = 10  # pictures of each class
 NOWHERE = "tcp://127.0.0.1:9"  # the discard port, at which nothing listens
 
 
 @pytest.fixture
 def photographs(workspace: Workspace) -> Workspace:
-    """A workspace with images that take a few seconds to decode, and some files that are none."""
+    """A workspace with images, and some files that are none."""
     workspace.set(data__root="images", image__resize=64, image__crop=48)
     for class_name in ("ant", "bee"):
         for i in range(IMAGES // 2):
             path = Path(f"images/{class_name}/{i:03}.png")
             if i < DIFFERENT:
-                write_image(path, seed=i + DIFFERENT * (class_name == "bee"), size=(400, 300))
+                write_image(path, seed=i + DIFFERENT * (class_name == "bee"), size=(80, 60))
             else:  # another file, and sooner written
                 path.write_bytes((path.parent / f"{i % DIFFERENT:03}.png").read_bytes() + i.to_bytes(2, "big"))
     for name in ("empty.jpg", "text.jpg", "cut.png"):
@@ -47,6 +48,15 @@ def expected(photographs: Workspace) -> dict[str, bytes]:
     written = written_here()
     start_afresh()
     return written
+
+
+@pytest.fixture
+def hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hold:
+    """Holds whoever reads an image in the middle, so that there is work left until it is released."""
+    hold = Hold(tmp_path / "hold", "bee/015.png")
+    for name, value in hold.environment().items():
+        monkeypatch.setenv(name, value)
+    return hold
 
 
 @pytest.fixture
@@ -89,11 +99,11 @@ def only_line(stderr: str) -> str:
     return line
 
 
-def begun(stage: subprocess.Popen, rows: int) -> None:
-    """Wait until the stage has read so many images."""
-    facts = Path(".cache/prepare").rglob
-    wait_until(lambda: sum(path.read_bytes().count(b"\n") for path in facts("*.facts")) >= rows)
-    assert stage.poll() is None
+def begun(stage: subprocess.Popen, hold: Hold) -> int:
+    """Wait until the stage has read some images and is held; return the process number of the worker that waits."""
+    worker = hold.wait(stage)
+    wait_until(lambda: any(path.stat().st_size for path in Path(".cache/prepare").rglob("*.facts")))
+    return worker
 
 
 def start() -> subprocess.Popen:
@@ -123,28 +133,30 @@ def test_the_same_bytes_whichever_engine_reads_good_and_broken_files(photographs
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_halfway_changes_nothing(
-    photographs: Workspace, expected: dict[str, bytes], dask: Cluster
+    photographs: Workspace, expected: dict[str, bytes], hold: Hold, dask: Cluster
 ) -> None:
     use(photographs, dask.address)
     with start() as stage:
-        begun(stage, rows=IMAGES // 5)
-        dask.workers[0].send_signal(signal.SIGKILL)
-        dask.workers[0].wait()
-        assert stage.poll() is None  # there was work left
+        at_work = begun(stage, hold)
+        (killed,) = (worker for worker in dask.workers if worker.pid == at_work)
+        killed.kill()
+        killed.wait()
+        hold.release()
         assert stage.wait() == 0, stage.stderr.read()
     assert everything() == expected
     assert leftovers() == set()
-    assert dask.workers[1].poll() is None
+    (other,) = (worker for worker in dask.workers if worker is not killed)
+    assert other.poll() is None
 
 
 @pytest.mark.slow
 def test_a_scheduler_that_is_lost_halfway_is_one_line_and_the_next_run_goes_on(
-    photographs: Workspace, expected: dict[str, bytes], dask: Cluster
+    photographs: Workspace, expected: dict[str, bytes], hold: Hold, dask: Cluster
 ) -> None:
     use(photographs, dask.address)
     with start() as stage:
-        begun(stage, rows=IMAGES // 5)
-        dask.scheduler.send_signal(signal.SIGKILL)
+        begun(stage, hold)
+        dask.scheduler.kill()
         assert stage.wait(timeout=60) == 1
         assert f"data.scheduler: {dask.address} was lost" in only_line(stage.stderr.read())
     photographs.set(data__executor="loky", data__scheduler=None)
@@ -161,14 +173,20 @@ def test_a_scheduler_that_is_lost_halfway_is_one_line_and_the_next_run_goes_on(
     ids=["more failures than Dask allows", "no worker left"],
 )
 def test_work_that_dask_gives_up_is_one_line_and_the_next_run_goes_on(
-    photographs: Workspace, expected: dict[str, bytes], tmp_path: Path, configuration: dict, killed: int, message: str
+    photographs: Workspace,
+    expected: dict[str, bytes],
+    hold: Hold,
+    tmp_path: Path,
+    configuration: dict,
+    killed: int,
+    message: str,
 ) -> None:
     with cluster(tmp_path / "dask", **configuration) as strict:
         use(photographs, strict.address)
         with start() as stage:
-            begun(stage, rows=IMAGES // 5)
-            for worker in strict.workers[:killed]:
-                worker.send_signal(signal.SIGKILL)
+            at_work = begun(stage, hold)
+            for worker in sorted(strict.workers, key=lambda worker: worker.pid != at_work)[:killed]:
+                worker.kill()
             assert stage.wait(timeout=60) == 1
             assert message in only_line(stage.stderr.read())
     photographs.set(data__executor="loky", data__scheduler=None)
@@ -177,12 +195,13 @@ def test_work_that_dask_gives_up_is_one_line_and_the_next_run_goes_on(
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing_half_written_and_the_workers_free_for_the_next_run(
-    photographs: Workspace, expected: dict[str, bytes], dask: Cluster
+    photographs: Workspace, expected: dict[str, bytes], hold: Hold, dask: Cluster
 ) -> None:
     use(photographs, dask.address)
     with start() as stage:
-        begun(stage, rows=IMAGES // 5)
+        begun(stage, hold)
         stage.send_signal(signal.SIGINT)
+        hold.release()
         assert stage.wait(timeout=60) == 130
     assert leftovers() == set()
     assert not PREPARED.exists()

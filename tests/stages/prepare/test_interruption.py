@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import PROJECT, Workspace, write_image
 from tests.stages.prepare.conftest import PREPARED, prepared
+from tests.support.hold import Hold
 
 IMAGES = 48
 PIXELS = IMAGES * 256 * 256 * 3  # bytes that all of them have when they are prepared
@@ -22,7 +23,9 @@ COMMAND = [sys.executable, "-m", "stages.prepare"]
 
 
 def environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key != "DVC_ROOT"} | {"PYTHONPATH": str(PROJECT)}
+    paths = filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])
+    own = {key: value for key, value in os.environ.items() if key != "DVC_ROOT"}
+    return own | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def run(command: list[str], before: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
@@ -119,9 +122,12 @@ def test_a_full_disk_below_the_cache_is_no_harm(undisturbed: tuple) -> None:
     assert prepared() == expected
 
 
-def test_of_an_interrupted_run_what_was_decoded_is_not_decoded_again(undisturbed: tuple) -> None:
+def test_of_an_interrupted_run_what_was_decoded_is_not_decoded_again(undisturbed: tuple, tmp_path: Path) -> None:
     expected, _ = undisturbed
-    with subprocess.Popen(COMMAND, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as stage:
+    hold = Hold(tmp_path / "hold", f"bee/{IMAGES - 2}.png")
+    own = environment() | hold.environment()
+    with subprocess.Popen(COMMAND, env=own, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as stage:
+        hold.wait(stage)
         while not any(path.stat().st_size for path in Path(".cache").rglob("*.facts")):
             assert stage.poll() is None
             time.sleep(0.005)

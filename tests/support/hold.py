@@ -1,0 +1,42 @@
+"""Hold a process, or one of those that it starts, where it opens a certain file, until the test lets it go on.
+
+What a test wants to interrupt is then under way for as long as the test needs, however fast the machine is.
+"""
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import PROJECT
+
+SITECUSTOMIZE = Path(__file__).parent / "holding"
+SECONDS = 120  # by which a process that gets there has got there
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Holds whoever opens a file whose path ends with `name`. The folder must not exist."""
+
+    folder: Path
+    name: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment for the processes that may be held."""
+        self.folder.mkdir()
+        paths = [str(SITECUSTOMIZE), str(PROJECT)]
+        return {"PYTHONPATH": os.pathsep.join(paths), "HOLD_FOLDER": str(self.folder), "HOLD_NAME": self.name}
+
+    def wait(self, process: subprocess.Popen) -> int:
+        """Wait until one is held, and return its process number; fail if `process` ends before."""
+        end = time.monotonic() + SECONDS
+        while not (held := [path for path in self.folder.iterdir() if path.name.isdigit()]):
+            assert process.poll() is None, "it ended before it was held"
+            assert time.monotonic() < end, "nobody was held"
+            time.sleep(0.02)
+        return int(held[0].name)
+
+    def release(self) -> None:
+        """Let go on who is held, and hold nobody any more."""
+        (self.folder / "go").touch()

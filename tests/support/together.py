@@ -1,0 +1,45 @@
+"""Processes that train together, as torchrun starts them, without its own and torch's seconds of import."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file
+
+from tests.support import forked
+
+STAGE = "stages.finetune"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What finetune has written."""
+
+    history: pd.DataFrame  # plots/history.csv
+    weights: dict[str, torch.Tensor]
+
+
+def train_together(processes: int) -> Trained:
+    """Run finetune in the current folder in so many processes, from the beginning to their end."""
+    if processes == 1:
+        forked.finish(forked.start(STAGE))
+    else:
+        start_and_finish(processes)
+    return Trained(pd.read_csv("plots/history.csv"), load_file("models/finetuned.safetensors"))
+
+
+def start_and_finish(processes: int) -> None:
+    """Run finetune in several processes that find each other by a store of the test's own, on a port of its choice."""
+    Path("plots/history.csv").unlink(missing_ok=True)
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    place = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_RESTART_COUNT": "0",
+        "WORLD_SIZE": str(processes),
+    }
+    for rank in [forked.start(STAGE, RANK=str(i), LOCAL_RANK=str(i), **place) for i in range(processes)]:
+        forked.finish(rank)
