@@ -1,12 +1,17 @@
 """What the tests share: small images, a scratch workspace for one stage, a scratch project for DVC."""
 
+import ctypes
+import gc
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 import yaml
@@ -18,6 +23,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side, with one thread e
     torch.set_num_threads(1)
 
 PROJECT = Path(__file__).parents[1]
+
+MUCH_MEMORY = 1.5 * 2**30  # bytes, in one process of the tests
 
 PHOTOGRAPHS = PROJECT.parent / "shared" / "data" / "hymenoptera"
 needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="../shared/data/hymenoptera is not here")
@@ -152,6 +159,16 @@ def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_copy(tiny_project: Path, tmp_path: Path) -> Path:
     """A copy of the tiny project with its outputs, to be changed."""
     return Path(shutil.copytree(tiny_project, tmp_path / "copy", symlinks=True))
+
+
+@pytest.fixture(autouse=True)
+def memory_returned() -> Iterator[None]:
+    """Give back what a test's networks took: traced ones hold themselves until Python looks for such cycles."""
+    yield
+    if psutil.Process().memory_info().rss > MUCH_MEMORY:
+        gc.collect()
+        with suppress(AttributeError):  # glibc's own
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture(autouse=True)

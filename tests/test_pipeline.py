@@ -133,19 +133,19 @@ def test_two_clones_give_the_same_bytes_for_everything_that_dvc_lock_names(tiny_
 
 @pytest.mark.slow
 def test_an_experiment_shows_in_the_differences_and_in_the_table(tiny_copy: Path) -> None:
-    run_in(tiny_copy, "dvc", "exp", "run", "--name", "faster", "--set-param", "finetune.lr=0.01")
+    run_in(tiny_copy, "dvc", "exp", "run", "--name", "surer", "--set-param", "evaluate.confidence=0.99", "report")
     metrics = json.loads(run_in(tiny_copy, "dvc", "metrics", "diff", "--json").stdout)
     assert list(metrics) == ["metrics/summary.json"]
-    files = ("metrics/finetune.json", "metrics/backprop.json")
+    files = ("metrics/evaluate.json", "metrics/backprop.json")
     details = json.loads(run_in(tiny_copy, "dvc", "metrics", "diff", "--json", "--targets", *files).stdout)
-    assert details["metrics/finetune.json"]["train_loss"]["diff"] != 0
+    assert details["metrics/evaluate.json"]["test_accuracy_low"]["diff"] < 0
     assert "metrics/backprop.json" not in details
     parameters = json.loads(run_in(tiny_copy, "dvc", "params", "diff", "--json").stdout)
     (change,) = parameters["params.yaml"].items()
-    assert (change[0], change[1]["old"], change[1]["new"]) == ("finetune.lr", 0.001, 0.01)
+    assert (change[0], change[1]["old"], change[1]["new"]) == ("evaluate.confidence", 0.95, 0.99)
     table = list(csv.DictReader(io.StringIO(run_in(tiny_copy, "dvc", "exp", "show", "--csv").stdout)))
-    (experiment,) = (row for row in table if row["Experiment"] == "faster")
-    assert experiment["finetune.lr"] == "0.01"
+    (experiment,) = (row for row in table if row["Experiment"] == "surer")
+    assert experiment["evaluate.confidence"] == "0.99"
     assert 0 <= float(experiment["test_low"]) <= float(experiment["test_accuracy"])
 
 

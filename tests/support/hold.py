@@ -17,16 +17,18 @@ SECONDS = 120  # by which a process that gets there has got there
 
 @dataclass(frozen=True)
 class Hold:
-    """Holds whoever opens a file whose path ends with `name`. The folder must not exist."""
+    """Holds whoever opens a file whose path ends with `name`, after `skip` times. The folder must not exist."""
 
     folder: Path
     name: str
+    skip: int = 0
 
     def environment(self) -> dict[str, str]:
         """Return the environment for the processes that may be held."""
         self.folder.mkdir()
         paths = [str(SITECUSTOMIZE), str(PROJECT)]
-        return {"PYTHONPATH": os.pathsep.join(paths), "HOLD_FOLDER": str(self.folder), "HOLD_NAME": self.name}
+        own = {"HOLD_FOLDER": str(self.folder), "HOLD_NAME": self.name, "HOLD_SKIP": str(self.skip)}
+        return own | {"PYTHONPATH": os.pathsep.join(paths)}
 
     def wait(self, process: subprocess.Popen) -> int:
         """Wait until one is held, and return its process number; fail if `process` ends before."""

@@ -19,18 +19,16 @@ class Trained:
 
     history: pd.DataFrame  # plots/history.csv
     weights: dict[str, torch.Tensor]
+    output: str  # what the first process printed
 
 
 def train_together(processes: int) -> Trained:
-    """Run finetune in the current folder in so many processes, from the beginning to their end."""
-    if processes == 1:
-        forked.finish(forked.start(STAGE))
-    else:
-        start_and_finish(processes)
-    return Trained(pd.read_csv("plots/history.csv"), load_file("models/finetuned.safetensors"))
+    """Run finetune in the current folder in so many processes to their end."""
+    output = start_and_finish(processes) if processes > 1 else forked.finish(forked.start(STAGE))
+    return Trained(pd.read_csv("plots/history.csv"), load_file("models/finetuned.safetensors"), output)
 
 
-def start_and_finish(processes: int) -> None:
+def start_and_finish(processes: int) -> str:
     """Run finetune in several processes that find each other by a store of the test's own, on a port of its choice."""
     Path("plots/history.csv").unlink(missing_ok=True)
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
@@ -41,5 +39,6 @@ def start_and_finish(processes: int) -> None:
         "TORCHELASTIC_RESTART_COUNT": "0",
         "WORLD_SIZE": str(processes),
     }
-    for rank in [forked.start(STAGE, RANK=str(i), LOCAL_RANK=str(i), **place) for i in range(processes)]:
-        forked.finish(rank)
+    ranks = [forked.start(STAGE, RANK=str(i), LOCAL_RANK=str(i), **place) for i in range(processes)]
+    first, *_ = [forked.finish(rank) for rank in ranks]
+    return first

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +15,7 @@ import torch
 from plumbline.errors import UserError
 from stages.finetune.processes import joined, take_gpu
 from tests.conftest import PROJECT, Workspace
+from tests.support.hold import Hold
 from tests.support.together import train_together
 
 
@@ -79,59 +79,69 @@ def trained() -> tuple[bytes, ...]:
 
 @functools.cache
 def undisturbed() -> tuple[bytes, ...]:
-    """Train with two processes and six epochs to the end, and return what that writes; it hangs on no folder."""
+    """Train with two processes and three epochs to the end, and return what that writes; it hangs on no folder."""
     train_together(2)
     found = trained()
     Path("models/finetuned.safetensors").unlink()
     return found
 
 
-def ranks(process: subprocess.Popen) -> list[psutil.Process]:
+@pytest.fixture
+def hold(tmp_path: Path) -> Hold:
+    """Holds the process that saves the state of all as it saves it for the second time."""
+    return Hold(tmp_path / "hold", "state.partial.pt", skip=1)
+
+
+def ranks(process: subprocess.Popen, hold: Hold) -> list[psutil.Process]:
     """Return the processes that train, once they have saved their state."""
-    started = time.time()
-    while not any(path.stat().st_mtime > started for path in Path(".checkpoints").rglob("state.pt")):
-        assert process.poll() is None, process.communicate()
-        assert time.time() < started + 60
-        time.sleep(0.02)
+    hold.wait(process)
     return psutil.Process(process.pid).children()
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
 def test_a_process_that_dies_ends_the_run_with_one_line_and_the_next_goes_on_to_the_same_bytes(
-    eleven: Workspace,
+    eleven: Workspace, hold: Hold, victim: int
 ) -> None:
-    eleven.set(finetune__processes=2, finetune__epochs=6)
+    eleven.set(finetune__processes=2, finetune__epochs=3)
     expected = undisturbed()
-    for victim in (1, 0):
-        process = start()
-        ranks(process)[victim].send_signal(signal.SIGKILL)
-        killed = time.monotonic()
-        _, errors = finish(process, status=1)
-        assert time.monotonic() - killed < 30
-        (line,) = [line for line in errors.splitlines() if not line.startswith("resuming")]
-        assert line.startswith("error: process ")
-        assert "of 2 was ended by SIGKILL, and the others with it" in line
-        assert not Path("models/finetuned.safetensors").exists()
-    _, errors = finish(start())
-    assert errors.startswith("resuming in epoch")
+    process = start(**hold.environment())
+    ranks(process, hold)[victim].kill()
+    hold.release()
+    _, errors = finish(process, status=1)
+    (line,) = errors.splitlines()
+    assert line.startswith("error: process ")
+    assert "of 2 was ended by SIGKILL, and the others with it" in line
+    assert not Path("models/finetuned.safetensors").exists()
+    assert "resuming in epoch" in train_together(2).output
     assert trained() == expected
 
 
 @pytest.mark.slow
-def test_a_signal_saves_the_state_of_all_processes_and_an_orphaned_run_ends(eleven: Workspace) -> None:
-    eleven.set(finetune__processes=2, finetune__epochs=6)
+def test_a_signal_saves_the_state_of_all_processes(eleven: Workspace, hold: Hold) -> None:
+    eleven.set(finetune__processes=2, finetune__epochs=3)
     expected = undisturbed()
-    process = start()
-    ranks(process)
+    process = start(**hold.environment())
+    ranks(process, hold)
     process.send_signal(signal.SIGTERM)
+    hold.release()
     _, errors = finish(process, status=128 + signal.SIGTERM)
     assert errors.splitlines() == ["interrupted; the state is saved: run the stage again, and it goes on from there"]
-    process = start()
-    orphans = ranks(process)
-    process.send_signal(signal.SIGKILL)
+    assert "resuming in epoch" in train_together(2).output
+    assert trained() == expected
+
+
+@pytest.mark.slow
+def test_an_orphaned_run_ends(eleven: Workspace, hold: Hold) -> None:
+    eleven.set(finetune__processes=2, finetune__epochs=3)
+    expected = undisturbed()
+    process = start(**hold.environment())
+    orphans = ranks(process, hold)
+    process.kill()
+    hold.release()
     process.communicate()
-    assert psutil.wait_procs(orphans, timeout=30)[1] == []
-    finish(start())
+    assert psutil.wait_procs(orphans, timeout=120)[1] == []
+    assert "resuming in epoch" in train_together(2).output
     assert trained() == expected
 
 
@@ -147,12 +157,13 @@ def test_an_error_of_all_processes_is_one_line(eleven: Workspace) -> None:
 
 
 @pytest.mark.slow
-def test_torchrun_starts_it_and_restarts_it_after_a_kill_to_the_same_bytes(eleven: Workspace) -> None:
-    eleven.set(finetune__processes=2, finetune__epochs=6)
+def test_torchrun_starts_it_and_restarts_it_after_a_kill_to_the_same_bytes(eleven: Workspace, hold: Hold) -> None:
+    eleven.set(finetune__processes=2, finetune__epochs=3)
     expected = undisturbed()
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
-    process = start(*torchrun, "-m", "stages.finetune", TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1")
-    ranks(process)[1].send_signal(signal.SIGKILL)
+    process = start(*torchrun, "-m", "stages.finetune", TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1", **hold.environment())
+    ranks(process, hold)[1].kill()
+    hold.release()
     finish(process)
     assert trained() == expected
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import PROJECT, Workspace
+from tests.conftest import Workspace
 from tests.stages.finetune.test_processes import trained
+from tests.support.hold import Hold
 from tests.support.together import train_together
 
 PORT = 29400  # torchrun's own
@@ -31,7 +31,7 @@ class Machine:
     interface: str
     enter: tuple[str, ...]  # what runs a command there
 
-    def start(self, leader: str) -> subprocess.Popen:
+    def start(self, leader: str, environment: dict[str, str]) -> subprocess.Popen:
         """Start torchrun there, as docs/distributed.md says; `leader` is the first machine's address."""
         torchrun = [
             *(sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--max-restarts=3"),
@@ -43,8 +43,7 @@ class Machine:
             ),
             f"--rdzv-conf=is_host={int(self.address == leader)},keep_alive_interval=1,keep_alive_max_attempt=3",
         ]
-        environment = {
-            "PYTHONPATH": str(PROJECT),
+        environment = environment | {
             "OMP_NUM_THREADS": "1",
             "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
             "GLOO_SOCKET_IFNAME": self.interface,
@@ -97,28 +96,24 @@ def finish(nodes: list[subprocess.Popen]) -> None:
 
 
 @pytest.mark.slow
-def test_two_machines_give_the_curve_of_one_also_when_one_is_killed_and_comes_back(
-    eleven: Workspace, machines: list[Machine]
+def test_two_machines_of_which_one_is_killed_and_comes_back_give_the_curve_of_one(
+    eleven: Workspace, machines: list[Machine], tmp_path: Path
 ) -> None:
     eleven.set(finetune__epochs=3, finetune__precision="float64")  # whose rounding is too small to grow
     alone = train_together(1)
     train_together(2)
     two_processes = trained()
-    first, second = machines
-    nodes = [machine.start(first.address) for machine in machines]
-    finish(nodes)
     pd.testing.assert_frame_equal(pd.read_csv("plots/history.csv"), alone.history, rtol=1e-9, atol=0)
-    assert trained() == two_processes
-
     for name in ("models/finetuned.safetensors", "plots/history.csv"):
         Path(name).unlink()
-    nodes = [machine.start(first.address) for machine in machines]
-    while not list(Path(".checkpoints").rglob("state.pt")):
-        assert nodes[0].poll() is None, nodes[0].communicate()
-        time.sleep(0.02)
+
+    first, second = machines
+    hold = Hold(tmp_path / "hold", "state.partial.pt", skip=1)  # in the second epoch
+    environment = hold.environment()
+    nodes = [machine.start(first.address, environment) for machine in machines]
+    hold.wait(nodes[0])
     os.killpg(nodes[1].pid, signal.SIGKILL)
+    hold.release()
     nodes[1].communicate()
-    time.sleep(1)
-    assert nodes[0].poll() is None
-    finish([nodes[0], second.start(first.address)])
+    finish([nodes[0], second.start(first.address, environment)])
     assert trained() == two_processes

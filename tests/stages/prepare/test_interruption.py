@@ -18,7 +18,8 @@ from tests.stages.prepare.conftest import PREPARED, prepared
 from tests.support.hold import Hold
 
 IMAGES = 48
-PIXELS = IMAGES * 256 * 256 * 3  # bytes that all of them have when they are prepared
+SIZE = 96  # pixels
+PIXELS = IMAGES * SIZE * SIZE * 3  # bytes that all of them have when they are prepared
 COMMAND = [sys.executable, "-m", "stages.prepare"]
 
 
@@ -35,9 +36,9 @@ def run(command: list[str], before: Callable[[], None] | None = None) -> subproc
 @pytest.fixture
 def undisturbed(workspace: Workspace) -> tuple[dict[str, bytes], float]:
     """What an undisturbed run writes, and how many seconds it takes. Nothing of it is left but the images."""
-    workspace.set(data__root="images")
+    workspace.set(data__root="images", image__resize=SIZE, image__crop=SIZE)
     for i in range(IMAGES):
-        write_image(Path(f"images/{'ant' if i % 2 else 'bee'}/{i}.png"), seed=i, size=(400, 300))
+        write_image(Path(f"images/{'ant' if i % 2 else 'bee'}/{i}.png"), seed=i, size=(160, 120))
     start = time.monotonic()
     assert run(COMMAND).returncode == 0
     seconds = time.monotonic() - start
