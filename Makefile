@@ -1,6 +1,7 @@
 # make         sets up .venv and runs the whole pipeline
 # make setup   sets up .venv alone
 # make test    sets up .venv and runs the tests
+# make check   sets up .venv and runs the linter and the quick tests
 # make clean   removes what the pipeline has made; `dvc checkout` brings it back from DVC's cache
 #
 # VENV names the environment, so that a second clone can use the first one's: make VENV=../first/.venv
@@ -10,7 +11,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: all setup environment test clean
+.PHONY: all setup environment test check lint clean
 
 all: setup
 	dvc repro
@@ -30,10 +31,15 @@ environment:
 	  cp requirements.txt "$(VENV)/requirements.txt"; \
 	}
 
-test: setup
+test: setup lint
+	pytest --numprocesses logical --maxprocesses 8
+
+check: setup lint
+	pytest --numprocesses logical --maxprocesses 8 -m "not slow"
+
+lint: environment
 	ruff check --quiet
 	ruff format --check --quiet
-	pytest --numprocesses logical --maxprocesses 8
 
 clean:
 	rm -rf data/derivations data/digits data/digits-source data/figures data/gallery data/prepared models

@@ -27,7 +27,11 @@ PROJECT = Path(__file__).parents[1]
 MUCH_MEMORY = 1.5 * 2**30  # bytes, in one process of the tests
 
 PHOTOGRAPHS = PROJECT.parent / "shared" / "data" / "hymenoptera"
-needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="../shared/data/hymenoptera is not here")
+needs_photographs = pytest.mark.skipif(
+    not PHOTOGRAPHS.is_dir(),
+    reason="needs real photographs: unpack hymenoptera_data.zip of PyTorch's transfer-learning tutorial as "
+    "../shared/data/hymenoptera, with train/ and val/",
+)
 
 # Small enough for a pipeline run in less than a minute.
 TINY = {

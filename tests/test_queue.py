@@ -64,7 +64,7 @@ def running_in(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 600) -> None:
     """Wait for it; fail if that takes too long."""
     end = time.monotonic() + seconds
     while not holds():

@@ -31,7 +31,7 @@ def start(*command: str, **environment: str) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen, status: int = 0) -> tuple[str, str]:
-    output, errors = process.communicate(timeout=240)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == status, f"{output}\n{errors}"
     return output, errors
 
@@ -140,7 +140,7 @@ def test_an_orphaned_run_ends(eleven: Workspace, hold: Hold) -> None:
     process.kill()
     hold.release()
     process.communicate()
-    assert psutil.wait_procs(orphans, timeout=120)[1] == []
+    assert psutil.wait_procs(orphans, timeout=600)[1] == []
     assert "resuming in epoch" in train_together(2).output
     assert trained() == expected
 

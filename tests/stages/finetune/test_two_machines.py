@@ -41,7 +41,7 @@ class Machine:
                 "--rdzv-id=bees",
                 f"--local-addr={self.address}",
             ),
-            f"--rdzv-conf=is_host={int(self.address == leader)},keep_alive_interval=1,keep_alive_max_attempt=3",
+            f"--rdzv-conf=is_host={int(self.address == leader)},keep_alive_interval=2,keep_alive_max_attempt=5",
         ]
         environment = environment | {
             "OMP_NUM_THREADS": "1",
@@ -91,7 +91,7 @@ def machines() -> Iterator[list[Machine]]:
 
 def finish(nodes: list[subprocess.Popen]) -> None:
     for node in nodes:
-        _, errors = node.communicate(timeout=200)
+        _, errors = node.communicate(timeout=600)
         assert node.returncode == 0, errors
 
 

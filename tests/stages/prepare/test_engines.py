@@ -84,7 +84,7 @@ def use(workspace: Workspace, address: str) -> None:
 def refused(workspace: Workspace, address: str) -> str:
     """Run the stage on a cluster that cannot do it; return the one line, after which nothing is left."""
     use(workspace, address)
-    done = subprocess.run(COMMAND, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(COMMAND, env=environment(), capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 1, done.stderr
     return only_line(done.stderr)
 
@@ -157,7 +157,7 @@ def test_a_scheduler_that_is_lost_halfway_is_one_line_and_the_next_run_goes_on(
     with start() as stage:
         begun(stage, hold)
         dask.scheduler.kill()
-        assert stage.wait(timeout=60) == 1
+        assert stage.wait(timeout=600) == 1
         assert f"data.scheduler: {dask.address} was lost" in only_line(stage.stderr.read())
     photographs.set(data__executor="loky", data__scheduler=None)
     assert written_here() == expected
@@ -187,7 +187,7 @@ def test_work_that_dask_gives_up_is_one_line_and_the_next_run_goes_on(
             at_work = begun(stage, hold)
             for worker in sorted(strict.workers, key=lambda worker: worker.pid != at_work)[:killed]:
                 worker.kill()
-            assert stage.wait(timeout=60) == 1
+            assert stage.wait(timeout=600) == 1
             assert message in only_line(stage.stderr.read())
     photographs.set(data__executor="loky", data__scheduler=None)
     assert written_here() == expected
@@ -202,7 +202,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_workers_free_for_the_next_ru
         begun(stage, hold)
         stage.send_signal(signal.SIGINT)
         hold.release()
-        assert stage.wait(timeout=60) == 130
+        assert stage.wait(timeout=600) == 130
     assert leftovers() == set()
     assert not PREPARED.exists()
     assert run(COMMAND).returncode == 0
