@@ -16,11 +16,15 @@ import pytest
 import torch
 import yaml
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side, with one thread each, also in what they start
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 PROJECT = Path(__file__).parents[1]
 

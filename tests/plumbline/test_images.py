@@ -29,7 +29,7 @@ def noise(width: int, height: int, seed: int = 0) -> Image.Image:
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.sampled_from([8, 32, 33, 64]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_pixels_are_bit_for_bit_torchvisions_resize_and_center_crop(width: int, height: int, size: int) -> None:
     image = noise(width, height)
     theirs = v2.Compose([v2.Resize(size), v2.CenterCrop(size)])(image)
@@ -120,7 +120,7 @@ def test_a_truncated_file_is_unreadable_at_any_length_but_never_a_crash(format_:
 
 
 @given(st.binary(max_size=300), st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"]), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_damaged_bytes_are_an_image_or_unreadable_but_never_a_crash(
     noise_: bytes, format_: str, data: st.DataObject
 ) -> None:

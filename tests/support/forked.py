@@ -1,15 +1,15 @@
-"""Stages as processes of their own that start at once: forked from a server that has imported what they import.
+"""Commands as processes of their own that start at once: forked from a server that has imported what they import.
 
 `python -m stages.finetune` imports torch and torchvision for two to seven seconds before it does anything. A test that
-runs a stage often, or kills it often, starts it here instead. What runs is the same: the stage's `__main__`, in a
-process with an environment, a folder and output of its own.
+runs a command often, or kills it often, starts it here instead. What runs is the same: the module's `__main__`, in a
+process with an environment, a folder, input and output of its own.
 """
 
 import functools
 import multiprocessing
 import os
 import runpy
-import signal
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -19,13 +19,14 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
+STREAMS = ("input", "output", "errors")  # files, in the order of their descriptors
 
 
 @functools.cache
 def server() -> multiprocessing.context.ForkServerContext:
     """Start the server, once, and return what forks from it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["stages.finetune.__main__"])
+    context.set_forkserver_preload(["stages.finetune.__main__", "tools.predict.__main__"])
     with pytest.MonkeyPatch.context() as patched:  # it knows no other way to what it is to import
         patched.setenv("PYTHONPATH", str(PROJECT))
         forkserver.ensure_running()
@@ -33,57 +34,54 @@ def server() -> multiprocessing.context.ForkServerContext:
 
 
 class Forked:
-    """A stage at work in a process of its own, started in the current folder. Its output is one text."""
+    """A command at work in a process of its own, started in the current folder."""
 
-    def __init__(self, module: str, environment: Mapping[str, str]) -> None:
-        with tempfile.NamedTemporaryFile(prefix="output-", delete=False) as file:
-            self.output = Path(file.name)
-        arguments = (module, str(Path.cwd()), dict(os.environ | environment), self.output)
+    def __init__(self, *command: object, environment: Mapping[str, str], contents: bytes = b"") -> None:
+        """Start `python -m` with this command; `contents` is its standard input."""
+        self.streams = Path(tempfile.mkdtemp(prefix="streams-"))
+        (self.streams / "input").write_bytes(contents)
+        arguments = ([str(word) for word in command], str(Path.cwd()), dict(os.environ | environment), self.streams)
         self.process = server().Process(target=run_module, args=arguments)
         self.process.start()
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
 
     def is_running(self) -> bool:
         return self.process.is_alive()
 
     def kill(self) -> None:
-        """End it with SIGKILL, and wait for that."""
+        """End it with SIGKILL."""
         self.process.kill()
+        self.wait()
+
+    def wait(self) -> tuple[int, str, str]:
+        """Wait for its end; return its status, as subprocess gives it, what it printed, and its errors."""
         self.process.join()
-
-    def send_signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    def wait(self) -> tuple[int, str]:
-        """Wait for its end; return its status, as subprocess gives it, and what it printed."""
-        self.process.join()
-        return self.process.exitcode, self.output.read_text()
+        output, errors = ((self.streams / name).read_bytes().decode() for name in STREAMS[1:])
+        shutil.rmtree(self.streams)
+        return self.process.exitcode, output, errors
 
 
-def run_module(module: str, folder: str, environment: dict[str, str], output: Path) -> None:
-    """Do what `python -m module` does, in a process that has just been forked."""
+def run_module(command: list[str], folder: str, environment: dict[str, str], streams: Path) -> None:
+    """Do what `python -m` does with this command, in a process that has just been forked."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    with output.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    for descriptor, name in enumerate(STREAMS):
+        os.dup2(os.open(streams / name, os.O_RDONLY if name == "input" else os.O_WRONLY | os.O_CREAT), descriptor)
+    sys.stdin = open(0)  # noqa: SIM115 - multiprocessing has closed it
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)
-    sys.argv = [module]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.argv = list(command)
+    sys.modules.pop(f"{command[0]}.__main__", None)  # as the server has imported it
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
 
 
 def start(module: str, **environment: str) -> Forked:
     """Start a stage in the current folder."""
-    return Forked(module, environment)
+    return Forked(module, environment=environment)
 
 
 def finish(forked: Forked, status: int = 0) -> str:
-    """Wait for a stage's end with this status, and return what it printed."""
-    found, output = forked.wait()
-    assert found == status, output
-    return output
+    """Wait for a command's end with this status, and return what it printed, errors last."""
+    found, output, errors = forked.wait()
+    assert found == status, output + errors
+    return output + errors

@@ -29,7 +29,7 @@ def test_gradients_of_one_unit_are_those_worked_by_hand() -> None:
 
 
 @given(SIZE, SIZE, SIZE, SIZE, st.floats(0.01, 30), st.integers(0, 2**31))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_gradients_of_any_shape_and_scale_are_autograds(n, d, h, o, scale, seed) -> None:
     generator = torch.Generator().manual_seed(seed)
     shapes = ((n, d), (d, h), (h, o), (n, o))
@@ -47,7 +47,7 @@ def test_a_symbolic_entry_is_sympys_own_derivative_with_nothing_substituted() ->
 
 
 @given(SIZE, SIZE, SIZE, SIZE)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_price_is_what_is_counted_multiplication_by_multiplication(n, d, h, o) -> None:
     for wanted in (False, True):
         formula = cost.forward_macs(n, d, h, o), cost.backward_macs(n, d, h, o, input_gradient=wanted)

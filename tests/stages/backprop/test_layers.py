@@ -22,7 +22,7 @@ def assert_close(ours, theirs) -> None:
 
 
 @given(IMAGES, WINDOW, st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_convolution(image, window, outputs) -> None:
     kernel, stride, padding = window
     assume(kernel <= min(image[2:4]) + 2 * padding)
@@ -36,7 +36,7 @@ def test_convolution(image, window, outputs) -> None:
 
 
 @given(IMAGES, WINDOW)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_max_pooling(image, window) -> None:
     kernel, stride, padding = window
     assume(2 * padding <= kernel <= min(image[2:4]) + 2 * padding)
@@ -49,7 +49,7 @@ def test_max_pooling(image, window) -> None:
 
 
 @given(IMAGES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_batch_normalisation(image) -> None:
     assume(image[0] * image[2] * image[3] > 1)  # torch refuses a single value
     X = images(*image)
@@ -63,7 +63,7 @@ def test_batch_normalisation(image) -> None:
 
 
 @given(st.integers(1, 5), st.integers(2, 6), st.floats(0.01, 100), st.integers(0, 2**31))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_softmax_cross_entropy(batch, classes, scale, seed) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = (scale * torch.randn(batch, classes, dtype=torch.float64, generator=generator)).requires_grad_()

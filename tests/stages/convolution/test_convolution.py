@@ -49,7 +49,7 @@ def test_the_networks_table_has_every_layer_with_its_share(workspace: Workspace)
     st.integers(1, 4), st.integers(1, 3), st.integers(0, 3), st.integers(1, 3), st.integers(1, 3),
     st.integers(1, 2), st.integers(1, 2), st.booleans(),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_shapes_values_and_costs_of_any_layer_are_torchs(size, kernel, stride, padding, dilation, groups, n, m, bias):
     layer = Convolution(groups * n, groups * m, kernel, stride, padding, dilation, groups, bias)
     X = torch.randint(-8, 9, (*size, layer.input_channels)).double()

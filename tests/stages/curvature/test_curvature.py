@@ -53,7 +53,7 @@ def test_products_and_extremes_are_those_of_the_full_hessian() -> None:
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**31))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_largest_is_never_exceeded_and_lies_within_the_residual(size: int, steps: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     matrix = torch.randn(size, size, dtype=torch.float64, generator=generator)

@@ -23,7 +23,7 @@ from tests.stages.prepare.conftest import PREPARED, manifest, notes, quarantine,
     st.lists(st.tuples(st.integers(0, 7), st.sets(st.integers(0, 63), max_size=9)), max_size=40),
     st.integers(0, 16),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_close_pairs_join_what_comparing_all_pairs_joins(seeds: list, flips: list, distance: int) -> None:
     hashes = seeds + [seeds[i % len(seeds)] ^ sum(1 << bit for bit in bits) for i, bits in flips]
     bits = np.array([[h >> bit & 1 for bit in range(64)] for h in hashes], dtype=bool)

@@ -55,7 +55,7 @@ def test_without_weight_decay_any_step_size_is_within_the_bound(workspace: Works
 
 
 @given(st.floats(0, 50), st.floats(0.01, 2), st.floats(0, 0.99), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_bound_is_where_the_companion_matrix_reaches_the_unit_circle(
     curvature: float, lambda_: float, beta: float, nesterov: bool
 ) -> None:

@@ -1,15 +1,12 @@
 """A folder to predict in: a small model with random weights, and a way to call the command there."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from plumbline.model_file import write_model
-from tests.conftest import PROJECT
 from tests.models import small_model
+from tests.support.forked import Forked
 
 
 @pytest.fixture
@@ -22,17 +19,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def predict(*arguments: object, list_: bytes = b"", status: int = 0, **options: object) -> tuple[str, str]:
+def predict(*arguments: object, list_: bytes = b"", status: int = 0) -> tuple[str, str]:
     """Run the command in the current directory; return what it prints to standard output and to standard error."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.predict", *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        input=list_,
-        capture_output=True,
-        check=False,
-        **options,
-    )
-    output, errors = done.stdout.decode(), done.stderr.decode()
-    assert done.returncode == status, f"{arguments} ended with {done.returncode}:\n{output}\n{errors}"
+    found, output, errors = Forked("tools.predict", *arguments, environment={}, contents=list_).wait()
+    assert found == status, f"{arguments} ended with {found}:\n{output}\n{errors}"
     assert "Traceback" not in errors
     return output, errors
