@@ -18,10 +18,10 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from plumbline.arithmetic import Arithmetic, choose_arithmetic
-from plumbline.network_layers import Layer, multiplying_layers
-from plumbline.networks import build_network
-from plumbline.training import classify, optimiser_step
+from plumbline.checks.network_layers import Layer, multiplying_layers
+from plumbline.model.networks import build_network
+from plumbline.training.arithmetic import Arithmetic, choose_arithmetic
+from plumbline.training.phase import classify, optimiser_step
 
 ARCHITECTURE, BATCH, SIZE = "resnet34", 16, 224
 GIGA = 1e9

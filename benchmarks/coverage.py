@@ -17,7 +17,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy.stats import binom, norm
 
-from plumbline.class_scores import class_measures
+from plumbline.results.class_scores import class_measures
 from stages.evaluate.intervals import share_with_interval, with_intervals
 from stages.evaluate.predictions import Predictions
 from stages.evaluate.scores import loss_measures, ranking_measures

@@ -22,7 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from plumbline.model_file import read_model
+from plumbline.model.model_file import read_model
 
 PROJECT = Path(__file__).parents[1]
 IMAGES, ROUNDS = 1000, 3

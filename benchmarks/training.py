@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from plumbline.outputs import write_json
+from plumbline.run.outputs import write_json
 
 PROJECT = Path(__file__).parents[1]
 DEFAULTS = [2, 3, 20]  # epochs, rounds, epochs of the linear probe

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from plumbline.arithmetic import choose_arithmetic
-from plumbline.errors import UserError
-from plumbline.images import MAX_PIXELS, Unreadable, decode, read_file, resize_and_cut, upright_rgb
-from plumbline.inference import logits_of
-from plumbline.model_file import Model, read_model
+from plumbline.images.decoded import MAX_PIXELS, Unreadable, decode, read_file, resize_and_cut, upright_rgb
+from plumbline.model.model_file import Model, read_model
+from plumbline.run.errors import UserError
+from plumbline.training.arithmetic import choose_arithmetic
+from plumbline.training.inference import logits_of
 
 MODEL = Path("models/finetuned.safetensors")
 

@@ -1,1 +1,1 @@
-"""The stages of the pipeline, one script each; dvc.yaml runs them as `python -m stages.<name>`."""
+"""The stages of the pipeline, one folder each; dvc.yaml runs them as `python -m stages.<name>`."""

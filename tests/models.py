@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from plumbline.model_file import Model, Transform
-from plumbline.networks import build_network
+from plumbline.model.model_file import Model, Transform
+from plumbline.model.networks import build_network
 
 
 def small_model(**changes: Any) -> Model:

@@ -9,7 +9,7 @@ import dvc.api
 from dvc.exceptions import DvcException, FileMissingError, NotDvcRepoError, OutputNotFoundError, PathMissingError
 from dvc.scm import RevError
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 
 
 @contextmanager

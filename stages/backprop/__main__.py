@@ -11,10 +11,14 @@ from pathlib import Path
 
 import torch
 
-from plumbline import params
-from plumbline.checks import Checks, log10_error
-from plumbline.errors import run
-from plumbline.outputs import whole_file, write_csv, write_json
+from plumbline.checks.claims import Checks, log10_error
+from plumbline.params.backprop import Backprop
+from plumbline.params.image import Image
+from plumbline.params.weights import Weights
+from plumbline.run import params_file
+from plumbline.run.errors import run
+from plumbline.run.fields import Seed, SomeSections
+from plumbline.run.outputs import whole_file, write_csv, write_json
 from stages.backprop import derivation
 from stages.backprop.cost import check_cost, ratio_curve
 from stages.backprop.graph import ComputationalGraph, check_graph
@@ -31,6 +35,13 @@ DERIVATION = Path("data/derivations/backprop.json")
 GRAPH = Path("data/derivations/computational_graph.json")
 
 
+class Params(SomeSections):
+    seed: Seed
+    image: Image
+    backprop: Backprop
+    weights: Weights
+
+
 def write_graph(graph: ComputationalGraph) -> None:
     """Write the computational graph as JSON: its nodes and edges."""
     with whole_file(GRAPH) as partial:
@@ -38,7 +49,7 @@ def write_graph(graph: ComputationalGraph) -> None:
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     torch.manual_seed(settings.seed)
     own = settings.backprop
     checks = Checks()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from torch.utils.flop_counter import FlopCounterMode
 
-from plumbline.checks import Checks
+from plumbline.checks.claims import Checks
 from stages.backprop import hidden_layer
 from stages.backprop.hidden_layer import Activations, random_network
 

@@ -1,6 +1,6 @@
 """Lay problem 1 out for the report: from the definitions to the verified numbers, in the homework's numbering."""
 
-from plumbline.derivations import Derivation, Step, Table
+from plumbline.checks.derivations import Derivation, Step, Table
 from stages.backprop.network_cost import LayerPasses
 from stages.backprop.printed import OUTCOMES
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import fx
 
-from plumbline.checks import Checks
+from plumbline.checks.claims import Checks
 from stages.backprop import hidden_layer
 from stages.backprop.numeric import AUTOGRAD_LIMIT, relative_error
 

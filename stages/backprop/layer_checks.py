@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 from torchvision.models.resnet import BasicBlock, conv1x1
 
-from plumbline.checks import Checks
+from plumbline.checks.claims import Checks
 from stages.backprop import basic_block, layers
 from stages.backprop.numeric import AUTOGRAD_LIMIT, relative_error
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from plumbline.outputs import write_json
+from plumbline.run.outputs import write_json
 from stages.backprop import hidden_layer
 
 TIMING = Path("metrics/timing/backprop.json")

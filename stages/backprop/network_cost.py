@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from plumbline.checks import Checks
-from plumbline.network_layers import Layer, multiplying_layers
-from plumbline.networks import has_attention, refuse_image_size, shape_of_network
+from plumbline.checks.claims import Checks
+from plumbline.checks.network_layers import Layer, multiplying_layers
+from plumbline.model.networks import has_attention, refuse_image_size, shape_of_network
 
 CLASSES = 1000  # ImageNet's, for which torchvision publishes its numbers
 

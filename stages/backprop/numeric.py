@@ -2,7 +2,7 @@
 
 import torch
 
-from plumbline.checks import Checks
+from plumbline.checks.claims import Checks
 from stages.backprop import hidden_layer
 from stages.backprop.hidden_layer import Activations, random_network
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from plumbline.checks import Checks
+from plumbline.checks.claims import Checks
 from stages.backprop import hidden_layer
 from stages.backprop.hidden_layer import Activations, random_network
 

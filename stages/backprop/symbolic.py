@@ -3,7 +3,7 @@
 import numpy as np
 import sympy
 
-from plumbline.checks import Checks
+from plumbline.checks.claims import Checks
 from stages.backprop import hidden_layer
 from stages.backprop.hidden_layer import Activations
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from plumbline import params
-from plumbline.errors import run
-from plumbline.hashes import sha256_of
-from plumbline.model_file import Model, read_model
-from plumbline.outputs import whole_file
-from plumbline.prepared import FOLDER, read_classes, read_manifest
+from plumbline.data.prepared import FOLDER, read_classes, read_manifest
+from plumbline.model.model_file import Model, read_model
+from plumbline.run import params_file
+from plumbline.run.errors import run
+from plumbline.run.hashes import sha256_of
+from plumbline.run.outputs import whole_file
 from stages.card.facts import (
     audit,
     counts_table,
@@ -31,6 +31,7 @@ from stages.card.facts import (
     untested,
 )
 from stages.card.header import header
+from stages.card.params import Params
 
 CARD = Path("models/CARD.md")
 MODEL = Path("models/finetuned.safetensors")
@@ -55,7 +56,7 @@ def provenance_table() -> str:
     return table(["", ""], [*hashes, *versions])
 
 
-def card(settings: params.Params) -> str:
+def card(settings: Params) -> str:
     """Return the card's text."""
     model, manifest, classes = read_model(MODEL), read_manifest(), read_classes()
     metrics = {stage: json.loads(Path(f"metrics/{stage}.json").read_text(encoding="utf-8")) for stage in STAGES}
@@ -90,7 +91,7 @@ def card(settings: params.Params) -> str:
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     contents = card(settings)
     with whole_file(CARD) as partial:
         partial.write_text(contents, encoding="utf-8")

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from plumbline.errors import one_line
-from plumbline.params import Params
-from plumbline.params.flat import flat, written
+from plumbline.run.dotted_keys import flat, written
+from plumbline.run.errors import one_line
+from stages.card.params import Params
 
 MEASURES = {
     "accuracy": "accuracy",

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import torch
 
-from plumbline import params
-from plumbline.checks import Checks
-from plumbline.errors import run
-from plumbline.networks import shape_of_network
-from plumbline.outputs import write_csv, write_json
+from plumbline.checks.claims import Checks
+from plumbline.model.networks import shape_of_network
+from plumbline.params.convolution import Convolution
+from plumbline.params.image import Image
+from plumbline.params.weights import Weights
+from plumbline.run import params_file
+from plumbline.run.errors import run
+from plumbline.run.fields import Seed, SomeSections
+from plumbline.run.outputs import write_csv, write_json
 from stages.convolution import derivation
 from stages.convolution.conventions import counts_of
 from stages.convolution.layer_checks import check_homework, check_random_layers
@@ -25,8 +29,15 @@ LAYERS = Path("plots/network_layers.csv")
 DERIVATION = Path("data/derivations/convolution.json")
 
 
+class Params(SomeSections):
+    seed: Seed
+    image: Image
+    convolution: Convolution
+    weights: Weights
+
+
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     torch.manual_seed(settings.seed)
     architecture, crop = settings.weights.architecture, settings.image.crop
     checks = Checks()

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from plumbline.network_layers import MULTIPLYING
-from plumbline.networks import run_on_shapes
+from plumbline.checks.network_layers import MULTIPLYING
+from plumbline.model.networks import run_on_shapes
 
 NORMALISATIONS = (nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm)
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid)

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from plumbline import params
-from plumbline.derivations import Derivation, Step, Table
+from plumbline.checks.derivations import Derivation, Step, Table
+from plumbline.params.convolution import Convolution as Settings
 from stages.convolution.layer_checks import RANDOM_LAYERS
 
 Metrics = dict[str, int]
 
 
-def derive(own: params.Convolution, metrics: Metrics, architecture: str, crop: int) -> Derivation:
+def derive(own: Settings, metrics: Metrics, architecture: str, crop: int) -> Derivation:
     """Return the derivation, with what was found behind each step; tables are added by the caller."""
     shape = (metrics["output_height"], metrics["output_width"], metrics["output_channels"])
     k, n, m = own.kernel, own.input_channels, own.output_channels

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from plumbline import params
-from plumbline.checks import Checks
-from plumbline.network_layers import number_of_parameters
+from plumbline.checks.claims import Checks
+from plumbline.checks.network_layers import number_of_parameters
+from plumbline.params.convolution import Convolution as Settings
 from stages.convolution.arithmetic import Convolution, macs, output_shape, parameters
 from stages.convolution.formula import convolve
 
@@ -48,7 +48,7 @@ def compare(height: int, width: int, layer: Convolution) -> dict[str, tuple[obje
     }
 
 
-def check_homework(checks: Checks, own: params.Convolution) -> dict[str, int]:
+def check_homework(checks: Checks, own: Settings) -> dict[str, int]:
     """Answer (a) to (d), compare each with torch, and return the metrics."""
     layer = Convolution(own.input_channels, own.output_channels, own.kernel)
     found = compare(own.height, own.width, layer)

@@ -5,9 +5,9 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from plumbline.checks import Checks
-from plumbline.network_layers import Layer, multiplying_layers, number_of_parameters
-from plumbline.networks import (
+from plumbline.checks.claims import Checks
+from plumbline.checks.network_layers import Layer, multiplying_layers, number_of_parameters
+from plumbline.model.networks import (
     has_attention,
     refuse_image_size,
     run_on_shapes,

@@ -13,17 +13,20 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from plumbline import params
-from plumbline.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
-from plumbline.batches import to_input
-from plumbline.checks import Checks
-from plumbline.errors import run
-from plumbline.model_file import Transform, read_model
-from plumbline.networks import replace_head
-from plumbline.outputs import write_json
-from plumbline.prepared import Split, read_classes, read_splits
-from plumbline.timing import timed
-from plumbline.training import forward
+from plumbline.checks.claims import Checks
+from plumbline.data.prepared import Split, read_classes, read_splits
+from plumbline.model.model_file import Transform, read_model
+from plumbline.model.networks import replace_head
+from plumbline.params.curvature import Curvature
+from plumbline.params.image import Image
+from plumbline.run import params_file
+from plumbline.run.errors import run
+from plumbline.run.fields import Seed, SomeSections
+from plumbline.run.outputs import write_json
+from plumbline.run.timing import timed
+from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
+from plumbline.training.batches import to_input
+from plumbline.training.phase import forward
 from stages.curvature.hessian import gradient_and_product
 from stages.curvature.lanczos import Extremes, extreme_eigenvalues
 
@@ -33,8 +36,14 @@ METRICS = Path("metrics/curvature.json")
 ASYMMETRY_LIMIT = 5e-2  # of Hessian products in float32, relative to its norm: ResNet34 gives 5e-3 on the digits
 
 
+class Params(SomeSections):
+    seed: Seed
+    image: Image
+    curvature: Curvature
+
+
 def training_loss(
-    network: nn.Module, split: Split, own: params.Curvature, transform: Transform, arithmetic: Arithmetic
+    network: nn.Module, split: Split, own: Curvature, transform: Transform, arithmetic: Arithmetic
 ) -> torch.Tensor:
     """Return the mean loss over the first batches that fine-tuning draws, cross-entropy in nats."""
     order = torch.randperm(len(split.labels))[: own.images * own.batches]
@@ -54,7 +63,7 @@ def curvature(loss: torch.Tensor, network: nn.Module, steps: int) -> Extremes:
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     own = settings.curvature
     backbone, classes, splits = read_model(BACKBONE), read_classes(), read_splits()
     arithmetic = choose_arithmetic("float32")

@@ -12,16 +12,18 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from plumbline import params
-from plumbline.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
-from plumbline.errors import UserError, run
-from plumbline.inference import features_of, logits_of
-from plumbline.model_file import Model, Transform, read_model
-from plumbline.outputs import write_csv, write_json
-from plumbline.predictions_file import PREDICTIONS
-from plumbline.prepared import Split, read_classes, read_splits
-from plumbline.same_data import refuse_other_data
-from plumbline.timing import timed
+from plumbline.data.prepared import Split, read_classes, read_splits
+from plumbline.model.model_file import Model, Transform, read_model
+from plumbline.model.same_data import refuse_other_data
+from plumbline.params.evaluate import Evaluate
+from plumbline.results.predictions_file import PREDICTIONS
+from plumbline.run import params_file
+from plumbline.run.errors import UserError, run
+from plumbline.run.fields import Seed, SomeSections
+from plumbline.run.outputs import write_csv, write_json
+from plumbline.run.timing import timed
+from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
+from plumbline.training.inference import features_of, logits_of
 from stages.evaluate.baselines import commonest_class, linear_probe
 from stages.evaluate.calibration import reliability_table
 from stages.evaluate.choice_of_epoch import gain_by_choice
@@ -45,6 +47,11 @@ PRECISION_RECALL = Path("plots/precision_recall.csv")
 DOUBTS = Path("plots/label_doubts.csv")
 
 Both = dict[str, tuple[Predictions, Predictions]]  # by split: before and after the temperature
+
+
+class Params(SomeSections):
+    seed: Seed
+    evaluate: Evaluate
 
 
 def positive_class(wish: str | None, classes: list[str]) -> int:
@@ -88,7 +95,7 @@ def baseline_metrics(splits: dict[str, Split], features: dict[str, np.ndarray], 
     return found
 
 
-def threshold_metrics(both: Both, positive: int, own: params.Evaluate) -> dict[str, float]:
+def threshold_metrics(both: Both, positive: int, own: Evaluate) -> dict[str, float]:
     """Return, for two classes, the threshold that is chosen on val, and every split's measures at it."""
     if both["val"][1].classes != 2:
         return {}
@@ -107,7 +114,7 @@ def label_doubts(
     both: Both,
     train_features: np.ndarray,
     classes: list[str],
-    own: params.Evaluate,
+    own: Evaluate,
     seed: int,
 ) -> pd.DataFrame:
     """Return the most doubtful labels of each split, at most `doubts` a split."""
@@ -124,7 +131,7 @@ def label_doubts(
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     own, seed = settings.evaluate, settings.seed
     model, classes, splits = read_model(MODEL), read_classes(), read_splits()
     refuse_other_data(MODEL, model, classes, splits)

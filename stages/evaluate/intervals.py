@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import binomtest
 
-from plumbline.bootstrap import resampled_weights
-from plumbline.class_scores import Measures
+from plumbline.results.bootstrap import resampled_weights
+from plumbline.results.class_scores import Measures
 from stages.evaluate.predictions import Predictions
 
 

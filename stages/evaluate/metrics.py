@@ -1,7 +1,7 @@
 """All of a split's measures, by their names in metrics/evaluate.json but for the split's."""
 
-from plumbline import params
-from plumbline.class_scores import class_measures
+from plumbline.params.evaluate import Evaluate
+from plumbline.results.class_scores import class_measures
 from stages.evaluate.calibration import calibration_metrics
 from stages.evaluate.intervals import share_with_interval, with_intervals
 from stages.evaluate.predictions import Predictions
@@ -13,7 +13,7 @@ FEWEST_RESAMPLES = 100
 
 
 def split_metrics(
-    plain: Predictions, calibrated: Predictions, positive: int, own: params.Evaluate, seed: int
+    plain: Predictions, calibrated: Predictions, positive: int, own: Evaluate, seed: int
 ) -> dict[str, float]:
     """Return a split's measures with their intervals, before and after the temperature where it matters."""
     images, correct = len(plain.labels), int((plain.predicted == plain.labels).sum())

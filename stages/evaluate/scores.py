@@ -5,7 +5,7 @@ A class without an image in the split takes part in no average.
 
 import numpy as np
 
-from plumbline.class_scores import Measures
+from plumbline.results.class_scores import Measures
 from stages.evaluate.predictions import Predictions
 from stages.evaluate.ranking import rankings
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from plumbline import params
+from plumbline.params.evaluate import Threshold
 from stages.evaluate.intervals import share_with_interval
 from stages.evaluate.predictions import Predictions
 
 
-def choose_threshold(predictions: Predictions, positive: int, wish: params.Threshold) -> float | None:
+def choose_threshold(predictions: Predictions, positive: int, wish: Threshold) -> float | None:
     """Return the threshold that serves the aim best on these images; the one nearest to 0.5 of several.
 
     An image is taken for the positive class if its probability is at least the threshold. None if a class has no image.
@@ -42,7 +42,7 @@ def counts_at(candidates: np.ndarray, probabilities: np.ndarray, is_positive: np
     }
 
 
-def merit(counts: dict[str, np.ndarray], wish: params.Threshold) -> np.ndarray:
+def merit(counts: dict[str, np.ndarray], wish: Threshold) -> np.ndarray:
     """Return what the aim makes of each threshold; more is better."""
     found = threshold_measures(counts, wish)
     if wish.aim == "cost":
@@ -52,7 +52,7 @@ def merit(counts: dict[str, np.ndarray], wish: params.Threshold) -> np.ndarray:
     return found[wish.aim]
 
 
-def threshold_measures(counts: dict[str, np.ndarray], wish: params.Threshold) -> dict[str, np.ndarray]:
+def threshold_measures(counts: dict[str, np.ndarray], wish: Threshold) -> dict[str, np.ndarray]:
     """Return accuracy, precision, recall and F1, 0 where nothing is found, and the mean cost of an image."""
     hits, false_alarms, misses = counts["true_positive"], counts["false_positive"], counts["false_negative"]
     images = hits + false_alarms + misses + counts["true_negative"]
@@ -67,7 +67,7 @@ def threshold_measures(counts: dict[str, np.ndarray], wish: params.Threshold) ->
 
 
 def metrics_at(
-    threshold: float, predictions: Predictions, positive: int, wish: params.Threshold, confidence: float
+    threshold: float, predictions: Predictions, positive: int, wish: Threshold, confidence: float
 ) -> dict[str, float]:
     """Return a split's measures at a threshold, accuracy with Wilson's interval."""
     is_positive = predictions.labels == positive

@@ -13,17 +13,20 @@ import numpy as np
 import onnxruntime
 import torch
 
-from plumbline import params
-from plumbline.arithmetic import Arithmetic, make_repeatable
-from plumbline.checks import Checks, log10_error
-from plumbline.errors import run
-from plumbline.hashes import sha256_of
-from plumbline.inference import logits_of
-from plumbline.model_file import Model, read_model
-from plumbline.outputs import whole_file, whole_folder, write_json
-from plumbline.prepared import Split, read_classes, read_splits
-from plumbline.same_data import refuse_other_data
-from plumbline.timing import timed
+from plumbline.checks.claims import Checks, log10_error
+from plumbline.data.prepared import Split, read_classes, read_splits
+from plumbline.model.model_file import Model, read_model
+from plumbline.model.same_data import refuse_other_data
+from plumbline.params.evaluate import Evaluate
+from plumbline.params.export import Export
+from plumbline.run import params_file
+from plumbline.run.errors import run
+from plumbline.run.fields import SomeSections
+from plumbline.run.hashes import sha256_of
+from plumbline.run.outputs import whole_file, whole_folder, write_json
+from plumbline.run.timing import timed
+from plumbline.training.arithmetic import Arithmetic, make_repeatable
+from plumbline.training.inference import logits_of
 from stages.export.agreement import accuracy_change, agreement
 from stages.export.from_pixels import INPUT, description, exported_program
 from stages.export.int8 import int8_file, spread
@@ -41,6 +44,11 @@ Answer = Callable[[np.ndarray], np.ndarray]  # images, uint8 (N, resize, resize,
 
 PROCESSOR = torch.device("cpu")  # what the files are made for; a GPU would round otherwise
 BATCH = 16  # images
+
+
+class Params(SomeSections):
+    evaluate: Evaluate
+    export: Export
 
 
 def torch_answer(model: Model, precision: torch.dtype) -> Answer:
@@ -113,7 +121,7 @@ def int8_metrics(answer: Answer, val: Split, wanted: np.ndarray, confidence: flo
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     own = settings.export
     model, classes, splits = read_model(MODEL), read_classes(), read_splits()
     refuse_other_data(MODEL, model, classes, splits)

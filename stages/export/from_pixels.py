@@ -6,8 +6,8 @@ from dataclasses import asdict
 import torch
 from torch import nn
 
-from plumbline.batches import to_input
-from plumbline.model_file import Model
+from plumbline.model.model_file import Model
+from plumbline.training.batches import to_input
 
 INPUT, OUTPUT = "images", "probabilities"
 

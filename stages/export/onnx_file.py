@@ -5,7 +5,7 @@ import re
 import onnx
 import torch
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.export.from_pixels import INPUT, OUTPUT
 
 LARGEST = 2**31 - 2**24  # bytes: what a protocol buffer may have, less what the graph itself takes

@@ -7,5 +7,4 @@
 which `launch` or torchrun starts, with batch normalisation `synchronised` over all. What survives a kill: the run's
 `state`, kept in `checkpoints` under the `fingerprint` of everything that the result follows from; `interruption` turns
 signals into a clean end.
-`find_lr` is a tool of its own: python -m stages.finetune.find_lr
 """

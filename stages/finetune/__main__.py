@@ -13,22 +13,23 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from plumbline import params
-from plumbline.arithmetic import choose_arithmetic
-from plumbline.checks import require_passed
-from plumbline.errors import run as run_stage
-from plumbline.hashes import sha256_of
-from plumbline.inference import logits_of
-from plumbline.model_file import Model, read_model, write_model
-from plumbline.outputs import write_csv, write_json
-from plumbline.prepared import FOLDER, read_classes
-from plumbline.timing import timed
+from plumbline.checks.claims import require_passed
+from plumbline.data.prepared import FOLDER, read_classes
+from plumbline.model.model_file import Model, read_model, write_model
+from plumbline.run import params_file
+from plumbline.run.errors import run as run_stage
+from plumbline.run.hashes import sha256_of
+from plumbline.run.outputs import write_csv, write_json
+from plumbline.run.timing import timed
+from plumbline.training.arithmetic import choose_arithmetic
+from plumbline.training.inference import logits_of
 from stages.finetune.checkpoints import Checkpoints, checkpoint_root, remove_old_checkpoints
 from stages.finetune.divergence import Diverged
 from stages.finetune.engine import train
 from stages.finetune.fingerprint import fingerprint
 from stages.finetune.interruption import Interrupted, Interruption
 from stages.finetune.metrics import lr_metrics, summary
+from stages.finetune.params import Params
 from stages.finetune.processes import Processes, joined, started_by_torchrun
 from stages.finetune.selection import History
 from stages.finetune.start import begin_run, read_task
@@ -49,7 +50,7 @@ HISTORY = Path("plots/history.csv")
 METRICS = Path("metrics/finetune.json")
 
 
-def checkpoints_of(settings: params.Params, task: Task, seed: int) -> Checkpoints:
+def checkpoints_of(settings: Params, task: Task, seed: int) -> Checkpoints:
     """Return where this very run keeps its state. How often it is kept, and how many runs there are, is not in it."""
     parameters = {
         "seed": seed,
@@ -92,7 +93,7 @@ def train_to_the_end(run: Run, task: Task, checkpoints: Checkpoints) -> int:
 
 
 def train_seeds(
-    settings: params.Params, task: Task, backbone: Model, checkpoints: list[Checkpoints]
+    settings: Params, task: Task, backbone: Model, checkpoints: list[Checkpoints]
 ) -> tuple[Tensors, list[History]]:
     """Train one run a seed, and return the first one's weights and the history of each."""
     tensors, histories = {}, []
@@ -120,7 +121,7 @@ def calibrated(model: Model, task: Task) -> Model:
     return replace(model, temperature=temperature)
 
 
-def finetune(settings: params.Params, processes: Processes) -> None:
+def finetune(settings: Params, processes: Processes) -> None:
     """Train, and let the first process write what comes of it."""
     share_of_limit = lr_metrics(settings.finetune, CURVATURE)
     backbone = read_model(BACKBONE)
@@ -152,7 +153,7 @@ def finetune(settings: params.Params, processes: Processes) -> None:
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     for path in CHECKS:
         require_passed(path)
     if settings.finetune.processes > 1 and not started_by_torchrun():

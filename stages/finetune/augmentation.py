@@ -8,18 +8,18 @@ from collections.abc import Callable
 import torch
 from torchvision.transforms import v2
 
-from plumbline import params
+from plumbline.params.finetune import Augment
 
 ImageChange = Callable[[torch.Tensor], torch.Tensor]
 BatchChange = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
-def changes_anything(augment: params.Augment) -> bool:
+def changes_anything(augment: Augment) -> bool:
     """Say whether an image is ever other than the one that is stored."""
     return image_changes(augment, crop=1) is not None or bool(batch_changes(augment, classes=2))
 
 
-def image_changes(augment: params.Augment, crop: int) -> ImageChange | None:
+def image_changes(augment: Augment, crop: int) -> ImageChange | None:
     """Return a function from images, uint8 (B, H, W, 3), to changed ones (B, crop, crop, 3); None for no change.
 
     In this order: crop (random, or the centre), mirror, policy. Each image has draws of its own.
@@ -42,7 +42,7 @@ def image_changes(augment: params.Augment, crop: int) -> ImageChange | None:
     return change_all
 
 
-def batch_changes(augment: params.Augment, classes: int) -> BatchChange | None:
+def batch_changes(augment: Augment, classes: int) -> BatchChange | None:
     """Return a function from inputs (B, 3, H, W) and labels (B,) to mixed ones and shares of classes (B, classes).
 
     None for no change. Sources: Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899.

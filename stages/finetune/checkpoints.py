@@ -14,8 +14,8 @@ from types import TracebackType
 import torch
 from filelock import FileLock, Timeout
 
-from plumbline.errors import UserError
-from plumbline.outputs import whole_file
+from plumbline.run.errors import UserError
+from plumbline.run.outputs import whole_file
 
 STAGE = "finetune"
 NAME = "state.pt"

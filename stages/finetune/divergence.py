@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.finetune.state import Run
 from stages.finetune.task import Task
 

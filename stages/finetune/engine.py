@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from plumbline import params
-from plumbline.training import PhaseResult, run_phase
+from plumbline.params.finetune import Finetune
+from plumbline.training.phase import PhaseResult, run_phase
 from stages.finetune.divergence import refuse_val_divergence
 from stages.finetune.inputs import Batch
 from stages.finetune.interruption import Interruption
@@ -71,7 +71,7 @@ def train_rest_of_epoch(run: Run, task: Task, part: TrainedPart, bar: tqdm) -> I
         yield
 
 
-def to_training_mode(network: nn.Module, recipe: params.Finetune) -> None:
+def to_training_mode(network: nn.Module, recipe: Finetune) -> None:
     """Let dropout drop, and batch normalisation use each batch's statistics unless those are frozen."""
     network.train()
     if recipe.freeze_statistics:

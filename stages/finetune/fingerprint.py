@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 import torchvision
 
-from plumbline.arithmetic import Arithmetic
-from plumbline.hashes import sha256_of
+from plumbline.run.hashes import sha256_of
+from plumbline.training.arithmetic import Arithmetic
 
 ROOT = Path(__file__).parents[2]
 

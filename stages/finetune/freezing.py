@@ -8,8 +8,8 @@ import torch
 from torch import fx, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-from plumbline.errors import UserError
-from plumbline.networks import head_keys
+from plumbline.model.networks import head_keys
+from plumbline.run.errors import UserError
 from stages.finetune.synchronised import SynchronisedBatchNorm
 
 BACKBONE = "backbone"  # everything but the head

@@ -10,7 +10,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.finetune.processes import LOST
 
 MODULE = "stages.finetune"

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from plumbline import params
-from plumbline.arithmetic import Arithmetic
-from plumbline.stability import lr_over_limit
+from plumbline.checks.stability import lr_over_limit
+from plumbline.params.finetune import Finetune
+from plumbline.training.arithmetic import Arithmetic
 from stages.finetune.selection import History, kept_epoch
 
 MEASURED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
-def lr_metrics(recipe: params.Finetune, curvature_path: Path) -> dict[str, float]:
+def lr_metrics(recipe: Finetune, curvature_path: Path) -> dict[str, float]:
     """Return, as a metric, the learning rate relative to the limit that the loss's curvature sets to SGD.
 
     Says so where it is beyond. Adam and AdamW divide by the gradient's size, and know no such limit; with frozen
@@ -34,7 +34,7 @@ def lr_metrics(recipe: params.Finetune, curvature_path: Path) -> dict[str, float
     return {"lr_over_curvature_limit": share}
 
 
-def summary(histories: list[History], recipe: params.Finetune, arithmetic: Arithmetic) -> dict[str, int | float]:
+def summary(histories: list[History], recipe: Finetune, arithmetic: Arithmetic) -> dict[str, int | float]:
     """Return the metrics: the kept epoch of the first run, the spread over all runs, and the precision chosen."""
     kept = kept_epoch(histories[0], recipe)
     first = {"epochs": len(histories[0]), "kept_epoch": kept} | {key: histories[0][kept][key] for key in MEASURED}
@@ -42,7 +42,7 @@ def summary(histories: list[History], recipe: params.Finetune, arithmetic: Arith
     return first | precision | (spread(histories, recipe) if len(histories) > 1 else {})
 
 
-def spread(histories: list[History], recipe: params.Finetune) -> dict[str, int | float]:
+def spread(histories: list[History], recipe: Finetune) -> dict[str, int | float]:
     """Return the mean and the sample standard deviation of every measure over the seeds."""
     found: dict[str, int | float] = {"seeds": len(histories)}
     for key in MEASURED:

@@ -5,12 +5,12 @@ from itertools import groupby
 import torch
 from torch import nn
 
-from plumbline import params
+from plumbline.params.finetune import Finetune
 
 BETA_2, EPS = 0.999, 1e-8  # of Adam and AdamW; torch's defaults
 
 
-def build_optimiser(network: nn.Module, recipe: params.Finetune) -> torch.optim.Optimizer:
+def build_optimiser(network: nn.Module, recipe: Finetune) -> torch.optim.Optimizer:
     """Return the optimiser over all parameters of the network. One that has no gradient is left as it is."""
     groups = parameter_groups(network, recipe)
     match recipe.optimiser:
@@ -22,7 +22,7 @@ def build_optimiser(network: nn.Module, recipe: params.Finetune) -> torch.optim.
             return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, BETA_2), eps=EPS)
 
 
-def parameter_groups(network: nn.Module, recipe: params.Finetune) -> list[dict[str, object]]:
+def parameter_groups(network: nn.Module, recipe: Finetune) -> list[dict[str, object]]:
     """Return the parameters in groups that share `lr_share`, the share of the learning rate, and `weight_decay`.
 
     With `decay_vectors: false`, biases and normalisation (parameters of at most one dimension) are not decayed.

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 
 LOST = 75  # exit status of a process whose run another one has left: the system's EX_TEMPFAIL
 PATIENCE = timedelta(minutes=10)  # for which a process waits for the slowest one

@@ -2,10 +2,10 @@
 
 import torch
 
-from plumbline import params
+from plumbline.params.finetune import Finetune
 
 
-def draw_order(labels: torch.Tensor, recipe: params.Finetune) -> torch.Tensor:
+def draw_order(labels: torch.Tensor, recipe: Finetune) -> torch.Tensor:
     """Return the indices (N,) of an epoch's images, in order, for labels (N,); torch's seed decides.
 
     `shuffle` takes every image once. `balanced` draws with replacement, each class as often on average, so that

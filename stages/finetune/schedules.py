@@ -2,12 +2,12 @@
 
 import math
 
-from plumbline import params
+from plumbline.params.finetune import Finetune
 
 ONE_CYCLE_RISE = 0.3  # of all updates; fast.ai's and torch's default
 
 
-def lr_factor(step: int, steps_per_epoch: int, recipe: params.Finetune) -> float:
+def lr_factor(step: int, steps_per_epoch: int, recipe: Finetune) -> float:
     """Return what `lr` is multiplied with in an update, counted from 0: warm-up, then schedule.
 
     The warm-up rises in equal steps to 1. Then: constant 1; cosine, half a wave from 1 to 0 (Loshchilov and Hutter

@@ -3,12 +3,12 @@
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from plumbline import params
-from plumbline.arithmetic import choose_arithmetic, make_repeatable
-from plumbline.model_file import Model, Transform
-from plumbline.networks import replace_head
-from plumbline.prepared import read_classes, read_splits
+from plumbline.data.prepared import read_classes, read_splits
+from plumbline.model.model_file import Model, Transform
+from plumbline.model.networks import replace_head
+from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
 from stages.finetune.optimisers import build_optimiser
+from stages.finetune.params import Params
 from stages.finetune.processes import ALONE, Processes
 from stages.finetune.sampling import balanced_weights
 from stages.finetune.state import Run
@@ -16,7 +16,7 @@ from stages.finetune.synchronised import synchronised
 from stages.finetune.task import Task, near_the_network, task_to_overfit
 
 
-def read_task(settings: params.Params, architecture: str, processes: Processes = ALONE) -> Task:
+def read_task(settings: Params, architecture: str, processes: Processes = ALONE) -> Task:
     """Read the prepared images, and join them with the recipe."""
     recipe, splits, classes = settings.finetune, read_splits(), len(read_classes())
     arithmetic = choose_arithmetic(recipe.precision)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from plumbline.networks import load_tensors
+from plumbline.model.networks import load_tensors
 from stages.finetune.processes import ALONE, Processes
 
 Tensors = dict[str, torch.Tensor]

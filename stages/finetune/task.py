@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import torch
 
-from plumbline import params
-from plumbline.arithmetic import Arithmetic
-from plumbline.model_file import Transform
-from plumbline.prepared import Split
+from plumbline.data.prepared import Split
+from plumbline.model.model_file import Transform
+from plumbline.params.finetune import Augment, Finetune
+from plumbline.training.arithmetic import Arithmetic
 from stages.finetune.processes import ALONE, Processes
 from stages.finetune.sampling import images_to_overfit
 
-NO_CHANGES = params.Augment(flip=0.0, smallest_crop=None, policy="none", mixup=0.0, cutmix=0.0)
+NO_CHANGES = Augment(flip=0.0, smallest_crop=None, policy="none", mixup=0.0, cutmix=0.0)
 LARGEST_SHARE = 0.5  # of the GPU's free memory, that the images may take
 
 
@@ -26,7 +26,7 @@ class Task:
     architecture: str
     classes: int
     transform: Transform
-    recipe: params.Finetune
+    recipe: Finetune
     arithmetic: Arithmetic
     class_weights: torch.Tensor | None  # (classes,), on the device; None where all count alike
     processes: Processes = ALONE  # that train together

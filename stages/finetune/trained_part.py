@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from plumbline import params
+from plumbline.params.finetune import Finetune
 from stages.finetune.augmentation import batch_changes, changes_anything, image_changes
 from stages.finetune.freezing import Cut, cut_network
 from stages.finetune.inputs import Inputs, PixelInputs, cached, fits_in_cache
@@ -24,7 +24,7 @@ class TrainedPart:
     val: Inputs
 
 
-def is_frozen_in_part(epoch: int, recipe: params.Finetune) -> bool:
+def is_frozen_in_part(epoch: int, recipe: Finetune) -> bool:
     """Say whether some layers are frozen in an epoch, counted from 0."""
     return recipe.freeze is not None and (recipe.thaw_epoch is None or epoch < recipe.thaw_epoch)
 
@@ -54,7 +54,7 @@ def part_for_epoch(epoch: int, run: Run, task: Task, check: Callable[[], None]) 
 
 
 def inputs_behind(
-    cut: Cut, train: PixelInputs, val: PixelInputs, recipe: params.Finetune, check: Callable[[], None]
+    cut: Cut, train: PixelInputs, val: PixelInputs, recipe: Finetune, check: Callable[[], None]
 ) -> tuple[Inputs, Inputs]:
     """Return the inputs of the trained part: computed once where the images stay the same and memory allows."""
     train, val = replace(train, frozen=cut.frozen), replace(val, frozen=cut.frozen)

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import torch
 from torch import nn
 
-from plumbline.training import classify
+from plumbline.training.phase import classify
 from stages.finetune.divergence import refuse_divergence
 from stages.finetune.state import Run
 from stages.finetune.task import Task

@@ -11,15 +11,17 @@ import numpy as np
 import torch
 from PIL import Image
 
-from plumbline import params
-from plumbline.arithmetic import choose_arithmetic, make_repeatable
-from plumbline.batches import to_input
-from plumbline.errors import run
-from plumbline.model_file import Transform, read_model
-from plumbline.outputs import whole_folder, write_csv
-from plumbline.predictions_file import read_predictions
-from plumbline.prepared import read_splits
-from plumbline.timing import timed
+from plumbline.data.prepared import read_splits
+from plumbline.model.model_file import Transform, read_model
+from plumbline.params.gallery import Gallery
+from plumbline.results.predictions_file import read_predictions
+from plumbline.run import params_file
+from plumbline.run.errors import run
+from plumbline.run.fields import Seed, SomeSections
+from plumbline.run.outputs import whole_folder, write_csv
+from plumbline.run.timing import timed
+from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
+from plumbline.training.batches import to_input
 from stages.gallery.choice import chosen
 from stages.gallery.overlay import overlay
 from stages.gallery.saliency import method_of, saliency
@@ -30,6 +32,11 @@ TABLE = "gallery.csv"
 COLUMNS = ["row", "split", "path", "actual", "predicted", "probability", "method", "image", "saliency"]
 LARGEST = 224  # pixels along a side
 QUALITY = 90  # of JPEG
+
+
+class Params(SomeSections):
+    seed: Seed
+    gallery: Gallery
 
 
 def pixels_of(inputs: torch.Tensor, transform: Transform) -> torch.Tensor:
@@ -46,7 +53,7 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     model, splits = read_model(MODEL), read_splits()
     make_repeatable(settings.seed)
     arithmetic = choose_arithmetic("float32")

@@ -12,11 +12,15 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plumbline import params
-from plumbline.errors import run
-from plumbline.outputs import whole_folder
-from plumbline.predictions_file import read_predictions
-from plumbline.prepared import FOLDER, read_classes, read_manifest
+from plumbline.data.prepared import FOLDER, read_classes, read_manifest
+from plumbline.params.evaluate import Evaluate
+from plumbline.params.finetune import Finetune
+from plumbline.params.weights import Weights
+from plumbline.results.predictions_file import read_predictions
+from plumbline.run import params_file
+from plumbline.run.errors import run
+from plumbline.run.fields import SomeSections
+from plumbline.run.outputs import whole_folder
 from stages.plot.baselines import draw_baselines
 from stages.plot.computational_graph import draw_graph
 from stages.plot.confusion import draw_confusion
@@ -34,6 +38,12 @@ from stages.plot.weight_decay import draw_weight_decay
 PLOTS, METRICS, GALLERY = Path("plots"), Path("metrics"), Path("data/gallery")
 VECTORS = Path("data/figures")
 TRACED_GRAPH = Path("data/derivations/computational_graph.json")
+
+
+class Params(SomeSections):
+    weights: Weights
+    finetune: Finetune
+    evaluate: Evaluate
 
 
 def read_metrics(stage: str) -> dict[str, Any]:
@@ -55,7 +65,7 @@ def step_size_limits(lr: float) -> dict[str, float]:
     return {name: lr / share for name, share in shares.items() if share}
 
 
-def figures(settings: params.Params) -> dict[str, Figure]:
+def figures(settings: Params) -> dict[str, Figure]:
     """Return every figure by its name."""
     history, predictions = read_table("history"), read_predictions()
     sizes = predictions["split"].value_counts().to_dict()
@@ -83,7 +93,7 @@ def figures(settings: params.Params) -> dict[str, Figure]:
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     mpl.rcParams.update(STYLE)
     drawn = figures(settings)
     with whole_folder(VECTORS) as folder:

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from plumbline.outputs import whole_file
+from plumbline.run.outputs import whole_file
 
 STYLE = {
     "font.size": 10,

@@ -9,10 +9,13 @@ import hashlib
 import json
 from pathlib import Path
 
-from plumbline import params
-from plumbline.errors import UserError, run
-from plumbline.outputs import whole_folder, write_csv, write_json
-from plumbline.timing import timed
+from plumbline.params.data import Data
+from plumbline.params.image import Image
+from plumbline.run import params_file
+from plumbline.run.errors import UserError, run
+from plumbline.run.fields import SomeSections
+from plumbline.run.outputs import whole_folder, write_csv, write_json
+from plumbline.run.timing import timed
 from stages.prepare.arrays import write_array
 from stages.prepare.audit import Audit, audited
 from stages.prepare.decoder_version import decoder_version
@@ -33,7 +36,12 @@ METRICS = Path("metrics/prepare.json")
 LINES = 10  # that are printed of each list
 
 
-def splits_to_choose(layout: Layout, data: params.Data) -> dict[str, float]:
+class Params(SomeSections):
+    data: Data
+    image: Image
+
+
+def splits_to_choose(layout: Layout, data: Data) -> dict[str, float]:
     """Return the splits that the data set comes without and that have to be chosen, with their shares."""
     shares = {"test": data.test_share, "val": data.val_share}
     missing = {split: share for split, share in shares.items() if split not in layout.splits and share > 0}
@@ -46,7 +54,7 @@ def splits_to_choose(layout: Layout, data: params.Data) -> dict[str, float]:
     return {}
 
 
-def pixel_cache(data: params.Data, limits: Limits) -> PixelCache:
+def pixel_cache(data: Data, limits: Limits) -> PixelCache:
     """Return the cache for images that are decoded in this way."""
     key = hashlib.sha256(f"{decoder_version()} {limits}".encode()).hexdigest()
     return PixelCache(cache_folder(), key, limits.size**2 * 3, round(data.cache_gib * 2**30))
@@ -72,7 +80,7 @@ def report(splits: dict[str, list[UsableImage]], audit: Audit) -> None:
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     data = settings.data
     limits = Limits(settings.image.resize, data.max_pixels, data.min_side)
     with opened(Path(data.root)) as root, whole_folder(PREPARED) as folder, pixel_cache(data, limits) as cache:

@@ -7,8 +7,8 @@ quarantine, `fail` ends the stage.
 from collections import Counter
 from dataclasses import dataclass, field
 
-from plumbline import params
-from plumbline.errors import UserError
+from plumbline.params.data import Data
+from plumbline.run.errors import UserError
 from stages.prepare.decoding import Unusable, printable
 from stages.prepare.duplicates import (
     Finding,
@@ -37,7 +37,7 @@ class Audit:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def audited(layout: Layout, results: list[UsableImage | Unusable], data: params.Data, chosen: set[str]) -> Audit:
+def audited(layout: Layout, results: list[UsableImage | Unusable], data: Data, chosen: set[str]) -> Audit:
     """Return which of the files that were read are used.
 
     `results` belong to the layout's candidates; `chosen` are the splits that will be chosen later on.
@@ -77,7 +77,7 @@ def notes_of_file(image: UsableImage) -> list[str]:
     return notes
 
 
-def refuse_too_many(unusable: list[tuple[str, Unusable]], files: int, data: params.Data) -> None:
+def refuse_too_many(unusable: list[tuple[str, Unusable]], files: int, data: Data) -> None:
     """Refuse a data set of which too many files give no image."""
     if not unusable:
         return

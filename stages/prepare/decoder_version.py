@@ -10,10 +10,10 @@ from pathlib import Path
 
 import PIL
 
-from plumbline.hashes import sha256_of
+from plumbline.run.hashes import sha256_of
 
 PROJECT = Path(__file__).parents[2]
-DECODERS = (Path("plumbline/images.py"), Path("stages/prepare/decoding.py"))
+DECODERS = (Path("plumbline/images/decoded.py"), Path("stages/prepare/decoding.py"))
 
 
 @functools.cache  # what a process has imported stays as it is when its files change

@@ -12,7 +12,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from plumbline.images import Unreadable, decode, read_file, resize_and_cut
+from plumbline.images.decoded import Unreadable, decode, read_file, resize_and_cut
 
 THUMBNAIL = 16  # pixels, height and width
 LEVELS = np.arange(256)  # that a channel may have

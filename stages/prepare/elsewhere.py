@@ -7,8 +7,8 @@ same file system at the same place. One that lacks it must not pass for a machin
 import socket
 from pathlib import Path
 
-from plumbline.errors import UserError
-from plumbline.images import Unreadable, read_file
+from plumbline.images.decoded import Unreadable, read_file
+from plumbline.run.errors import UserError
 from stages.prepare.decoder_version import decoder_version
 from stages.prepare.decoding import Facts, Limits, Unusable, read_image
 from stages.prepare.layout import Candidate

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 from joblib import parallel_config
 
-from plumbline import params
-from plumbline.errors import UserError
+from plumbline.params.data import Data
+from plumbline.run.errors import UserError
 
 SECONDS = 10  # that are waited for the scheduler, and then for a first worker
 
@@ -21,7 +21,7 @@ AGAIN = "run the stage again; it goes on from its cache"
 
 
 @contextmanager
-def engine(data: params.Data) -> Iterator[None]:
+def engine(data: Data) -> Iterator[None]:
     """Have joblib use what `data.executor` names, within the block.
 
     Raises UserError if Dask cannot be reached, is lost, or cannot run this project's code.

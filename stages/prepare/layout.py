@@ -6,9 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline import params
-from plumbline.class_folders import class_folders, files_below
-from plumbline.errors import UserError
+from plumbline.images.class_folders import class_folders, files_below
+from plumbline.params.data import Data
+from plumbline.run.errors import UserError
 
 SPLITS = ("train", "val", "test")
 OTHER_NAMES = {
@@ -42,7 +42,7 @@ class Layout:
     excluded: list[str]  # files that data.exclude names
 
 
-def find_layout(root: Path, data: params.Data) -> Layout:
+def find_layout(root: Path, data: Data) -> Layout:
     """Return what the folder `root` holds: train/ and perhaps val/ and test/ with class folders, or class folders.
 
     The labels follow from the names of all classes that are kept, sorted, so a class folder that val/

@@ -16,8 +16,8 @@ from joblib import Parallel, delayed
 from PIL import Image
 from tqdm import tqdm
 
-from plumbline.errors import UserError
-from plumbline.hashes import sha256_of
+from plumbline.run.errors import UserError
+from plumbline.run.hashes import sha256_of
 from stages.prepare.decoder_version import decoder_version
 from stages.prepare.decoding import Facts, Limits, Unusable, printable, read_image
 from stages.prepare.elsewhere import read_elsewhere, refuse_what_is_not_shared

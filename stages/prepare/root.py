@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from plumbline.archives import extract
-from plumbline.class_folders import visible
-from plumbline.errors import UserError
+from plumbline.images.archives import extract
+from plumbline.images.class_folders import visible
+from plumbline.run.errors import UserError
 
 EXTRACTED = Path("data/extracted.partial")
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.prepare.duplicates import clustered
 from stages.prepare.reading import UsableImage
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from plumbline import params
-from plumbline.errors import run
-from plumbline.outputs import whole_file, write_json
+from plumbline.params.all import AllParams
+from plumbline.run import params_file
+from plumbline.run.errors import run
+from plumbline.run.outputs import whole_file, write_json
 from stages.report.last_commit import comparison
 from stages.report.math_font import math_font
 from stages.report.mistakes import doubts_table, gallery
@@ -40,7 +41,7 @@ def template_environment() -> Environment:
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(AllParams)
     results = read_results()
     solved = problems(results)
     formulas = "".join(step.formula.unescape() for problem in solved for step in problem.steps)

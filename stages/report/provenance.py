@@ -4,9 +4,9 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from plumbline.hashes import sha256_of
-from plumbline.params import Params
-from plumbline.params.flat import flat, written
+from plumbline.params.all import AllParams
+from plumbline.run.dotted_keys import flat, written
+from plumbline.run.hashes import sha256_of
 from stages.report.tables import Table, table
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "scipy", "pillow", "safetensors", "dvc")
@@ -30,7 +30,7 @@ def hashes_table() -> Table:
     return table("Files", ["file", "sha256"], [[path, sha256_of(Path(path))] for path in FILES])
 
 
-def params_table(settings: Params) -> Table:
+def params_table(settings: AllParams) -> Table:
     """Return every parameter by its dotted name."""
     rows = [[key, written(value)] for key, value in flat(settings.model_dump()).items()]
     return table("params.yaml", ["parameter", "value"], rows, most=len(rows))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from plumbline.predictions_file import read_predictions
-from plumbline.prepared import FOLDER, read_classes, read_manifest
+from plumbline.data.prepared import FOLDER, read_classes, read_manifest
+from plumbline.results.predictions_file import read_predictions
 
 CHECK_STAGES = ("backprop", "convolution", "weight_decay")
 MEASURING_STAGES = (*CHECK_STAGES, "prepare", "curvature", "finetune", "evaluate")

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import torch
 
-from plumbline import params
-from plumbline.checks import Checks, log10_error
-from plumbline.errors import run
-from plumbline.outputs import write_csv, write_json
+from plumbline.checks.claims import Checks, log10_error
+from plumbline.params.finetune import Finetune
+from plumbline.params.weight_decay import WeightDecay
+from plumbline.run import params_file
+from plumbline.run.errors import run
+from plumbline.run.fields import Seed, SomeSections
+from plumbline.run.outputs import write_csv, write_json
 from stages.weight_decay.bounds import check_bounds, check_place_of_the_homeworks_bound, trajectories_at_the_bound
 from stages.weight_decay.decoupling import check_decoupling
 from stages.weight_decay.derivation import derive
@@ -25,8 +28,14 @@ TRAJECTORIES = Path("plots/weight_decay.csv")
 DERIVATION = Path("data/derivations/weight_decay.json")
 
 
+class Params(SomeSections):
+    seed: Seed
+    weight_decay: WeightDecay
+    finetune: Finetune
+
+
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     own, lr, weight_decay = settings.weight_decay, settings.finetune.lr, settings.finetune.weight_decay
     refuse_unstable_run(lr, weight_decay)
     refuse_unstable_example(own.alpha, own.lambda_)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from plumbline.checks import Checks
-from plumbline.stability import lr_over_limit
+from plumbline.checks.claims import Checks
+from plumbline.checks.stability import lr_over_limit
 from stages.weight_decay.updates import FORMS, Momentum, moved, shrink_factor, step_size_limit, trajectory_of_sgd
 
 CURVATURES = (0.0, 1.0, 30.0)

@@ -7,8 +7,8 @@ Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2; Kingma and Ba
 
 import torch
 
-from plumbline import params
-from plumbline.checks import Checks
+from plumbline.checks.claims import Checks
+from plumbline.params.weight_decay import WeightDecay
 from stages.weight_decay.updates import (
     FEATURES,
     TRAJECTORY_LIMIT,
@@ -48,7 +48,7 @@ def trajectory_of_adam(
     return torch.stack(trajectory)
 
 
-def check_decoupling(checks: Checks, own: params.WeightDecay) -> float:
+def check_decoupling(checks: Checks, own: WeightDecay) -> float:
     """Show that both kinds of decay are one for SGD and two for Adam; return Adam's relative difference."""
     loss, start = logistic_regression(own.alpha), torch.randn(FEATURES, dtype=torch.float64)
     w = start.clone().requires_grad_()
@@ -59,7 +59,7 @@ def check_decoupling(checks: Checks, own: params.WeightDecay) -> float:
     return difference_of_adam(checks, own, loss, start)
 
 
-def difference_of_adam(checks: Checks, own: params.WeightDecay, loss: Loss, start: torch.Tensor) -> float:
+def difference_of_adam(checks: Checks, own: WeightDecay, loss: Loss, start: torch.Tensor) -> float:
     """Compare Adam and AdamW with torch's, and with each other; return the latter's relative difference."""
     steps = min(own.steps, ADAM_STEPS)
     trajectories = []

@@ -1,15 +1,13 @@
 """Lay problem 3 out for the report: from the definitions to the verified numbers, in the homework's numbering."""
 
-from plumbline import params
-from plumbline.derivations import Derivation, Step, Table
+from plumbline.checks.derivations import Derivation, Step, Table
+from plumbline.params.weight_decay import WeightDecay
 from stages.weight_decay.bounds import Bound
 from stages.weight_decay.decoupling import ADAM_STEPS
 from stages.weight_decay.updates import shrink_factor, step_size_limit
 
 
-def derive(
-    own: params.WeightDecay, errors: dict[str, float], bounds: list[Bound], adam_difference: float
-) -> Derivation:
+def derive(own: WeightDecay, errors: dict[str, float], bounds: list[Bound], adam_difference: float) -> Derivation:
     """Return the derivation, with what was found behind each step."""
     factor, limit = shrink_factor(own.alpha, own.lambda_), step_size_limit(own.lambda_)
     worst = max(bound.error for bound in bounds)

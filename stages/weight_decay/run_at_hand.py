@@ -1,6 +1,6 @@
 """Hold the step sizes in params.yaml to the homework's bound, (d): the example's and the run's at hand."""
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.weight_decay.updates import shrink_factor, step_size_limit
 
 

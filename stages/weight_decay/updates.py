@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-from plumbline import params
-from plumbline.checks import Checks
+from plumbline.checks.claims import Checks
+from plumbline.params.weight_decay import WeightDecay
 
 TRAJECTORY_LIMIT = 1e-12  # relative error in float64
 SAMPLES, FEATURES = 32, 8  # of the logistic regression
@@ -128,7 +128,7 @@ def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
-def check_updates(checks: Checks, own: params.WeightDecay) -> dict[str, float]:
+def check_updates(checks: Checks, own: WeightDecay) -> dict[str, float]:
     """Compare the three forms of the update, with each momentum; return the largest relative error of each."""
     loss, start = logistic_regression(own.alpha), torch.randn(FEATURES, dtype=torch.float64)
     errors = {}
@@ -144,7 +144,7 @@ def check_updates(checks: Checks, own: params.WeightDecay) -> dict[str, float]:
     return errors
 
 
-def check_factor(checks: Checks, own: params.WeightDecay) -> None:
+def check_factor(checks: Checks, own: WeightDecay) -> None:
     """Show the shrink factor and its bound, (d), on updates that torch makes where the loss is flat."""
     limit, factor = step_size_limit(own.lambda_), shrink_factor(own.alpha, own.lambda_)
     error = abs(factor_in_torch(own.alpha, own.lambda_) - factor)

@@ -12,12 +12,8 @@ import torch
 import torchvision
 from torch.hub import get_dir
 
-from plumbline import params
-from plumbline.arithmetic import choose_arithmetic, make_repeatable
-from plumbline.errors import UserError, run
-from plumbline.hashes import sha256_of
-from plumbline.model_file import Model, Transform, write_model
-from plumbline.networks import (
+from plumbline.model.model_file import Model, Transform, write_model
+from plumbline.model.networks import (
     WITHOUT_AUXILIARY,
     build_network,
     head_keys,
@@ -25,7 +21,14 @@ from plumbline.networks import (
     refuse_image_size,
     shape_of_network,
 )
-from plumbline.timing import timed
+from plumbline.params.image import Image
+from plumbline.params.weights import Weights
+from plumbline.run import params_file
+from plumbline.run.errors import UserError, run
+from plumbline.run.fields import Seed, SomeSections
+from plumbline.run.hashes import sha256_of
+from plumbline.run.timing import timed
+from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
 from stages.weights.download import download, verify
 from stages.weights.pretraining import pretrain, read_digits
 from stages.weights.weight_file import read_tensors
@@ -34,7 +37,13 @@ DIGITS = Path("data/digits-source")
 BACKBONE = Path("models/backbone.safetensors")
 
 
-def backbone(settings: params.Params) -> Model:
+class Params(SomeSections):
+    seed: Seed
+    image: Image
+    weights: Weights
+
+
+def backbone(settings: Params) -> Model:
     """Return the model from the source that `weights.source` names."""
     match settings.weights.source:
         case "none":
@@ -49,13 +58,13 @@ def backbone(settings: params.Params) -> Model:
             return from_file(settings, Path(settings.weights.source))
 
 
-def from_nothing(settings: params.Params) -> Model:
+def from_nothing(settings: Params) -> Model:
     """Return random weights."""
     classes = ["0", "1"]  # the head is replaced in any case
     return described(settings, build_network(settings.weights.architecture, len(classes)).state_dict(), classes)
 
 
-def from_digits(settings: params.Params) -> Model:
+def from_digits(settings: Params) -> Model:
     """Return a network that was trained, from random weights, on the eight other digits."""
     recipe = settings.weights.pretraining
     images, labels, classes = read_digits(DIGITS, recipe.image_size)
@@ -70,7 +79,7 @@ def from_digits(settings: params.Params) -> Model:
     return described(settings, network.state_dict(), classes)
 
 
-def from_torchvision(settings: params.Params) -> Model:
+def from_torchvision(settings: Params) -> Model:
     """Return the weights that torchvision publishes, from torch's own cache of downloads if they are there.
 
     Their names end with the first digits of their sha256.
@@ -90,7 +99,7 @@ def from_torchvision(settings: params.Params) -> Model:
     return described(settings, without_auxiliary(architecture, tensors), weights.meta["categories"], sha256)
 
 
-def from_url(settings: params.Params) -> Model:
+def from_url(settings: Params) -> Model:
     """Return the weights that a URL names."""
     source, expected = settings.weights.source, required_sha256(settings.weights)
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +108,7 @@ def from_url(settings: params.Params) -> Model:
         return from_tensors(settings, read_tensors(path, source), sha256)
 
 
-def from_file(settings: params.Params, path: Path) -> Model:
+def from_file(settings: Params, path: Path) -> Model:
     """Return the weights that a path names."""
     expected = required_sha256(settings.weights)
     if not path.is_file():
@@ -111,14 +120,14 @@ def from_file(settings: params.Params, path: Path) -> Model:
     return from_tensors(settings, read_tensors(path, str(path)), sha256)
 
 
-def required_sha256(weights: params.Weights) -> str:
+def required_sha256(weights: Weights) -> str:
     """Return the sha256 that must stand beside a path or URL."""
     if weights.sha256 is None:
         raise UserError(f"weights.source is {weights.source!r}: set weights.sha256 to the file's sha256 as well")
     return weights.sha256
 
 
-def from_tensors(settings: params.Params, tensors: dict[str, torch.Tensor], sha256: str) -> Model:
+def from_tensors(settings: Params, tensors: dict[str, torch.Tensor], sha256: str) -> Model:
     """Return somebody's weights, whose head says how many classes they know; their names are not known."""
     architecture = settings.weights.architecture
     tensors = without_auxiliary(architecture, tensors)
@@ -138,7 +147,7 @@ def without_auxiliary(architecture: str, tensors: dict[str, torch.Tensor]) -> di
     return {key: value for key, value in tensors.items() if not key.lower().startswith("aux")}
 
 
-def described(settings: params.Params, tensors: dict[str, torch.Tensor], classes: list[str], sha256: str = "") -> Model:
+def described(settings: Params, tensors: dict[str, torch.Tensor], classes: list[str], sha256: str = "") -> Model:
     """Return a Model of the settings' architecture and transform, whose tensors fit that architecture."""
     architecture = settings.weights.architecture
     network_from_tensors(architecture, tensors, len(classes))
@@ -154,7 +163,7 @@ def described(settings: params.Params, tensors: dict[str, torch.Tensor], classes
 
 
 def main() -> None:
-    settings = params.load()
+    settings = params_file.load(Params)
     make_repeatable(settings.seed)
     write_model(BACKBONE, backbone(settings))
 

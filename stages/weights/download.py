@@ -10,9 +10,9 @@ from pathlib import Path
 
 from torch.hub import download_url_to_file
 
-from plumbline.errors import UserError
-from plumbline.hashes import sha256_of
-from plumbline.outputs import whole_file
+from plumbline.run.errors import UserError
+from plumbline.run.hashes import sha256_of
+from plumbline.run.outputs import whole_file
 
 SILENCE = 60  # seconds without a byte after which a server counts as gone
 

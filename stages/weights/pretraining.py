@@ -7,13 +7,13 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from plumbline import params
-from plumbline.arithmetic import Arithmetic
-from plumbline.batches import batches, to_input
-from plumbline.class_folders import class_folders, files_below
-from plumbline.images import decode, resize_and_cut
-from plumbline.model_file import Transform
-from plumbline.training import optimiser_step, run_phase
+from plumbline.images.class_folders import class_folders, files_below
+from plumbline.images.decoded import decode, resize_and_cut
+from plumbline.model.model_file import Transform
+from plumbline.params.weights import Pretraining
+from plumbline.training.arithmetic import Arithmetic
+from plumbline.training.batches import batches, to_input
+from plumbline.training.phase import optimiser_step, run_phase
 
 # Random changes to each digit: the network is to learn strokes, wherever and however large they are.
 MAX_ROTATION = 0.26  # radians, 15 degrees
@@ -36,7 +36,7 @@ def pretrain(
     network: nn.Module,
     images: torch.Tensor,
     labels: torch.Tensor,
-    recipe: params.Pretraining,
+    recipe: Pretraining,
     transform: Transform,
     arithmetic: Arithmetic,
 ) -> None:

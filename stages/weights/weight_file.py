@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 
 # Where training programs put the weights in a checkpoint, and what they put before each name.
 NESTS = ("state_dict", "model_state_dict", "model")

@@ -15,9 +15,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from plumbline import Classifier
-from plumbline.errors import UserError
-from plumbline.images import Unreadable
-from plumbline.model_file import write_model
+from plumbline.images.decoded import Unreadable
+from plumbline.model.model_file import write_model
+from plumbline.run.errors import UserError
 from tests.conftest import PROJECT, write_image
 from tests.models import small_model
 
@@ -155,5 +155,5 @@ def test_a_pickle_in_disguise_is_refused_and_never_run(tmp_path: Path) -> None:
 
 
 def test_stages_that_do_without_it_do_not_import_it() -> None:
-    code = "import sys, plumbline.errors; assert 'torch' not in sys.modules"
+    code = "import sys, plumbline.run.errors; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)

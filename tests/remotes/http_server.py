@@ -13,7 +13,7 @@ from flask import Flask, request, send_from_directory
 from werkzeug.serving import make_server
 from werkzeug.utils import safe_join
 
-from plumbline.outputs import whole_file
+from plumbline.run.outputs import whole_file
 
 
 def store(folder: Path) -> Flask:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from tests.conftest import PROJECT, Workspace
 
 # Which stage vouches for what is shared.
-STAGES_OF_SHARED = {"../plumbline/stability.py": "weight_decay", "../plumbline/network_layers.py": "convolution"}
+STAGES_OF_SHARED = {
+    "../plumbline/checks/stability.py": "weight_decay",
+    "../plumbline/checks/network_layers.py": "convolution",
+}
 
-SHARED = {"plumbline.stability", "plumbline.network_layers"}
+SHARED = {"plumbline.checks.stability", "plumbline.checks.network_layers"}
 
 # File below stages/, the text that is right, and the one that is put in its place.
 FAULTS = {
@@ -58,8 +61,8 @@ FAULTS = {
     "the bound without momentum": ("weight_decay/bounds.py", "2 * lambda_, momentum.beta)", "2 * lambda_)"),
     "Nesterov's bound as heavy ball's": ("weight_decay/bounds.py", "((1 + 2 * momentum.beta) *", "(1 *"),
     "a bound without the decay": ("weight_decay/bounds.py", "curvature, 2 * lambda_, momentum.beta", "curvature + 1e-3, 0 * lambda_, momentum.beta"),
-    "1 - beta for 1 + beta": ("../plumbline/stability.py", "(2 * (1 + momentum))", "(2 * (1 - momentum))"),
-    "half the stable step": ("../plumbline/stability.py", "(2 * (1 + momentum))", "(1 + momentum)"),
+    "1 - beta for 1 + beta": ("../plumbline/checks/stability.py", "(2 * (1 + momentum))", "(2 * (1 - momentum))"),
+    "half the stable step": ("../plumbline/checks/stability.py", "(2 * (1 + momentum))", "(1 + momentum)"),
     "an off-by-one in the output size": ("convolution/arithmetic.py", "// stride + 1", "// stride"),
     "a dilation that is ignored": ("convolution/arithmetic.py", "reach = dilation * (kernel - 1) + 1", "reach = kernel"),
     "padding on one side": ("convolution/arithmetic.py", "size + 2 * padding - reach", "size + padding - reach"),
@@ -70,9 +73,9 @@ FAULTS = {
     "a mirrored kernel": ("convolution/formula.py", "W[k1, k2, n, first", "W[-1 - k1, k2, n, first"),
     "a stride along one side": ("convolution/formula.py", "left : left + (width - 1) * stride + 1 : stride]", "left : left + width]"),
     "the first group for all": ("convolution/formula.py", "group * (layer.input_channels // layer.groups) + n", "n"),
-    "FLOPs for MACs": ("../plumbline/network_layers.py", "return output.numel() * products", "return 2 * output.numel() * products"),
-    "a layer that is not counted": ("../plumbline/network_layers.py", "MULTIPLYING = (nn.Conv2d, nn.Linear)", "MULTIPLYING = (nn.Conv2d,)"),
-    "parameters without biases": ("../plumbline/network_layers.py", "parameter.numel() for parameter in module.parameters()", "p.numel() for p in module.parameters() if p.dim() > 1"),
+    "FLOPs for MACs": ("../plumbline/checks/network_layers.py", "return output.numel() * products", "return 2 * output.numel() * products"),
+    "a layer that is not counted": ("../plumbline/checks/network_layers.py", "MULTIPLYING = (nn.Conv2d, nn.Linear)", "MULTIPLYING = (nn.Conv2d,)"),
+    "parameters without biases": ("../plumbline/checks/network_layers.py", "parameter.numel() for parameter in module.parameters()", "p.numel() for p in module.parameters() if p.dim() > 1"),
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ Reads plots/predictions.csv and the parameters of each, through DVC; changes not
 import argparse
 import json
 
-from plumbline.errors import run
+from plumbline.run.errors import run
 from tools.compare.comparison import Settings, compare_many, compare_two
 from tools.compare.layout import many_as_text, two_as_text
 from tools.compare.measures import METRICS

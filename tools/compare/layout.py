@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from plumbline.errors import one_line
+from plumbline.run.errors import one_line
 from tools.compare.statistics import LEVEL, POWER
 
 LISTED = 10  # images of each side; --json has all

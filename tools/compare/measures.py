@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from plumbline.class_scores import Measures, class_measures
+from plumbline.results.class_scores import Measures, class_measures
 
 MEANS = {"accuracy": "correct", "loss": "loss", "brier": "squared_error"}  # metric: column
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "brier")

@@ -1,6 +1,6 @@
 """Lay revisions' predictions side by side, image by image. Refuses those that were made of other images or classes."""
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from tools.compare.revisions import Revision
 
 

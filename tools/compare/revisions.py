@@ -7,9 +7,9 @@ from typing import Any
 import dvc.api
 import pandas as pd
 
-from plumbline.errors import UserError
-from plumbline.params.flat import flat
-from plumbline.predictions_file import PREDICTIONS, read_predictions
+from plumbline.results.predictions_file import PREDICTIONS, read_predictions
+from plumbline.run.dotted_keys import flat
+from plumbline.run.errors import UserError
 from tools.revision_files import file_at
 
 WORKSPACE = "workspace"

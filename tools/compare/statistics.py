@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import binomtest, norm
 from statsmodels.stats.multitest import multipletests
 
-from plumbline.bootstrap import resampled_weights
+from plumbline.results.bootstrap import resampled_weights
 from tools.compare.measures import Measures
 
 POWER, LEVEL = 0.8, 0.05

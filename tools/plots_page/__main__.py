@@ -7,8 +7,8 @@ from pathlib import Path
 
 import vl_convert
 
-from plumbline.errors import run
-from plumbline.outputs import whole_file
+from plumbline.run.errors import run
+from plumbline.run.outputs import whole_file
 
 PAGE = Path(".dvc/plots_page.html")
 SOURCES = Path(__file__).parent

@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from plumbline.arithmetic import make_repeatable
 from plumbline.classifier import MODEL, Classifier
-from plumbline.errors import UserError, run
-from plumbline.images import MAX_PIXELS, Unreadable
-from plumbline.outputs import whole_file
+from plumbline.images.decoded import MAX_PIXELS, Unreadable
+from plumbline.run.errors import UserError, run
+from plumbline.run.outputs import whole_file
+from plumbline.training.arithmetic import make_repeatable
 from tools.predict.reading import decoded
 from tools.predict.rows import WRITERS, Row
 from tools.predict.sources import Source, find_sources

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from plumbline.classifier import Prediction
-from plumbline.errors import one_line
-from plumbline.images import Unreadable
+from plumbline.images.decoded import Unreadable
+from plumbline.run.errors import one_line
 
 PAIR = ("predicted", "probability")
 

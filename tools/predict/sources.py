@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.archives import extract
-from plumbline.errors import UserError
+from plumbline.images.archives import extract
+from plumbline.run.errors import UserError
 
 LIST = "-"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

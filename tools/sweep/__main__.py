@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from plumbline.errors import UserError, run
+from plumbline.run.errors import UserError, run
 from tools.sweep.experiments import read_sweep, varying
 from tools.sweep.figure import write_figure
 from tools.sweep.table import as_text

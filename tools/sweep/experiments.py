@@ -9,8 +9,8 @@ import dvc.api
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.scm import RevError
 
-from plumbline.errors import UserError
-from plumbline.params.flat import flat
+from plumbline.run.dotted_keys import flat
+from plumbline.run.errors import UserError
 from tools.revision_files import file_at
 
 EVALUATED = Path("metrics/evaluate.json")

@@ -6,9 +6,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from plumbline.errors import one_line
-from plumbline.outputs import whole_file
-from plumbline.params.flat import written
+from plumbline.run.dotted_keys import written
+from plumbline.run.errors import one_line
+from plumbline.run.outputs import whole_file
 from tools.sweep.experiments import Experiment, Sweep
 
 STYLE = {

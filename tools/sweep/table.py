@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from plumbline.errors import one_line
-from plumbline.params.flat import written
+from plumbline.run.dotted_keys import written
+from plumbline.run.errors import one_line
 from tools.sweep.experiments import Sweep, stated
 
 

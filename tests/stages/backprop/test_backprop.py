@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plumbline.checks import Checks
+from plumbline.checks.claims import Checks
 from stages.backprop import __main__ as backprop
 from stages.backprop import cost, hidden_layer, numeric, printed, symbolic
 from tests.conftest import Workspace

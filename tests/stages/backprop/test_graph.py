@@ -1,6 +1,6 @@
 """The computational graph: what torch.fx traced, named as in the homework, with derivatives that autograd confirms."""
 
-from plumbline.checks import Checks
+from plumbline.checks.claims import Checks
 from stages.backprop import graph
 
 

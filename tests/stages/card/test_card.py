@@ -13,10 +13,12 @@ import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from plumbline import Classifier, params
-from plumbline.model_file import read_model, write_model
-from plumbline.outputs import write_csv
-from plumbline.prepared import FOLDER, read_manifest
+from plumbline import Classifier
+from plumbline.data.prepared import FOLDER, read_manifest
+from plumbline.model.model_file import read_model, write_model
+from plumbline.params.all import AllParams
+from plumbline.run import params_file
+from plumbline.run.outputs import write_csv
 from stages.card import __main__ as card
 from stages.card.facts import few, share, table, text, untested
 from tests.conftest import PROJECT, change_params, run_in, write_image
@@ -99,7 +101,7 @@ def test_hostile_class_names_are_text_in_it(tiny_copy: Path, monkeypatch: pytest
 
 
 def test_what_was_not_tested_follows_from_the_data() -> None:
-    settings = params.load(PROJECT / "params.yaml")
+    settings = params_file.load(AllParams, PROJECT / "params.yaml")
     plain = untested(["train", "val", "test"], settings, {"near_duplicates": 0})
     assert not any("no test split" in line or "nearly equal" in line for line in plain)
     more = untested(["train", "val"], settings, {"near_duplicates": 1234})

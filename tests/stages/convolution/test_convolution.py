@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.convolution import __main__ as convolution
 from stages.convolution import arithmetic
 from stages.convolution.arithmetic import Convolution

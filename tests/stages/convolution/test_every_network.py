@@ -8,9 +8,9 @@ import torchvision
 from torch import nn
 from torchvision.models import vgg
 
-from plumbline.checks import Checks
-from plumbline.network_layers import multiplying_layers, number_of_parameters
-from plumbline.networks import has_attention, shape_of_network
+from plumbline.checks.claims import Checks
+from plumbline.checks.network_layers import multiplying_layers, number_of_parameters
+from plumbline.model.networks import has_attention, shape_of_network
 from stages.convolution.network_table import check_network, counted_macs
 from stages.convolution.published import as_published, parameters_left_out
 from stages.convolution.receptive_field import receptive_fields

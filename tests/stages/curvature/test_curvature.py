@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.curvature import __main__ as curvature
 from stages.curvature.hessian import gradient_and_product
 from stages.curvature.lanczos import extreme_eigenvalues

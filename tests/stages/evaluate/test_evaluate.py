@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from plumbline.errors import UserError
-from plumbline.model_file import Model, Transform, write_model
-from plumbline.networks import build_network
-from plumbline.outputs import write_csv
+from plumbline.model.model_file import Model, Transform, write_model
+from plumbline.model.networks import build_network
+from plumbline.run.errors import UserError
+from plumbline.run.outputs import write_csv
 from stages.evaluate import __main__ as evaluate
 from stages.evaluate.predictions import Predictions
 from stages.evaluate.summary import print_few_mistakes

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as theirs
 
-from plumbline import params
-from plumbline.class_scores import class_measures
+from plumbline.params.all import AllParams
+from plumbline.params.evaluate import Evaluate
+from plumbline.results.class_scores import class_measures
+from plumbline.run import params_file
 from stages.evaluate.metrics import split_metrics
 from stages.evaluate.predictions import Predictions
 from stages.evaluate.scores import hits_among_likeliest, loss_measures, ranking_measures
@@ -15,8 +17,8 @@ from tests.conftest import PROJECT
 from tests.stages.evaluate.conftest import from_logits, from_probabilities, random_predictions
 
 
-def evaluate_section(**changes: object) -> params.Evaluate:
-    own = params.load(PROJECT / "params.yaml").evaluate
+def evaluate_section(**changes: object) -> Evaluate:
+    own = params_file.load(AllParams, PROJECT / "params.yaml").evaluate
     return own.model_copy(update={"resamples": 100} | changes)
 
 

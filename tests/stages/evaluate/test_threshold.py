@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from sklearn import metrics as theirs
 
-from plumbline import params
+from plumbline.params.evaluate import Threshold
 from stages.evaluate.threshold import choose_threshold, metrics_at
 from tests.stages.evaluate.conftest import from_probabilities, random_predictions
 
 
-def wish(**changes: object) -> params.Threshold:
+def wish(**changes: object) -> Threshold:
     plain = {"aim": "accuracy", "minimum_recall": 0.9, "false_positive_cost": 1.0, "false_negative_cost": 5.0}
-    return params.Threshold(**(plain | changes))
+    return Threshold(**(plain | changes))
 
 
 def merit(aim: str, actual: np.ndarray, taken: np.ndarray) -> float:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plumbline.errors import UserError
-from plumbline.model_file import write_model
-from plumbline.outputs import write_csv
+from plumbline.model.model_file import write_model
+from plumbline.run.errors import UserError
+from plumbline.run.outputs import write_csv
 from stages.export import __main__ as export
 from tests.conftest import Workspace
 from tests.models import small_model

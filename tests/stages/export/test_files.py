@@ -14,8 +14,8 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from plumbline.errors import UserError
-from plumbline.model_file import Transform
+from plumbline.model.model_file import Transform
+from plumbline.run.errors import UserError
 from stages.export import onnx_file as onnx_module
 from stages.export.from_pixels import exported_program
 from stages.export.onnx_file import onnx_file

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.outputs import write_json
+from plumbline.run.outputs import write_json
 from stages.finetune import __main__ as finetune
 from stages.prepare import __main__ as prepare
 from stages.weights import __main__ as weights

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from plumbline import params
+from plumbline.params.finetune import Augment
 from stages.finetune.augmentation import batch_changes, changes_anything, image_changes
 from stages.finetune.task import NO_CHANGES
 
 
-def augment(**values: object) -> params.Augment:
+def augment(**values: object) -> Augment:
     return NO_CHANGES.model_copy(update=values)
 
 

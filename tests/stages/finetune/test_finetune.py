@@ -13,10 +13,11 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from plumbline import params
-from plumbline.errors import UserError
-from plumbline.model_file import read_model
-from plumbline.outputs import write_json
+from plumbline.model.model_file import read_model
+from plumbline.params.all import AllParams
+from plumbline.run import params_file
+from plumbline.run.errors import UserError
+from plumbline.run.outputs import write_json
 from stages.finetune import __main__ as finetune
 from stages.finetune.engine import train
 from stages.finetune.interruption import Interruption
@@ -81,7 +82,7 @@ def test_every_phase_agrees_with_the_homeworks_loop_to_1e_5(
     theirs = homeworks_loop(network, orders, resize, crop, batch)
     network.load_state_dict(start)
     torch.manual_seed(1)
-    task = read_task(params.load(), architecture)
+    task = read_task(params_file.load(AllParams), architecture)
     run = Run(network, build_optimiser(network, task.recipe))
     train(run, task, save=lambda: None, interruption=Interruption())
     ours = pd.DataFrame(run.progress.history)

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from plumbline import params
-from plumbline.batches import to_input
-from plumbline.errors import UserError
-from plumbline.model_file import read_model
-from plumbline.networks import build_network, head_keys
+from plumbline.model.model_file import read_model
+from plumbline.model.networks import build_network, head_keys
+from plumbline.params.all import AllParams
+from plumbline.run import params_file
+from plumbline.run.errors import UserError
+from plumbline.training.batches import to_input
 from stages.finetune import __main__ as finetune
 from stages.finetune.freezing import cut_network
 from stages.finetune.start import begin_run, read_task
@@ -99,7 +100,7 @@ def test_cached_activations_train_as_fresh_ones_do(ready: Workspace) -> None:
 def test_a_linear_probe_is_logistic_regression_on_the_networks_own_features(ready: Workspace) -> None:
     ready.set(finetune__freeze="backbone", finetune__precision="float32", finetune__batch_size=10, finetune__epochs=3)
     ready.set(finetune__lr=0.1)
-    settings = params.load()
+    settings = params_file.load(AllParams)
     task = read_task(settings, "resnet18")
     network = begin_run(task, read_model(finetune.BACKBONE), settings.seed).network.eval()
     head, network.fc = network.fc, torch.nn.Identity()

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import torch
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.finetune.processes import joined, take_gpu
 from tests.conftest import PROJECT, Workspace
 from tests.support.hold import Hold

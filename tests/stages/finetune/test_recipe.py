@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from plumbline import params
-from plumbline.batches import to_input
-from plumbline.errors import UserError
-from plumbline.model_file import read_model
+from plumbline.model.model_file import read_model
+from plumbline.params.all import AllParams
+from plumbline.params.finetune import Finetune
+from plumbline.run import params_file
+from plumbline.run.errors import UserError
+from plumbline.training.batches import to_input
 from stages.finetune import __main__ as finetune
 from stages.finetune.engine import to_training_mode, train
 from stages.finetune.interruption import Interruption
@@ -28,12 +30,12 @@ from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_image
 
 
-def recipe(workspace: Workspace, **values: object) -> params.Finetune:
+def recipe(workspace: Workspace, **values: object) -> Finetune:
     workspace.set(**{f"finetune__{key}": value for key, value in values.items()})
-    return params.load().finetune
+    return params_file.load(AllParams).finetune
 
 
-def factors(own: params.Finetune, steps_per_epoch: int) -> list[float]:
+def factors(own: Finetune, steps_per_epoch: int) -> list[float]:
     return [lr_factor(step, steps_per_epoch, own) for step in range(own.epochs * steps_per_epoch)]
 
 
@@ -124,7 +126,7 @@ def test_layers_rise_in_equal_ratios_from_the_first_to_the_head(workspace: Works
 def run_task(ready: Workspace, **values: object) -> tuple[Run, Task]:
     """Return a run before its first update, and its task; in float64, where rounding hides nothing."""
     ready.set(finetune__precision="float64", **{f"finetune__{key}": value for key, value in values.items()})
-    settings = params.load()
+    settings = params_file.load(AllParams)
     task = read_task(settings, "resnet18")
     return begin_run(task, read_model(finetune.BACKBONE), settings.seed), task
 
@@ -176,7 +178,7 @@ def test_a_gradient_longer_than_clip_norm_is_shortened_to_it(ready: Workspace) -
 def test_the_moving_average_is_what_is_validated_and_written(ready: Workspace) -> None:
     ready.set(finetune__precision="float32", finetune__ema=0.5, finetune__batch_size=10, finetune__epochs=3)
     ready.set(finetune__lr=0.1)
-    settings = params.load()
+    settings = params_file.load(AllParams)
     task = read_task(settings, "resnet18")
     run = begin_run(task, read_model(finetune.BACKBONE), settings.seed)
     heads = []

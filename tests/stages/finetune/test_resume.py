@@ -14,8 +14,9 @@ import psutil
 import pytest
 import torch
 
-from plumbline import params
-from plumbline.errors import UserError
+from plumbline.params.all import AllParams
+from plumbline.run import params_file
+from plumbline.run.errors import UserError
 from stages.finetune import __main__ as finetune
 from stages.finetune.checkpoints import Checkpoints
 from stages.finetune.start import read_task
@@ -190,7 +191,7 @@ def test_a_checkpoint_of_another_run_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_a_second_process_is_kept_out_with_one_line(ready: Workspace) -> None:
-    settings = params.load()
+    settings = params_file.load(AllParams)
     with (
         finetune.checkpoints_of(settings, read_task(settings, "resnet18"), settings.seed),
         pytest.raises(UserError, match="another process is training this very run"),
@@ -204,7 +205,7 @@ def test_a_second_process_is_kept_out_with_one_line(ready: Workspace) -> None:
 )
 def test_the_fingerprint_follows_what_the_result_follows_from(ready: Workspace, change: dict, kept: bool) -> None:
     def fingerprint() -> str:
-        settings = params.load()
+        settings = params_file.load(AllParams)
         return finetune.checkpoints_of(settings, read_task(settings, "resnet18"), settings.seed).fingerprint
 
     before = fingerprint()

@@ -5,7 +5,8 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from plumbline import params
+from plumbline.params.all import AllParams
+from plumbline.run import params_file
 from stages.finetune.sampling import balanced_weights, draw_order, images_to_overfit
 from tests.conftest import Workspace
 
@@ -23,10 +24,10 @@ def test_a_class_without_images_weighs_nothing_and_changes_no_other() -> None:
 
 def test_shuffle_takes_every_image_once_and_balanced_each_class_as_often(workspace: Workspace) -> None:
     torch.manual_seed(0)
-    recipe = params.load().finetune
+    recipe = params_file.load(AllParams).finetune
     assert draw_order(LABELS, recipe).sort().values.equal(torch.arange(1000))
     workspace.set(finetune__sampler="balanced")
-    recipe = params.load().finetune
+    recipe = params_file.load(AllParams).finetune
     drawn = torch.bincount(LABELS[torch.cat([draw_order(LABELS, recipe) for _ in range(30)])])
     # 30,000 draws, 10,000 a class on average with a standard deviation of 82.
     assert (drawn - 10_000).abs().max() < 5 * 82

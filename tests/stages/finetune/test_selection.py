@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from plumbline import params
-from plumbline.model_file import read_model
+from plumbline.model.model_file import read_model
+from plumbline.params.all import AllParams
+from plumbline.run import params_file
 from stages.finetune import __main__ as finetune
 from stages.finetune.selection import best_epoch, is_finished, kept_epoch
 from tests.conftest import Workspace
@@ -21,22 +22,22 @@ def history(*losses: float) -> list[dict[str, float]]:
 
 def test_patience_counts_epochs_without_a_lower_val_loss(workspace: Workspace) -> None:
     workspace.set(finetune__epochs=10, finetune__patience=2)
-    recipe = params.load().finetune
+    recipe = params_file.load(AllParams).finetune
     assert not is_finished([], recipe)
     assert not is_finished(history(3, 1, 2), recipe)
     assert is_finished(history(3, 1, 2, 1), recipe)  # as low is not lower
     assert not is_finished(history(3, 1, 2, 0.5, 2), recipe)
     workspace.set(finetune__patience=None)
-    recipe = params.load().finetune
+    recipe = params_file.load(AllParams).finetune
     assert not is_finished(history(*[1] * 9), recipe)
     assert is_finished(history(*[1] * 10), recipe)
 
 
 def test_the_best_epoch_is_the_first_of_the_lowest(workspace: Workspace) -> None:
     assert best_epoch(history(3, 1, 2, 1)) == 1
-    assert kept_epoch(history(3, 1, 2), params.load().finetune) == 2
+    assert kept_epoch(history(3, 1, 2), params_file.load(AllParams).finetune) == 2
     workspace.set(finetune__keep="best")
-    assert kept_epoch(history(3, 1, 2), params.load().finetune) == 1
+    assert kept_epoch(history(3, 1, 2), params_file.load(AllParams).finetune) == 1
 
 
 def weights_after(ready: Workspace, **values: object) -> dict[str, torch.Tensor]:

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from plumbline.outputs import write_csv
-from plumbline.predictions_file import PREDICTIONS
+from plumbline.results.predictions_file import PREDICTIONS
+from plumbline.run.outputs import write_csv
 from stages.evaluate import __main__ as evaluate
 from stages.gallery import __main__ as gallery
 from stages.gallery.choice import LEAST_SURE, MOST_SURE, MOST_WRONG, chosen

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18, vit_b_32
 
-from plumbline.networks import build_network
+from plumbline.model.networks import build_network
 from stages.gallery.saliency import GRAD_CAM, INPUT_GRADIENT, last_feature_map, method_of, saliency
 
 SIZE, PATCH = 64, 16

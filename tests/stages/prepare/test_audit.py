@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set, write_image
 from tests.stages.prepare.conftest import PREPARED, quarantine

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.spatial.distance import pdist, squareform
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from stages.prepare.duplicates import close_pairs, clusters_of
 from tests.conftest import Workspace, write_data_set, write_image

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.prepare.decoder_version import decoder_version
 from stages.prepare.decoding import Limits, Unusable
 from stages.prepare.elsewhere import read_elsewhere, refuse_what_is_not_shared

@@ -233,7 +233,7 @@ def test_a_cluster_that_was_started_elsewhere_is_one_line(photographs: Workspace
 def test_workers_with_other_code_are_one_line(photographs: Workspace, tmp_path: Path) -> None:
     for package in ("plumbline", "stages"):
         shutil.copytree(PROJECT / package, tmp_path / "other" / package)
-    with (tmp_path / "other/plumbline/images.py").open("a") as images:
+    with (tmp_path / "other/plumbline/images/decoded.py").open("a") as images:
         images.write("\n# Other pixels.\n")
     with cluster(tmp_path / "dask", project=tmp_path / "other") as older:
         assert "has another version of this project's code, or of Pillow" in refused(photographs, older.address)

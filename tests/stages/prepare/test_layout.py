@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set, write_image
 from tests.stages.prepare.conftest import PREPARED, manifest, quarantine

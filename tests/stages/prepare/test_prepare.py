@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import CenterCrop, Compose, Resize
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from tests.conftest import PHOTOGRAPHS, Workspace, needs_photographs, write_data_set, write_image
 from tests.stages.prepare.conftest import PREPARED, manifest, prepared, quarantine

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from tests.conftest import PROJECT, Workspace, change_params, write_image
 from tests.stages.prepare.conftest import PREPARED, manifest, quarantine, splits

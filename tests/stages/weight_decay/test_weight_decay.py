@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.weight_decay import __main__ as weight_decay
 from stages.weight_decay import bounds, decoupling, updates
 from stages.weight_decay.updates import Momentum

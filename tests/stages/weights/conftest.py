@@ -7,7 +7,7 @@ import pytest
 import torch
 import torchvision
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from stages.weights import __main__ as weights
 
 BACKBONE = Path("models/backbone.safetensors")

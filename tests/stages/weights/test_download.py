@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchvision
 
-from plumbline.model_file import read_model
+from plumbline.model.model_file import read_model
 from stages.weights import __main__ as weights
 from stages.weights import download
 from tests.conftest import Workspace

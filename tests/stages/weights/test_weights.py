@@ -8,9 +8,9 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from plumbline.errors import UserError
-from plumbline.model_file import read_model
-from stages import digits
+from plumbline.model.model_file import read_model
+from plumbline.run.errors import UserError
+from stages.digits import __main__ as digits
 from stages.weights import __main__ as weights
 from stages.weights import pretraining
 from stages.weights.weight_file import modern_name, read_tensors

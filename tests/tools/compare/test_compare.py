@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from plumbline.predictions_file import PREDICTIONS
+from plumbline.results.predictions_file import PREDICTIONS
 from tests.conftest import PROJECT, change_params, commit_all, run_in
 from tools.compare.revisions import COLUMNS
 

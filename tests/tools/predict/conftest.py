@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.model_file import write_model
+from plumbline.model.model_file import write_model
 from tests.models import small_model
 from tests.support.forked import Forked
 

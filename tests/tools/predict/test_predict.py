@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from plumbline.predictions_file import read_predictions
+from plumbline.results.predictions_file import read_predictions
 from tests.conftest import PROJECT, run_in, write_image
 from tests.models import small_model
 from tests.tools.predict.conftest import predict

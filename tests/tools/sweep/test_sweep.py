@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from statsmodels.stats.proportion import proportion_confint
 
-from plumbline.errors import UserError
+from plumbline.run.errors import UserError
 from tests.conftest import PROJECT, change_params, commit_all, run_in
 from tools.sweep.__main__ import drawn_parameters
 from tools.sweep.experiments import Experiment, Sweep, varying

@@ -1,0 +1,1 @@
+"""Claims, derivations, and the formulas that two checks share."""

@@ -1,0 +1,43 @@
+"""Lay a check stage's mathematics out for the report: formulas in their order, each with what verified it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from plumbline.run.outputs import whole_file
+
+Cell = str | int | float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One formula on the way from a definition to a verified number."""
+
+    number: str  # the homework's, as "0.5" or "2 (c)"; empty where the step is ours
+    latex: str  # in the subset that matplotlib's mathtext draws
+    words: str  # what is done and why, one or two sentences
+    verified: str = ""  # the number that was found, and against what; empty for a definition
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers that belong to a derivation."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Cell]]
+
+
+@dataclass
+class Derivation:
+    """A problem of the homework, from its definitions to its verified answers."""
+
+    title: str
+    steps: list[Step] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON: title, steps and tables, with these classes' fields as keys."""
+        with whole_file(path) as partial:
+            text = json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False)
+            partial.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What the prepare stage wrote, as the later stages read it."""

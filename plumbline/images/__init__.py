@@ -1,0 +1,1 @@
+"""Files of images: archives, class folders, and the pixels of one file."""

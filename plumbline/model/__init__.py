@@ -1,0 +1,1 @@
+"""The network, and the file that holds a trained one."""

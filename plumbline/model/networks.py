@@ -1,0 +1,118 @@
+"""Build any of torchvision's classifiers by name, and tell its head from its backbone."""
+
+import difflib
+from collections.abc import Callable
+
+import torch
+import torchvision
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from plumbline.run.errors import UserError
+
+# A fine-tuned network has one head: these two come without the auxiliary ones that torchvision adds. Their
+# ImageNet weights expect pixels from -1 to 1, which `transform_input` makes of the usual normalisation.
+WITHOUT_AUXILIARY = {
+    "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": True},
+    "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": True},
+}
+
+# The modules of torchvision that multiply matrices without a layer of their own.
+ATTENTION = {
+    "MultiheadAttention",
+    "ShiftedWindowAttention",
+    "ShiftedWindowAttentionV2",
+    "RelativePositionalMultiHeadAttention",
+}
+
+
+def build_network(architecture: str, classes: int) -> nn.Module:
+    """Return a randomly initialised network with `classes` outputs; torch's seed decides the values.
+
+    Raises UserError for a name that is not one of torchvision's classifiers.
+    """
+    known = torchvision.models.list_models(module=torchvision.models)
+    if architecture not in known:
+        close = difflib.get_close_matches(architecture, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"torchvision has {', '.join(known)}"
+        raise UserError(f"weights.architecture is {architecture!r}, which is none of torchvision's classifiers; {hint}")
+    return torchvision.models.get_model(
+        architecture, weights=None, num_classes=classes, **WITHOUT_AUXILIARY.get(architecture, {})
+    )
+
+
+class ParametersOnMeta(TorchFunctionMode):
+    """Makes new parameters on torch's meta device, and other tensors as ever: RegNet computes its widths with some."""
+
+    def __torch_function__(self, function: Callable, types: object, args: tuple = (), options: dict | None = None):
+        options = options or {}
+        return function(*args, **(options | {"device": "meta"} if function is torch.empty else options))
+
+
+def shape_of_network(architecture: str, classes: int) -> nn.Module:
+    """Return the network on torch's meta device: shapes alone, no memory and no arithmetic."""
+    with ParametersOnMeta():
+        return build_network(architecture, classes).to("meta")
+
+
+def run_on_shapes(network: nn.Module, size: int) -> None:
+    """Run a network that is on the meta device on one image of size x size pixels, without any arithmetic."""
+    with torch.no_grad():
+        network.eval()(torch.empty(1, 3, size, size, device="meta"))
+
+
+def refuse_image_size(network: nn.Module, size: int, key: str) -> None:
+    """Raise UserError, naming the parameter `key`, if a network on the meta device takes no images of that size."""
+    try:
+        run_on_shapes(network, size)
+    except (RuntimeError, AssertionError) as error:
+        why = str(error).splitlines()[0]
+        raise UserError(f"{key} is {size}, which this weights.architecture does not take ({why}): try 224") from None
+
+
+def has_attention(network: nn.Module) -> bool:
+    """Say whether the network multiplies matrices outside of its convolution and linear layers."""
+    return any(type(module).__name__ in ATTENTION for module in network.modules())
+
+
+def head_keys(architecture: str) -> set[str]:
+    """Return the names of the head's tensors: those whose shape follows the number of classes."""
+    two, three = (shape_of_network(architecture, classes).state_dict() for classes in (2, 3))
+    return {key for key in two if two[key].shape != three[key].shape}
+
+
+def network_from_tensors(architecture: str, tensors: dict[str, torch.Tensor], classes: int) -> nn.Module:
+    """Return the network with exactly these weights.
+
+    Raises UserError if a tensor is missing, left over, or of another shape.
+    """
+    network = build_network(architecture, classes)
+    expected = network.state_dict()
+    for key in sorted(expected.keys() | tensors.keys()):
+        if key not in tensors:
+            raise UserError(f"the weights lack {key}, which {architecture} has: they are of another network")
+        if key not in expected:
+            raise UserError(f"the weights hold {key}, which {architecture} lacks: they are of another network")
+        if tensors[key].shape != expected[key].shape:
+            shapes = f"{tuple(tensors[key].shape)}, in {architecture} it is {tuple(expected[key].shape)}"
+            raise UserError(f"the weights' {key} has the shape {shapes}: they are of another network")
+    load_tensors(network, tensors)
+    return network
+
+
+def load_tensors(network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Give a network these tensors; those that are not named stay as they are."""
+    state = network.state_dict()  # with the versions of its modules, for which MNASNet asks
+    state.update(tensors)
+    network.load_state_dict(state)
+
+
+def replace_head(architecture: str, tensors: dict[str, torch.Tensor], classes: int) -> nn.Module:
+    """Return the network with a new head of `classes` outputs on the backbone that the tensors hold.
+
+    The head is initialised as torchvision initialises it; torch's seed decides the values.
+    """
+    head = head_keys(architecture)
+    fresh = build_network(architecture, classes).state_dict()
+    backbone = {key: value for key, value in tensors.items() if key not in head}
+    return network_from_tensors(architecture, backbone | {key: fresh[key] for key in head}, classes)

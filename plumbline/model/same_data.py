@@ -1,0 +1,22 @@
+"""Refuse a model and images that do not belong together."""
+
+from pathlib import Path
+
+from plumbline.data.prepared import Split
+from plumbline.model.model_file import Model
+from plumbline.run.errors import UserError
+
+
+def refuse_other_data(path: Path, model: Model, classes: list[str], splits: dict[str, Split]) -> None:
+    """Raise UserError for a model, read from `path`, of other classes, or of images of another size."""
+    if model.classes != classes:
+        raise UserError(
+            f"{path} knows the classes {', '.join(model.classes)}, data/prepared has {', '.join(classes)}: "
+            "run `dvc repro`, which trains on the data that is there"
+        )
+    resize = next(iter(splits.values())).images.shape[1]
+    if model.transform.resize != resize:
+        raise UserError(
+            f"{path} was trained on images of {model.transform.resize} pixels, data/prepared has {resize}: "
+            "run `dvc repro`"
+        )

@@ -1,0 +1,69 @@
+"""Where the images come from, and what is done with bad ones."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from plumbline.run.fields import Count, Flag, Number, Section, Share, Text, Whole
+
+Policy = Literal["drop", "keep", "fail"]
+
+
+class Data(Section):
+    root: Text
+    classes: Annotated[list[Text], Field(min_length=2)] | None
+    exclude: list[Text]
+    val_share: Annotated[Number, Field(gt=0, lt=1)]
+    test_share: Annotated[Number, Field(ge=0, lt=1)]
+    carve: Flag
+    split_seed: Annotated[Whole, Field(ge=0)]
+    groups: Text | None
+    undecodable: Literal["drop", "fail"]
+    max_unusable: Share
+    conflicts: Policy
+    duplicates: Policy
+    near_duplicates: Policy
+    near_distance: Annotated[Whole, Field(ge=0, le=16)]
+    max_pixels: Annotated[Count, Field(le=178_956_970)]  # Pillow's own limit
+    min_side: Count
+    cache_gib: Annotated[Number, Field(ge=0)]
+    executor: Literal["loky", "dask"]
+    scheduler: Text | None
+
+    @field_validator("groups")
+    @classmethod
+    def groups_has_one_group(cls, value: str | None) -> str | None:
+        try:
+            groups = 1 if value is None else re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"should be a regular expression ({error})") from None
+        if groups != 1:
+            raise ValueError(f"should have one group in parentheses, and has {groups}")
+        return value
+
+    @field_validator("scheduler")
+    @classmethod
+    def scheduler_is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d{1,5}", value):
+            raise ValueError("should be null or an address such as tcp://10.0.0.1:8786")
+        return value
+
+    @model_validator(mode="after")
+    def scheduler_is_dasks(self) -> "Data":
+        if (self.executor == "dask") != (self.scheduler is not None):
+            wish = "null" if self.executor == "loky" else "its address, such as tcp://10.0.0.1:8786"
+            raise ValueError(
+                f"data.executor is {self.executor} and data.scheduler is {self.scheduler}: "
+                f"with {self.executor} it should be {wish}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def train_keeps_something(self) -> "Data":
+        if self.val_share + self.test_share >= 1:
+            raise ValueError(
+                f"data.val_share and data.test_share are {self.val_share} and {self.test_share}: "
+                "should leave something of 1 for train"
+            )
+        return self

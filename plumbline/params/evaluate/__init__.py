@@ -1,0 +1,24 @@
+"""How the model is measured."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from plumbline.run.fields import Count, Number, Section, Share, Text, Whole
+
+
+class Threshold(Section):
+    aim: Literal["accuracy", "f1", "recall", "cost"]
+    minimum_recall: Share
+    false_positive_cost: Annotated[Number, Field(ge=0)]
+    false_negative_cost: Annotated[Number, Field(ge=0)]
+
+
+class Evaluate(Section):
+    confidence: Annotated[Number, Field(gt=0, lt=1)]
+    resamples: Annotated[Count, Field(ge=100, le=100_000)]
+    calibration_bins: Count
+    positive: Text | None
+    threshold: Threshold
+    folds: Annotated[Count, Field(ge=2)]
+    doubts: Annotated[Whole, Field(ge=0)]

@@ -1,0 +1,7 @@
+"""What is drawn."""
+
+from plumbline.run.fields import Count, Section
+
+
+class Gallery(Section):
+    images: Count

@@ -1,0 +1,1 @@
+"""What the evaluate stage wrote and how it is resampled."""

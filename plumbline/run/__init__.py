@@ -1,0 +1,1 @@
+"""What every stage needs: errors, whole outputs, params.yaml, hashes and the time that it took."""

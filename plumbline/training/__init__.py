@@ -1,0 +1,1 @@
+"""Arithmetic, batches, and passes over a data set."""

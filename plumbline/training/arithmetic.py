@@ -1,0 +1,86 @@
+"""Choose where the network runs and in which precision, and make it repeatable."""
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from plumbline.run.errors import UserError
+
+FAST_LAYOUT = torch.channels_last
+EVALUATION_BATCH = {"cpu": 16, "cuda": 256}  # images; on the processor few enough to stay in its caches
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Where a network runs, and the type of its convolutions and matrix products."""
+
+    device: torch.device
+    precision: torch.dtype
+
+    def layout(self, *, training: bool) -> torch.memory_format:
+        """Return the inputs' layout in memory: the fast one.
+
+        Training in float32 keeps the homework's: another one rounds otherwise, and the updates make much of it.
+        """
+        return torch.contiguous_format if training and not self.is_mixed else FAST_LAYOUT
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether convolutions and matrix products have fewer bits than the weights."""
+        return self.precision == torch.bfloat16
+
+    @property
+    def weights_precision(self) -> torch.dtype:
+        """The type of weights, inputs and losses."""
+        return torch.float32 if self.is_mixed else self.precision
+
+    @property
+    def evaluation_batch(self) -> int:
+        """The batch size, in images, that is fast without gradients; but for rounding no result depends on it."""
+        return EVALUATION_BATCH[self.device.type]
+
+    def autocast(self) -> AbstractContextManager:
+        """Return a context in which torch runs convolutions and matrix products in this precision."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_mixed)
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Return the network on this device, in the layout that suits training."""
+        return network.to(self.device, self.weights_precision, memory_format=self.layout(training=True))
+
+
+def choose_arithmetic(wish: str) -> Arithmetic:
+    """Return the GPU if torch sees one, else the processor; and for `auto`, bfloat16 where it is fast, else float32.
+
+    Fast is: the hardware multiplies bfloat16 itself. Raises UserError for bfloat16 on a GPU without it.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wish == "bfloat16" and device.type == "cuda" and not has_bfloat16(device):
+        raise UserError("the precision is bfloat16, which this GPU lacks: set it to float32 or auto")
+    if wish == "bfloat16" or (wish == "auto" and has_bfloat16(device)):
+        return Arithmetic(device, torch.bfloat16)
+    return Arithmetic(device, torch.float64 if wish == "float64" else torch.float32)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether the hardware multiplies bfloat16 itself, and torch is allowed to use what does it.
+
+    ATEN_CPU_CAPABILITY=avx2 in the environment makes torch compute as on a processor without AVX-512.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    if capabilities["architecture"] == "x86_64" and not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
+        return False
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") or capabilities.get("bf16"))
+
+
+def make_repeatable(seed: int) -> None:
+    """Seed torch, and allow only algorithms that give the same bits for the same seed and thread count."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time, and nothing here reads such memory
+    torch.backends.cudnn.benchmark = False
+    torch.manual_seed(seed)

@@ -1,0 +1,31 @@
+"""Turn uint8 pixels into the network's input, batch by batch.
+
+The only place where pixels are cut, scaled and normalised: what trains, evaluates and predicts calls it.
+"""
+
+from collections.abc import Iterator
+
+import torch
+
+from plumbline.model.model_file import Transform
+
+
+def batches(
+    images: torch.Tensor, labels: torch.Tensor, order: torch.Tensor, batch_size: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield (images, labels) in the given order; the last batch may be smaller."""
+    for indices in order.split(batch_size) if len(order) else ():
+        yield images[indices], labels[indices]
+
+
+def to_input(images: torch.Tensor, transform: Transform) -> torch.Tensor:
+    """Return the network's input, float32 (B, 3, crop, crop), for uint8 images (B, resize, resize, 3).
+
+    Bit for bit torchvision's CenterCrop, ToTensor and Normalize.
+    """
+    _, height, width, _ = images.shape
+    top, left = round((height - transform.crop) / 2), round((width - transform.crop) / 2)
+    cut = images[:, top : top + transform.crop, left : left + transform.crop]
+    mean = torch.tensor(transform.mean, device=images.device).view(3, 1, 1)
+    std = torch.tensor(transform.std, device=images.device).view(3, 1, 1)
+    return cut.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)

@@ -1,0 +1,44 @@
+"""What a network makes of images, in batches and without gradients: logits, or what its head takes."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from plumbline.model.model_file import Transform
+from plumbline.model.networks import head_keys
+from plumbline.training.arithmetic import Arithmetic
+from plumbline.training.batches import to_input
+
+
+def inputs_of(images: torch.Tensor, transform: Transform, arithmetic: Arithmetic) -> Iterator[torch.Tensor]:
+    """Yield the inputs (B, 3, crop, crop) of images, uint8 (N, resize, resize, 3), in order, on the device."""
+    for start in range(0, len(images), arithmetic.evaluation_batch):
+        batch = images[start : start + arithmetic.evaluation_batch]
+        inputs = to_input(batch.to(arithmetic.device), transform)
+        yield inputs.contiguous(memory_format=arithmetic.layout(training=False))
+
+
+def logits_of(network: nn.Module, images: torch.Tensor, transform: Transform, arithmetic: Arithmetic) -> torch.Tensor:
+    """Return the logits, float64 (N, classes), of images, uint8 (N, resize, resize, 3)."""
+    network.eval()
+    with torch.inference_mode(), arithmetic.autocast():
+        return torch.cat([network(inputs).double().cpu() for inputs in inputs_of(images, transform, arithmetic)])
+
+
+def features_of(
+    network: nn.Module, architecture: str, images: torch.Tensor, transform: Transform, arithmetic: Arithmetic
+) -> torch.Tensor:
+    """Return what the network's head takes, float64 (N, features), of images, uint8 (N, resize, resize, 3)."""
+    (head,) = {key.rpartition(".")[0] for key in head_keys(architecture)}
+    features = []
+
+    def keep(module: nn.Module, arguments: tuple[torch.Tensor]) -> None:
+        features.append(arguments[0].flatten(1).double().cpu())
+
+    handle = network.get_submodule(head).register_forward_pre_hook(keep)
+    try:
+        logits_of(network, images, transform, arithmetic)
+    finally:
+        handle.remove()
+    return torch.cat(features)

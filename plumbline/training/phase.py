@@ -1,0 +1,95 @@
+"""One pass over a data set, with or without learning; pre-training and fine-tuning share it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from plumbline.run.errors import UserError
+from plumbline.training.arithmetic import Arithmetic
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """Mean loss in nats and accuracy in [0, 1] over a phase's images, as they were met."""
+
+    loss: float
+    accuracy: float
+
+
+def run_phase(
+    network: nn.Module,
+    inputs_and_labels: Iterable[tuple[torch.Tensor, torch.Tensor]],
+    arithmetic: Arithmetic,
+    *,
+    step: Callable[[torch.Tensor], None] | None = None,
+) -> PhaseResult:
+    """Run the network over batches of inputs (B, 3, H, W) and labels (B,), learning if `step` is given.
+
+    `step` takes a batch's mean loss and changes the weights. The network is in training mode with it,
+    and in evaluation mode without. The loss is cross-entropy.
+    """
+    learning = step is not None
+    network.train(learning)
+    loss_sum, correct, images = 0.0, 0, 0
+    with torch.inference_mode(not learning):
+        for inputs, labels in inputs_and_labels:
+            logits, loss = classify(network, inputs, labels, arithmetic)
+            if step is not None:
+                step(loss)
+            loss_sum += loss.item() * len(labels)
+            correct += int((logits.argmax(dim=1) == labels).sum())
+            images += len(labels)
+    return PhaseResult(loss_sum / images, correct / images) if images else PhaseResult(0.0, 0.0)
+
+
+def classify(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    labels: torch.Tensor,
+    arithmetic: Arithmetic,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits (B, classes) of inputs (B, 3, H, W), and their mean cross-entropy in nats.
+
+    Inputs of a part of the network may have another shape. Labels are (B,), or shares of the classes (B, classes).
+    The loss is computed in the weights' precision.
+    """
+    precision = arithmetic.weights_precision
+    if inputs.dim() == 4:
+        inputs = inputs.contiguous(memory_format=arithmetic.layout(training=network.training))
+    with arithmetic.autocast():
+        logits = forward(network, inputs)
+    if labels.is_floating_point():
+        labels = labels.to(precision)
+    if class_weights is not None:
+        class_weights = class_weights.to(precision)
+    loss = nn.functional.cross_entropy(logits.to(precision), labels, class_weights, label_smoothing=label_smoothing)
+    return logits, loss
+
+
+def forward(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the logits. Raises UserError for a lone image that batch normalisation cannot train on."""
+    try:
+        return network(inputs)
+    except ValueError as error:
+        if not str(error).startswith("Expected more than 1 value per channel"):
+            raise
+        raise UserError(
+            "an epoch's last batch holds a single image, on which batch normalisation cannot train where the image is "
+            "this small: choose a batch_size that leaves no single image, or a larger image.crop"
+        ) from None
+
+
+def optimiser_step(optimiser: torch.optim.Optimizer) -> Callable[[torch.Tensor], None]:
+    """Return a `step` for `run_phase`: gradients set to zero, backward pass, update."""
+
+    def step(loss: torch.Tensor) -> None:
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step

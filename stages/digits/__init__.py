@@ -1,0 +1,1 @@
+"""Write scikit-learn's handwritten digits as image folders."""

@@ -1,0 +1,1 @@
+"""Validate params.yaml before any other stage runs."""

@@ -1,0 +1,83 @@
+"""Model files: whole, described, the same bytes for the same model, and nothing else is read."""
+
+import hashlib
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import safetensors
+import torch
+from safetensors.torch import save_file
+
+from plumbline.model.model_file import Model, Transform, read_model, write_model
+from plumbline.run.errors import UserError
+
+
+def small_model() -> Model:
+    return Model(
+        architecture="resnet18",
+        classes=["Ameise", "蜂", '"quoted"'],
+        transform=Transform(256, 224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        parameters={"seed": 0, "finetune": {"lr": 0.001}},
+        source="digits",
+        sha256="ab" * 32,
+        tensors={"b": torch.arange(6.0).view(2, 3).t(), "a": torch.tensor(3)},
+    )
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    model, path = small_model(), tmp_path / "m.safetensors"
+    write_model(path, model)
+    again = read_model(path)
+    assert again.classes == model.classes
+    assert (again.transform, again.parameters, again.sha256) == (model.transform, model.parameters, model.sha256)
+    assert again.tensors.keys() == model.tensors.keys()
+    assert all(torch.equal(again.tensors[key], model.tensors[key]) for key in model.tensors)
+
+
+def test_the_safetensors_library_reads_it_with_its_metadata(tmp_path: Path) -> None:
+    write_model(tmp_path / "m.safetensors", small_model())
+    with safetensors.safe_open(tmp_path / "m.safetensors", "np") as file:
+        assert json.loads(file.metadata()["classes"])[1] == "蜂"
+        assert file.get_tensor("b").tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
+def test_the_same_model_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    code = "from tests.plumbline.model.test_model_file import *; write_model(Path(sys.argv[1]), small_model())"
+    hashes = set()
+    for i in range(3):  # the library's own order is random: three agree by chance once in 520,000
+        path = tmp_path / f"{i}.safetensors"
+        subprocess.run([sys.executable, "-c", code, path], check=True)
+        hashes.add(hashlib.sha256(path.read_bytes()).hexdigest())
+    assert len(hashes) == 1
+
+
+def test_a_file_that_is_absent_truncated_foreign_or_a_pickle_is_refused_in_one_line(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.safetensors"
+    write_model(whole, small_model())
+    truncated, foreign, disguised = (tmp_path / f"{name}.safetensors" for name in ("truncated", "foreign", "disguised"))
+    truncated.write_bytes(whole.read_bytes()[:-1])
+    save_file({"a": torch.zeros(1)}, foreign)
+    frozen = tmp_path / "frozen.safetensors"
+    write_model(frozen, replace(small_model(), temperature=0.0))
+
+    class Malicious:
+        def __reduce__(self) -> tuple:
+            return Path.touch, (tmp_path / "ran",)
+
+    disguised.write_bytes(pickle.dumps(Malicious()))
+    for path, message in (
+        (tmp_path / "none.safetensors", "there is no model file"),
+        (truncated, "not a whole safetensors file"),
+        (foreign, "lacks Plumbline's metadata"),
+        (disguised, "not a whole safetensors file"),
+        (frozen, "the temperature is 0.0"),
+    ):
+        with pytest.raises(UserError, match=message) as error:
+            read_model(path)
+        assert "\n" not in str(error.value)
+    assert not (tmp_path / "ran").exists()

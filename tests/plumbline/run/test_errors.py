@@ -1,0 +1,49 @@
+"""A user's mistake is one line and a non-zero exit; our own keeps its traceback."""
+
+import errno
+
+import pytest
+import torch
+
+from plumbline.run.errors import UserError, run
+
+
+def fail_with(error: BaseException) -> None:
+    def main() -> None:
+        raise error
+
+    run(main)
+
+
+def test_a_users_mistake_ends_with_one_line_whatever_the_names_in_it_hold() -> None:
+    with pytest.raises(SystemExit) as exit_:
+        fail_with(UserError("data/a\nb\x1b[31m: no such folder"))
+    assert exit_.value.code == "error: data/a\\nb\\x1b[31m: no such folder"
+
+
+def test_a_full_disk_names_the_file_and_a_programming_error_is_not_hidden() -> None:
+    with pytest.raises(SystemExit) as exit_:
+        fail_with(OSError(errno.ENOSPC, "No space left on device", "data/x.npy"))
+    assert exit_.value.code.startswith("error: data/x.npy: No space left on device")
+    for error in (ValueError("shape"), OSError(errno.ENOENT, "No such file"), AssertionError()):
+        with pytest.raises(type(error)):
+            fail_with(error)
+
+
+def test_an_operation_that_torch_cannot_repeat_is_named_and_other_runtime_errors_are_not_hidden() -> None:
+    def not_repeatable() -> None:
+        torch.use_deterministic_algorithms(True)
+        torch.zeros(1).put_(torch.tensor([0]), torch.ones(1))
+
+    with pytest.raises(SystemExit) as exit_:
+        run(not_repeatable)
+    assert exit_.value.code.startswith("error: on this device torch cannot repeat put_ to the bit")
+    with pytest.raises(RuntimeError):
+        fail_with(RuntimeError("shape"))
+
+
+def test_ctrl_c_ends_with_the_shells_status_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        fail_with(KeyboardInterrupt())
+    assert exit_.value.code == 130
+    assert capsys.readouterr().err.count("\n") == 1
