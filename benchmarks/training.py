@@ -21,13 +21,13 @@ from pathlib import Path
 
 import yaml
 
-from plumbline.run.outputs import write_json
+from plumbline.run.certificates import certificate
 
 PROJECT = Path(__file__).parents[1]
 DEFAULTS = [2, 3, 20]  # epochs, rounds, epochs of the linear probe
 PEERS = ("homework", "tutorial", "tuned")
 PROBE = "plumbline, linear probe"
-CHECKS = ("backprop", "convolution", "weight_decay", "curvature")
+CHECKS = ("backprop", "convolution", "weight_decay")
 
 
 def run_module(folder: Path, *command: str) -> str:
@@ -46,8 +46,9 @@ def set_up(folder: Path, images: Path) -> None:
     parameters["weights"] |= {"architecture": "resnet34", "source": "none"}
     (folder / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
     for check in CHECKS:
-        passed = {"largest_curvature": 1.0, "checks_passed": 1, "checks_failed": 0}
-        write_json(folder / "metrics" / f"{check}.json", passed)
+        path = folder / certificate(check)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     run_module(folder, "stages.weights")
 
 

@@ -84,10 +84,11 @@ def test_what_the_slurm_job_trains_is_the_stages_own_and_is_pushed(
     monkeypatch.setenv("SLURM_SUBMIT_DIR", str(tiny_copy))
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     run_in(tiny_copy, "dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
-    run_in(tiny_copy, "dvc", "push", "prepare", "weights")
+    run_in(tiny_copy, "dvc", "push", "prepare", "weights", "params", "backprop", "convolution", "weight_decay")
     change_params(tiny_copy, {"finetune.momentum": 0.8})
     commit_all(tiny_copy, "Less momentum")
     shutil.rmtree(tiny_copy / "models")
+    shutil.rmtree(tiny_copy / "data" / "certificates")
     assert "finetune" in run_in(tiny_copy, "dvc", "status", "finetune").stdout
 
     run_in(tiny_copy, "bash", "docs/slurm/train.sbatch")

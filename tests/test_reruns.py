@@ -74,7 +74,7 @@ FOLDERS = {
     },
     "plumbline/params/weight_decay": {"params", "report", "weight_decay"},
     "plumbline/params/weights": {"params", "report", "backprop", "convolution", "weights", "plot", "card"},
-    "plumbline/checks": {"backprop", "convolution", "weight_decay", "curvature", "finetune", "export"},
+    "plumbline/checks": {"backprop", "convolution", "weight_decay", "curvature", "evaluate", "export"},
     "plumbline/data": {"curvature", "finetune", "evaluate", "gallery", "plot", "report", "export", "card"},
     "plumbline/images": {"prepare", "weights"},
     "plumbline/model": {
@@ -179,14 +179,40 @@ def run_stages(project: Path, *options: str) -> set[str]:
     return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
 
 
+OTHER_PROOFS = {
+    "backprop.samples": 7,
+    "backprop.trials": 3,
+    "convolution.height": 20,
+    "curvature.steps": 3,
+    "weight_decay.steps": 4,
+}
+
+
 @pytest.mark.slow
 def test_a_second_run_does_nothing_and_a_change_goes_as_far_as_the_results_change(tiny_copy: Path) -> None:
     assert run_stages(tiny_copy) == set()
     # Other intervals, the same predictions: no image to look into anew.
     change_params(tiny_copy, {"evaluate.confidence": 0.9})
     assert run_stages(tiny_copy) == {"params", "evaluate", "plot", "report", "export", "card"}
-    # The same proofs, so nothing to train anew.
-    change_params(tiny_copy, {"weight_decay.steps": TINY["weight_decay.steps"] - 1, "backprop.trials": 2})
-    assert "weights" not in run_stages(tiny_copy)
+    # The same proofs, by other sizes, and a new parameter of export: nothing to train anew.
+    schema = tiny_copy / "plumbline" / "params" / "export" / "__init__.py"
+    schema.write_text(schema.read_text() + "    novelty: Count\n")
+    change_params(tiny_copy, OTHER_PROOFS | {"export.novelty": 1})
+    assert all(TINY.get(key) != value for key, value in OTHER_PROOFS.items())
+    assert run_stages(tiny_copy) == ALL - {"digits", "prepare", "weights", "finetune", "gallery"}
     change_params(tiny_copy, {"finetune.epochs": 1})
     assert run_stages(tiny_copy) == {"params", "finetune", "evaluate", "gallery", "plot", "report", "export", "card"}
+
+
+@pytest.mark.slow
+def test_a_check_that_fails_stops_the_training(tiny_copy: Path) -> None:
+    path = tiny_copy / "stages" / "weight_decay" / "updates.py"
+    path.write_text(path.read_text().replace("return 1 - 2 * alpha * lambda_", "return 1 - alpha * lambda_"))
+    change_params(tiny_copy, {"finetune.epochs": 1})
+    done = run_in(tiny_copy, "dvc", "repro", "finetune", check=False)
+    assert done.returncode != 0
+    assert "error: check failed: " in done.stderr
+    assert "Running stage 'finetune'" not in done.stdout
+    assert not (tiny_copy / "data" / "certificates" / "weight_decay.txt").exists()
+    done = run_in(tiny_copy, "python", "-m", "stages.finetune", check=False)  # nor by hand
+    assert "error: there is no data/certificates/weight_decay.txt" in done.stderr

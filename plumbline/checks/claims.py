@@ -3,10 +3,8 @@
 Each check is one claim in words, with the number that was found beside the one that was wanted.
 """
 
-import json
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from plumbline.run.errors import UserError
 
@@ -19,25 +17,26 @@ SMALLEST_ERROR = 2.0**-53
 class Checks:
     """The claims of one stage and whether each held."""
 
-    passed: int = 0
+    held: list[str] = field(default_factory=list)  # in words alone, for the certificate
     failures: list[str] = field(default_factory=list)
 
-    def expect(self, holds: bool, claim: str) -> None:
-        """Record one claim, and print it with its mark."""
-        print(f"{'ok  ' if holds else 'FAIL'}  {claim}")
+    def expect(self, holds: bool, claim: str, figures: str = "") -> None:
+        """Record one claim, in words alone, and print it with its mark and the figures that were found."""
+        line = f"{claim}: {figures}" if figures else claim
+        print(f"{'ok  ' if holds else 'FAIL'}  {line}")
         if holds:
-            self.passed += 1
+            self.held.append(claim)
         else:
-            self.failures.append(claim)
+            self.failures.append(line)
 
-    def expect_equal(self, found: object, wanted: object, claim: str) -> None:
-        """Record that two exact results are equal."""
+    def expect_equal(self, found: object, wanted: object, claim: str, where: str = "") -> None:
+        """Record that two exact results are equal; `where` names the sizes or the like for which they were found."""
         relation = "=" if found == wanted else "is not"
-        self.expect(found == wanted, f"{claim}: {found} {relation} {wanted}")
+        self.expect(found == wanted, claim, f"{where}{', ' if where else ''}{found} {relation} {wanted}")
 
-    def expect_error(self, error: float, limit: float, claim: str) -> None:
+    def expect_error(self, error: float, limit: float, claim: str, where: str = "") -> None:
         """Record that an error is at most its limit; one that is not a number never is."""
-        self.expect(error <= limit, f"{claim}: error {error:.1e}, at most {limit:.0e}")
+        self.expect(error <= limit, claim, f"{where}{', ' if where else ''}error {error:.1e}, at most {limit:.0e}")
 
     def end(self) -> None:
         """End the stage if a claim did not hold."""
@@ -46,20 +45,10 @@ class Checks:
             raise UserError(f"check failed: {self.failures[0]}{more}")
 
     def counts(self) -> dict[str, int]:
-        """Return the two metrics that every check stage has."""
-        return {"checks_passed": self.passed, "checks_failed": len(self.failures)}
+        """Return the metric that every check stage has: once it has ended, no claim has failed."""
+        return {"checks_passed": len(self.held)}
 
 
 def log10_error(error: float) -> float:
     """Return log10 of an error, finite also for none; to 4 decimals, which is more than it means."""
     return round(math.log10(max(error, SMALLEST_ERROR)), 4)
-
-
-def require_passed(path: Path) -> None:
-    """Raise UserError unless the check stage that wrote these metrics found everything to hold."""
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"there is no {path}: `dvc repro` runs the check that writes it") from None
-    if metrics["checks_failed"]:
-        raise UserError(f"{path}: {metrics['checks_failed']} check(s) failed: mend that first")

@@ -3,7 +3,8 @@
 The hand-written gradients are compared with sympy, autograd, central differences and the complex step; the
 printed equations are examined; both passes are priced, of problem 1's network and of the one that is trained;
 and so are the hand-written passes of what ResNet34 is made of. Writes metrics/backprop.json, the curve
-plots/cost_ratio.csv, and for the figures and the report data/derivations/backprop.json with the graph.
+plots/cost_ratio.csv, and for the figures and the report data/derivations/backprop.json with the graph. Its
+certificate is what training waits for.
 """
 
 import json
@@ -16,6 +17,7 @@ from plumbline.params.backprop import Backprop
 from plumbline.params.image import Image
 from plumbline.params.weights import Weights
 from plumbline.run import params_file
+from plumbline.run.certificates import withdraw_certificate, write_certificate
 from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import whole_file, write_csv, write_json
@@ -49,6 +51,7 @@ def write_graph(graph: ComputationalGraph) -> None:
 
 
 def main() -> None:
+    withdraw_certificate("backprop")
     settings = params_file.load(Params)
     torch.manual_seed(settings.seed)
     own = settings.backprop
@@ -82,6 +85,7 @@ def main() -> None:
     write_csv(COST_RATIO, curve)
     measure_passes()
     write_json(METRICS, metrics | checks.counts())
+    write_certificate("backprop", checks.held)
 
 
 if __name__ == "__main__":

@@ -94,13 +94,13 @@ def check_cost(checks: Checks, n: int, d: int, h: int, o: int) -> dict[str, int 
     for wanted, what in ((False, "without"), (True, "with")):
         for sizes in ((n, d, h, o), COUNTED_SIZES):
             by_formula = forward_macs(*sizes), backward_macs(*sizes, input_gradient=wanted)
-            claim = f"MACs of both passes {what} the input's gradient, n, d, h, o = {sizes}"
+            claim, where = f"MACs of both passes {what} the input's gradient", f"n, d, h, o = {sizes}"
             by_torch = torch_macs(*sizes, input_gradient=wanted)
-            checks.expect_equal(by_formula, by_torch, f"{claim}, by formula and as torch counts")
+            checks.expect_equal(by_formula, by_torch, f"{claim} are the same by formula and as torch counts", where)
         one_by_one = counted_multiplications(*COUNTED_SIZES, input_gradient=wanted)
-        checks.expect_equal(by_formula, one_by_one, f"{claim}, by formula and counted one by one")
-    checks.expect_equal(back_with_input / ahead, 2.0, '"roughly 2 times" with the input\'s gradient')
-    checks.expect(1 < back / ahead < 2, f'"roughly 2 times" without it lies between 1 and 2: {back / ahead:.4f}')
+        checks.expect_equal(by_formula, one_by_one, f"{claim} are the same by formula and counted one by one", where)
+    checks.expect_equal(back_with_input / ahead, 2.0, '"roughly 2 times" is 2 with the input\'s gradient')
+    checks.expect(1 < back / ahead < 2, '"roughly 2 times" without it lies between 1 and 2', f"{back / ahead:.4f}")
     return {
         "forward_macs": ahead,
         "backward_macs": back,
@@ -117,7 +117,7 @@ def ratio_curve(checks: Checks) -> pd.DataFrame:
     without, with_input = ([ratio(d, 1, o, input_gradient=w) for d, o in widths] for w in (False, True))
     rising = all(a < b for a, b in itertools.pairwise(without))
     near_limits = without[0] - 1 < 2 / WIDEST and 2 - without[-1] < 2 / WIDEST
-    checks.expect(rising and near_limits, f"the ratio rises from {without[0]:.3f} to {without[-1]:.3f} with o / d")
+    checks.expect(rising and near_limits, "the ratio rises with o / d", f"from {without[0]:.3f} to {without[-1]:.3f}")
     checks.expect(set(with_input) == {2.0}, "with the input's gradient the ratio is 2 for every width")
     outputs_per_input = [o / d for d, o in widths]
     return pd.concat(

@@ -90,7 +90,9 @@ def check_graph(checks: Checks) -> ComputationalGraph:
     """Trace the graph, compare what flows back along every edge with autograd, and return it."""
     traced = [node for node in trace().nodes if node.op != "output"]
     operations = [operation_of(node) for node in traced if node.op != "placeholder"]
-    checks.expect_equal(operations, [name for name, *_ in OPERATIONS], "the forward pass's operations, as traced")
+    checks.expect_equal(
+        operations, [name for name, *_ in OPERATIONS], "the forward pass's operations are those that are traced"
+    )
     made = iter(OPERATIONS)
     named = {node: ("", INPUTS[node.target], "", "") if node.op == "placeholder" else next(made) for node in traced}
     values = run(traced)

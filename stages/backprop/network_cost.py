@@ -61,11 +61,16 @@ def check_network_cost(
     in_layers = sum(each.forward for each in passes)
     forward = counted_forward if has_attention(network) else in_layers
     backward = sum(each.backward for each in passes) + 2 * (forward - in_layers)
-    claim = f"{architecture} at {crop} pixels, MACs of the"
-    checks.expect_equal(forward, counted_forward, f"{claim} forward pass, by formula and as torch counts")
+    claim, where = f"{architecture}'s MACs of the", f"at {crop} pixels"
+    checks.expect_equal(
+        forward, counted_forward, f"{claim} forward pass are the same by formula and as torch counts", where
+    )
     if not has_groups(network):
-        checks.expect_equal(backward, counted_backward, f"{claim} backward pass, by formula and as torch counts")
-    checks.expect(1 < backward / forward <= 2, f"{claim} backward pass over the forward pass: {backward / forward:.4f}")
+        checks.expect_equal(
+            backward, counted_backward, f"{claim} backward pass are the same by formula and as torch counts", where
+        )
+    ratio = backward / forward
+    checks.expect(1 < ratio <= 2, f"{claim} backward pass are one to two times the forward pass's", f"{ratio:.4f}")
     metrics = {
         "network_forward_macs": forward,
         "network_backward_macs": backward,

@@ -37,10 +37,10 @@ def check_gradients(checks: Checks, trials: int) -> dict[str, float]:
         to_autograd = max(to_autograd, error_to_autograd(*network))
         to_complex_step = max(to_complex_step, error_to_complex_step(*network))
         agreeing += agrees_with_central_differences(*network)
-    networks = f"on {trials} random networks, float64"
-    checks.expect_error(to_autograd, AUTOGRAD_LIMIT, f"gradients equal autograd's {networks}")
-    checks.expect_error(to_complex_step, COMPLEX_STEP_LIMIT, f"gradients equal the complex step's {networks}")
-    checks.expect_equal(agreeing, trials, "networks whose gradients equal central differences (gradcheck)")
+    claim, where = "of random networks, float64", f"{trials} networks"
+    checks.expect_error(to_autograd, AUTOGRAD_LIMIT, f"gradients equal autograd's {claim}", where)
+    checks.expect_error(to_complex_step, COMPLEX_STEP_LIMIT, f"gradients equal the complex step's {claim}", where)
+    checks.expect_equal(agreeing, trials, "gradients equal central differences on every random network (gradcheck)")
     return {"autograd": to_autograd, "complex_step": to_complex_step}
 
 

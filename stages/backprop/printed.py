@@ -73,7 +73,8 @@ def check_print(checks: Checks) -> dict[str, dict[str, int]]:
         tallies[equation.number] = {kind: outcomes.count(kind) for kind in OUTCOMES}
         told = sum(found == equation.rule(*shape) for found, shape in zip(outcomes, shapes, strict=True))
         counts = ", ".join(f"{kind} for {count}" for kind, count in tallies[equation.number].items() if count)
-        checks.expect_equal(told, len(shapes), f"shapes where ({equation.number}) as printed gives {counts}")
+        claim = f"({equation.number}) as printed gives for every shape what its rule says"
+        checks.expect_equal(told, len(shapes), claim, counts)
     return tallies
 
 

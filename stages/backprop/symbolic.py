@@ -16,8 +16,8 @@ def check_symbolically(checks: Checks) -> int:
     for sizes in SIZES:
         wrong, total = wrong_entries(*sizes)
         entries += total
-        claim = f"dW1, dW2 and dX are the derivatives of L in symbols, n, d, h, o = {sizes}"
-        checks.expect_equal(total - wrong, total, f"{claim}, entries")
+        claim = "dW1, dW2 and dX are the derivatives of L in symbols, in every entry"
+        checks.expect_equal(total - wrong, total, claim, f"n, d, h, o = {sizes}")
     return entries
 
 

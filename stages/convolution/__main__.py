@@ -3,7 +3,7 @@
 The four answers follow from the formula and are compared with torch, as are layers of random stride, padding,
 dilation and groups; the same arithmetic then prices `weights.architecture` at `image.crop` pixels, layer by layer.
 Writes metrics/convolution.json, the table plots/network_layers.csv, and for the report
-data/derivations/convolution.json.
+data/derivations/convolution.json. Its certificate is what training waits for.
 """
 
 from pathlib import Path
@@ -16,6 +16,7 @@ from plumbline.params.convolution import Convolution
 from plumbline.params.image import Image
 from plumbline.params.weights import Weights
 from plumbline.run import params_file
+from plumbline.run.certificates import withdraw_certificate, write_certificate
 from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
@@ -37,6 +38,7 @@ class Params(SomeSections):
 
 
 def main() -> None:
+    withdraw_certificate("convolution")
     settings = params_file.load(Params)
     torch.manual_seed(settings.seed)
     architecture, crop = settings.weights.architecture, settings.image.crop
@@ -55,6 +57,7 @@ def main() -> None:
     derived.write(DERIVATION)
     write_csv(LAYERS, table)
     write_json(METRICS, metrics | checks.counts())
+    write_certificate("convolution", checks.held)
 
 
 if __name__ == "__main__":

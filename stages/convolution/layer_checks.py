@@ -52,11 +52,11 @@ def check_homework(checks: Checks, own: Settings) -> dict[str, int]:
     """Answer (a) to (d), compare each with torch, and return the metrics."""
     layer = Convolution(own.input_channels, own.output_channels, own.kernel)
     found = compare(own.height, own.width, layer)
-    checks.expect_equal(*found["shape"], "(a) shape of Z and Y, by formula and in torch")
+    checks.expect_equal(*found["shape"], "(a) the shape of Z and Y is the same by formula and in torch")
     checks.expect(found["values"][0], "Z by the printed formula equals torch's, bit for bit in integers")
-    checks.expect_equal(*found["channels"], "(b) input and output channels")
-    checks.expect_equal(*found["macs"], "(c) multiply-adds, by formula and as torch counts")
-    checks.expect_equal(*found["parameters"], "(d) trainable parameters")
+    checks.expect_equal(*found["channels"], "(b) the input and output channels are torch's")
+    checks.expect_equal(*found["macs"], "(c) the multiply-adds are the same by formula and as torch counts")
+    checks.expect_equal(*found["parameters"], "(d) the trainable parameters are as many as torch's")
     height, width, channels = output_shape(own.height, own.width, layer)
     return {
         "output_height": height,
@@ -77,7 +77,7 @@ def check_random_layers(checks: Checks) -> None:
             ours, theirs = found[what]
             agreeing[what] += ours == theirs
     for what, count in agreeing.items():
-        claim = f"layers of random stride, padding, dilation and groups whose {what} equal torch's"
+        claim = f"layers of random stride, padding, dilation and groups have torch's {what}"
         checks.expect_equal(count, RANDOM_LAYERS, claim)
 
 

@@ -50,11 +50,11 @@ def check_network(checks: Checks, architecture: str, crop: int) -> tuple[dict[st
     layers, counted = multiplying_layers(network, crop), counted_macs(network, crop)
     in_layers, parameters = sum(layer.macs for layer in layers), number_of_parameters(network)
     if has_attention(network):
-        claim = f"{architecture} at {crop} pixels, layers beside the attention: {in_layers} MACs of {counted} in all"
-        checks.expect(in_layers < counted, claim)
+        claim = f"{architecture}'s layers beside the attention have a part of its MACs"
+        checks.expect(in_layers < counted, claim, f"at {crop} pixels {in_layers} of {counted}")
     else:
-        claim = f"{architecture} at {crop} pixels, MACs by formula and as torch counts"
-        checks.expect_equal(in_layers, counted, claim)
+        claim = f"{architecture}'s MACs are the same by formula and as torch counts"
+        checks.expect_equal(in_layers, counted, claim, f"at {crop} pixels")
     check_published(checks, architecture, network)
     table = layer_table(layers, receptive_fields(network, crop))
     metrics = {"network_macs": counted, "network_parameters": parameters, "network_layers": len(layers)}
@@ -66,7 +66,9 @@ def check_published(checks: Checks, architecture: str, network: nn.Module) -> No
     all_weights = torchvision.models.get_model_weights(architecture)
     published = next(each for each in map(as_published, all_weights) if each.takes(network))
     parameters = number_of_parameters(network) + parameters_left_out(architecture)
-    checks.expect_equal(parameters, published.parameters, f"{architecture}'s parameters, ours and torchvision's")
+    checks.expect_equal(
+        parameters, published.parameters, f"{architecture}'s parameters are as many as torchvision says"
+    )
     billions = round(counted_macs(network, published.crop) / 1e9, 3)
-    claim = f'{architecture} at {published.crop} pixels, 1e9 MACs, ours and torchvision\'s "GFLOPS"'
-    checks.expect_equal(billions, published.billions, claim)
+    claim = f"{architecture}'s MACs are torchvision's \"GFLOPS\""
+    checks.expect_equal(billions, published.billions, claim, f"at {published.crop} pixels, in 1e9")

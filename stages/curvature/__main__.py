@@ -4,7 +4,7 @@ On a loss of curvature mu, gradient descent with momentum beta and weight decay 
 below 2 (1 + beta) / (mu + 2 lambda), which the weight_decay stage proves. This stage finds the largest mu of the
 very loss that finetune begins with: same network, same new head, the first images of its first batch, batch
 normalisation in training mode, in float32. Reads data/prepared and models/backbone.safetensors, writes
-metrics/curvature.json; finetune compares its learning rate with the bound that follows.
+metrics/curvature.json; evaluate compares the run's learning rate with the bound that follows.
 """
 
 from pathlib import Path
@@ -77,7 +77,9 @@ def main() -> None:
         found = curvature(loss, network, own.steps)
     checks.expect_error(found.asymmetry, ASYMMETRY_LIMIT, "products with the Hessian are those of a symmetric matrix")
     checks.expect(
-        found.residual <= abs(found.largest), f"the largest curvature is {found.largest:.4g} +- {found.residual:.2g}"
+        found.residual <= abs(found.largest),
+        "the largest curvature is known to less than its size",
+        f"{found.largest:.4g} +- {found.residual:.2g}",
     )
     checks.end()
     metrics = {

@@ -1,11 +1,13 @@
 """Say how good the fine-tuned model is on each split, how sure each number is, and what it is to be held against.
 
-Reads models/finetuned.safetensors, models/backbone.safetensors for the linear probe, data/prepared and
-plots/history.csv. The arithmetic is float32, whatever the training used. The test split is read here alone, after
-everything is chosen, and nothing is chosen by it. Writes metrics/evaluate.json and tables under plots/: predictions.csv
-(one row an image), per_class.csv, reliability.csv, roc.csv, precision_recall.csv and label_doubts.csv.
+Reads models/finetuned.safetensors, models/backbone.safetensors for the linear probe, data/prepared, plots/history.csv,
+and metrics/curvature.json, to which the learning rate is held. The arithmetic is float32, whatever the training used.
+The test split is read here alone, after everything is chosen, and nothing is chosen by it. Writes metrics/evaluate.json
+and tables under plots/: predictions.csv (one row an image), per_class.csv, reliability.csv, roc.csv,
+precision_recall.csv and label_doubts.csv.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ from stages.evaluate.intervals import share_with_interval
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.metrics import split_metrics
 from stages.evaluate.predictions import Predictions, predictions_of
+from stages.evaluate.step_size import lr_metrics
 from stages.evaluate.summary import line_of, print_few_mistakes
 from stages.evaluate.tables import per_class_table, predictions_table, stacked
 from stages.evaluate.threshold import choose_threshold, metrics_at
@@ -39,6 +42,7 @@ from stages.evaluate.threshold import choose_threshold, metrics_at
 MODEL = Path("models/finetuned.safetensors")
 BACKBONE = Path("models/backbone.safetensors")
 HISTORY = Path("plots/history.csv")
+CURVATURE = Path("metrics/curvature.json")
 METRICS = Path("metrics/evaluate.json")
 PER_CLASS = Path("plots/per_class.csv")
 RELIABILITY = Path("plots/reliability.csv")
@@ -136,12 +140,14 @@ def main() -> None:
     model, classes, splits = read_model(MODEL), read_classes(), read_splits()
     refuse_other_data(MODEL, model, classes, splits)
     positive = positive_class(own.positive, classes)
+    curvature = json.loads(CURVATURE.read_text(encoding="utf-8"))["largest_curvature"]
     make_repeatable(seed)
     arithmetic = choose_arithmetic("float32")
     with timed("evaluate", sum(len(split.labels) for split in splits.values())):
         both = predict(model, splits, arithmetic)
         features = backbone_features(splits, model.transform, arithmetic)
         metrics: dict[str, float] = {"temperature": model.temperature}
+        metrics |= lr_metrics(model.parameters["finetune"], curvature)
         for name, (plain, calibrated) in both.items():
             found = split_metrics(plain, calibrated, positive, own, seed)
             metrics |= {f"{name}_{key}": value for key, value in found.items()}

@@ -1,7 +1,7 @@
 """Problem 4: fine-tune the pre-trained network on the prepared images, by the homework's recipe or another.
 
 Reads data/prepared and models/backbone.safetensors, gives the network a new head with one output a
-class, and trains it. Starts only if the check stages have passed; goes on from its checkpoint if
+class, and trains it. Starts only with the certificates of the check stages; goes on from its checkpoint if
 the very same run was cut short. Writes models/finetuned.safetensors, plots/history.csv and metrics/finetune.json.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from plumbline.checks.claims import require_passed
 from plumbline.data.prepared import FOLDER, read_classes
 from plumbline.model.model_file import Model, read_model, write_model
 from plumbline.run import params_file
+from plumbline.run.certificates import require_certificate
 from plumbline.run.errors import run as run_stage
 from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import write_csv, write_json
@@ -28,7 +28,7 @@ from stages.finetune.divergence import Diverged
 from stages.finetune.engine import train
 from stages.finetune.fingerprint import fingerprint
 from stages.finetune.interruption import Interrupted, Interruption
-from stages.finetune.metrics import lr_metrics, summary
+from stages.finetune.metrics import summary
 from stages.finetune.params import Params
 from stages.finetune.processes import Processes, joined, started_by_torchrun
 from stages.finetune.selection import History
@@ -37,13 +37,7 @@ from stages.finetune.state import Run, Tensors
 from stages.finetune.task import Task
 from stages.finetune.temperature import fit_temperature
 
-CURVATURE = Path("metrics/curvature.json")
-CHECKS = (
-    Path("metrics/backprop.json"),
-    Path("metrics/convolution.json"),
-    Path("metrics/weight_decay.json"),
-    CURVATURE,
-)
+CHECKS = ("backprop", "convolution", "weight_decay")
 BACKBONE = Path("models/backbone.safetensors")
 FINETUNED = Path("models/finetuned.safetensors")
 HISTORY = Path("plots/history.csv")
@@ -123,7 +117,6 @@ def calibrated(model: Model, task: Task) -> Model:
 
 def finetune(settings: Params, processes: Processes) -> None:
     """Train, and let the first process write what comes of it."""
-    share_of_limit = lr_metrics(settings.finetune, CURVATURE)
     backbone = read_model(BACKBONE)
     task = read_task(settings, backbone.architecture, processes)
     seeds = range(settings.seed, settings.seed + settings.finetune.seeds)
@@ -147,15 +140,15 @@ def finetune(settings: Params, processes: Processes) -> None:
         )
         write_model(FINETUNED, calibrated(model, task))
         write_csv(HISTORY, pd.DataFrame(histories[0]))
-        write_json(METRICS, summary(histories, task.recipe, task.arithmetic) | share_of_limit)
+        write_json(METRICS, summary(histories, task.recipe, task.arithmetic))
         for own in checkpoints:
             own.remove()
 
 
 def main() -> None:
     settings = params_file.load(Params)
-    for path in CHECKS:
-        require_passed(path)
+    for stage in CHECKS:
+        require_certificate(stage)
     if settings.finetune.processes > 1 and not started_by_torchrun():
         from stages.finetune.launch import launch  # torchrun takes its time to import
 

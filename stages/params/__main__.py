@@ -4,14 +4,10 @@ So a mistake in any section ends a run before any work. The certificate holds no
 the stages run again that use it. Writes data/certificates/params.txt.
 """
 
-from pathlib import Path
-
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
+from plumbline.run.certificates import withdraw_certificate, write_certificate
 from plumbline.run.errors import run
-from plumbline.run.outputs import whole_file
-
-CERTIFICATE = Path("data/certificates/params.txt")
 
 CLAIMS = (
     "params.yaml holds every section and every key, and no other",
@@ -21,10 +17,9 @@ CLAIMS = (
 
 
 def main() -> None:
-    CERTIFICATE.unlink(missing_ok=True)
+    withdraw_certificate("params")
     params_file.load(AllParams)
-    with whole_file(CERTIFICATE) as partial:
-        partial.write_text("".join(f"{claim}\n" for claim in CLAIMS), encoding="utf-8")
+    write_certificate("params", CLAIMS)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def read_table(name: str) -> pd.DataFrame:
 def step_size_limits(lr: float) -> dict[str, float]:
     """Return the largest step sizes for the run, as far as they are known, by what they ensure."""
     shares = {
-        "stable": read_metrics("finetune").get("lr_over_curvature_limit"),
+        "stable": read_metrics("evaluate").get("lr_over_curvature_limit"),
         "keeps the sign": read_metrics("weight_decay")["finetune_lr_over_limit"],
     }
     return {name: lr / share for name, share in shares.items() if share}

@@ -31,7 +31,6 @@ class Problem:
     figures: list[Figure]
     tables: list[Table]
     passed: int  # checks
-    failed: int
 
 
 def problems(results: Results) -> list[Problem]:
@@ -45,7 +44,6 @@ def problems(results: Results) -> list[Problem]:
             figures=drawn[stage](results),
             tables=[table(t["title"], t["columns"], t["rows"], most=len(t["rows"])) for t in own["tables"]],
             passed=results.metrics[stage]["checks_passed"],
-            failed=results.metrics[stage]["checks_failed"],
         )
         for stage, own in results.derivations.items()
     ]
@@ -91,7 +89,7 @@ def network_figures(results: Results) -> list[Figure]:
 
 def weight_decay_figures(results: Results) -> list[Figure]:
     """Return the weight's ways, and where the run stands."""
-    share = results.metrics["finetune"].get("lr_over_curvature_limit")
+    share = results.metrics["evaluate"].get("lr_over_curvature_limit")
     rate = results.history["learning_rate"].max()
     stands = f"It is {share:.3g} times the largest stable step size." if share else "No limit is known for this recipe."
     return [

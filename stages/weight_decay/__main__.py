@@ -3,7 +3,8 @@
 The three forms give one trajectory, with momentum too; with Adam the penalty and the shrinking part. The bound of
 (d) is shown on torch's updates and placed beside the sharp one, which is found by running. It is then applied to
 the run at hand, to `finetune.lr` and `finetune.weight_decay`. Writes metrics/weight_decay.json, the trajectories
-plots/weight_decay.csv, and for the report data/derivations/weight_decay.json.
+plots/weight_decay.csv, and for the report data/derivations/weight_decay.json. Its certificate is what
+training waits for.
 """
 
 from pathlib import Path
@@ -14,6 +15,7 @@ from plumbline.checks.claims import Checks, log10_error
 from plumbline.params.finetune import Finetune
 from plumbline.params.weight_decay import WeightDecay
 from plumbline.run import params_file
+from plumbline.run.certificates import withdraw_certificate, write_certificate
 from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
@@ -35,6 +37,7 @@ class Params(SomeSections):
 
 
 def main() -> None:
+    withdraw_certificate("weight_decay")
     settings = params_file.load(Params)
     own, lr, weight_decay = settings.weight_decay, settings.finetune.lr, settings.finetune.weight_decay
     refuse_unstable_run(lr, weight_decay)
@@ -48,7 +51,8 @@ def main() -> None:
     bounds = check_bounds(checks)
     check_place_of_the_homeworks_bound(checks)
     run_factor = shrink_factor(lr, weight_decay / 2)
-    checks.expect(0 < run_factor <= 1, f"finetune.lr {lr:g} and weight_decay {weight_decay:g} shrink by {run_factor:g}")
+    figures = f"finetune.lr {lr:g} and weight_decay {weight_decay:g} shrink by {run_factor:g}"
+    checks.expect(0 < run_factor <= 1, "the run at hand shrinks its weights, if at all, by a positive factor", figures)
     checks.end()
     metrics = {
         "shrink_factor": shrink_factor(own.alpha, own.lambda_),
@@ -62,6 +66,7 @@ def main() -> None:
     derive(own, errors, bounds, adam_difference).write(DERIVATION)
     write_csv(TRAJECTORIES, trajectories_at_the_bound())
     write_json(METRICS, metrics | checks.counts())
+    write_certificate("weight_decay", checks.held)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,9 @@ def check_bounds(checks: Checks) -> list[Bound]:
             for scale in (0.97, 1.03)
         )
         checks.expect(
-            below < 1e-2 and above > 1e2, f"torch's SGD, {momentum.name}: {below:.0e} below, {above:.0e} above"
+            below < 1e-2 and above > 1e2,
+            f"torch's SGD, {momentum.name}, settles below its bound and not above",
+            f"{below:.0e} below, {above:.0e} above",
         )
     return bounds
 
@@ -110,11 +112,15 @@ def check_place_of_the_homeworks_bound(checks: Checks) -> None:
     beyond, within = 1.5 * limit, 0.5 * limit
     flat = abs(final_weight(beyond, 0.0, lambda_, plain, 100))
     factor = shrink_factor(beyond, lambda_)
-    checks.expect(factor < 0 and flat < 1e-6, f"not necessary: factor {factor:g}, yet the weight goes to {flat:.0e}")
+    checks.expect(
+        factor < 0 and flat < 1e-6,
+        "1 / (2 lambda) is not necessary",
+        f"factor {factor:g}, yet the weight goes to {flat:.0e}",
+    )
     curved = abs(final_weight(within, 4.0, lambda_, plain, 100))
     factor = shrink_factor(within, lambda_)
-    claim = f"not sufficient: factor {factor:g}, yet with curvature 4 the weight goes to {curved:.0e}"
-    checks.expect(0 < factor < 1 and curved > 1e6, claim)
+    figures = f"factor {factor:g}, yet with curvature 4 the weight goes to {curved:.0e}"
+    checks.expect(0 < factor < 1 and curved > 1e6, "1 / (2 lambda) is not sufficient where the loss is curved", figures)
 
 
 def trajectories_at_the_bound(alpha_scales: dict[str, float] = DRAWN) -> pd.DataFrame:

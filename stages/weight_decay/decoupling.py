@@ -74,6 +74,7 @@ def difference_of_adam(checks: Checks, own: WeightDecay, loss: Loss, start: torc
     difference = relative_error(*trajectories)
     checks.expect(
         difference > VISIBLE * 2 * own.alpha * own.lambda_,
-        f"Adam and AdamW part: within {steps} steps by {difference:.2g} of the weights",
+        "Adam and AdamW part",
+        f"within {steps} steps by {difference:.2g} of the weights",
     )
     return difference

@@ -137,9 +137,9 @@ def check_updates(checks: Checks, own: WeightDecay) -> dict[str, float]:
         sgd = trajectory_of_sgd(*arguments)
         of_penalty = relative_error(trajectory_of_penalty(*arguments), sgd)
         of_shrinking = relative_error(trajectory_of_shrinking(*arguments), sgd)
-        what = f"equals torch's SGD over {own.steps} steps, {momentum.name}"
-        checks.expect_error(of_penalty, TRAJECTORY_LIMIT, f"loss with penalty, by autograd, {what}")
-        checks.expect_error(of_shrinking, TRAJECTORY_LIMIT, f"hand-written shrinking {what}")
+        what, steps = f"equals torch's SGD, {momentum.name}", f"over {own.steps} steps"
+        checks.expect_error(of_penalty, TRAJECTORY_LIMIT, f"loss with penalty, by autograd, {what}", steps)
+        checks.expect_error(of_shrinking, TRAJECTORY_LIMIT, f"hand-written shrinking {what}", steps)
         errors[momentum.name] = max(of_penalty, of_shrinking)
     return errors
 
@@ -148,10 +148,11 @@ def check_factor(checks: Checks, own: WeightDecay) -> None:
     """Show the shrink factor and its bound, (d), on updates that torch makes where the loss is flat."""
     limit, factor = step_size_limit(own.lambda_), shrink_factor(own.alpha, own.lambda_)
     error = abs(factor_in_torch(own.alpha, own.lambda_) - factor)
-    checks.expect_error(error, TRAJECTORY_LIMIT, f"torch's SGD shrinks by 1 - 2 alpha lambda = {factor:g}")
-    checks.expect(0 < factor < 1, f"(d) alpha = {own.alpha:g} is below 1 / (2 lambda) = {limit:g}: 0 < {factor:g} < 1")
+    checks.expect_error(error, TRAJECTORY_LIMIT, "torch's SGD shrinks by 1 - 2 alpha lambda", f"{factor:g}")
+    figures = f"{own.alpha:g} and {limit:g}, 0 < {factor:g} < 1"
+    checks.expect(0 < factor < 1, "(d) alpha is below 1 / (2 lambda), and the factor shrinks", figures)
     below, above = (factor_in_torch(scale * limit, own.lambda_) for scale in (0.999, 1.001))
-    checks.expect(below > 0 > above, f"the factor changes sign at that bound: {below:.4f} below, {above:.4f} above")
+    checks.expect(below > 0 > above, "the factor changes sign at that bound", f"{below:.4f} below, {above:.4f} above")
 
 
 def step_size_limit(lambda_: float) -> float:

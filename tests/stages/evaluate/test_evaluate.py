@@ -12,7 +12,7 @@ from PIL import Image
 from plumbline.model.model_file import Model, Transform, write_model
 from plumbline.model.networks import build_network
 from plumbline.run.errors import UserError
-from plumbline.run.outputs import write_csv
+from plumbline.run.outputs import write_csv, write_json
 from stages.evaluate import __main__ as evaluate
 from stages.evaluate.predictions import Predictions
 from stages.evaluate.summary import print_few_mistakes
@@ -22,6 +22,7 @@ from tests.conftest import Workspace, write_data_set
 from tests.stages.evaluate.conftest import from_logits
 
 CLASSES = ["ant", "bee"]
+RECIPE = {"optimiser": "sgd", "freeze": None, "lr": 0.019, "momentum": 0.9, "weight_decay": 0.0}
 
 
 def write_random_model(
@@ -30,7 +31,9 @@ def write_random_model(
     torch.manual_seed(3)
     tensors = build_network("resnet18", len(classes)).state_dict()
     transform = Transform(resize, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    model = Model("resnet18", classes, transform, {"finetune": {"keep": keep}}, "none", "", tensors, temperature)
+    model = Model(
+        "resnet18", classes, transform, {"finetune": RECIPE | {"keep": keep}}, "none", "", tensors, temperature
+    )
     write_model(path, model)
     return model
 
@@ -42,6 +45,7 @@ def ready(workspace: Workspace) -> Workspace:
     prepare.main()
     write_random_model(CLASSES)
     write_random_model(["ant", "bee", "cat"], path=evaluate.BACKBONE)
+    write_json(evaluate.CURVATURE, {"largest_curvature": 100.0})
     write_csv(evaluate.HISTORY, pd.DataFrame({"val_loss": [0.6, 0.3, 0.5], "val_accuracy": [0.5, 0.9, 0.6]}))
     return workspace
 
@@ -59,6 +63,16 @@ def test_precision_recall_and_f1_are_those_worked_by_hand() -> None:
     np.testing.assert_allclose(table["precision"], [2 / 3, 1 / 2, 0])
     np.testing.assert_allclose(table["recall"], [2 / 3, 1 / 2, 0])
     np.testing.assert_allclose(table["f1"], [2 / 3, 1 / 2, 0])
+
+
+def test_the_learning_rate_is_held_to_the_limit_of_the_curvature(
+    ready: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluated()["lr_over_curvature_limit"] == pytest.approx(0.5)  # of 2 (1 + 0.9) / 100
+    assert "warning" not in capsys.readouterr().err
+    write_json(evaluate.CURVATURE, {"largest_curvature": 400.0})
+    assert evaluated()["lr_over_curvature_limit"] == pytest.approx(2)
+    assert "warning: finetune.lr is 0.019, 2 times the largest step size" in capsys.readouterr().err
 
 
 def test_predictions_metrics_and_the_network_agree(ready: Workspace) -> None:

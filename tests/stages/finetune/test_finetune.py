@@ -16,8 +16,8 @@ from torchvision.datasets import ImageFolder
 from plumbline.model.model_file import read_model
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
+from plumbline.run.certificates import certificate
 from plumbline.run.errors import UserError
-from plumbline.run.outputs import write_json
 from stages.finetune import __main__ as finetune
 from stages.finetune.engine import train
 from stages.finetune.interruption import Interruption
@@ -135,11 +135,12 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(ready: Works
     assert run(1)[1] != first[1]
 
 
-def test_a_failed_check_and_a_missing_model_stop_the_run_before_it_starts(ready: Workspace) -> None:
-    write_json(finetune.CHECKS[0], {"checks_passed": 8, "checks_failed": 1})
-    with pytest.raises(UserError, match="metrics/backprop.json: 1 check"):
-        finetune.main()
-    pass_checks()
+def test_a_missing_certificate_and_a_missing_model_stop_the_run_before_it_starts(ready: Workspace) -> None:
+    for stage in finetune.CHECKS:
+        certificate(stage).unlink()
+        with pytest.raises(UserError, match=f"there is no data/certificates/{stage}.txt: `dvc repro` runs the check"):
+            finetune.main()
+        pass_checks()
     shutil.rmtree("models")
     with pytest.raises(UserError, match="there is no model file models/backbone.safetensors"):
         finetune.main()
@@ -154,16 +155,3 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_line_and_no_model(ready
         finetune.main()
     assert not Path("models/finetuned.safetensors").exists()
     assert not Path("plots/history.csv").exists()
-
-
-@pytest.mark.parametrize(("lr", "share"), [(0.019, 0.5), (0.076, 2.0)])
-def test_a_learning_rate_beyond_what_the_curvature_allows_is_warned_about(
-    ready: Workspace, capsys: pytest.CaptureFixture[str], lr: float, share: float
-) -> None:
-    # The limit is 2 (1 + 0.9) / 100 = 0.038.
-    ready.set(finetune__lr=lr, finetune__epochs=1)
-    finetune.main()
-    metrics = json.loads(finetune.METRICS.read_text())
-    assert metrics["lr_over_curvature_limit"] == pytest.approx(share)
-    warned = "2 times the largest step size that is stable where training starts, 0.038" in capsys.readouterr().err
-    assert warned == (share > 1)

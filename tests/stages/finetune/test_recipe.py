@@ -237,12 +237,6 @@ def test_the_history_holds_each_epochs_last_learning_rate(ready: Workspace) -> N
     assert pd.read_csv("plots/history.csv")["learning_rate"].to_list() == pytest.approx([1e-3, 1e-4, 1e-5])
 
 
-def test_adam_has_no_limit_from_the_curvature(ready: Workspace) -> None:
-    ready.set(finetune__optimiser="adamw")
-    finetune.main()
-    assert "lr_over_curvature_limit" not in json.loads(Path("metrics/finetune.json").read_text())
-
-
 def test_a_warm_up_as_long_as_the_run_is_refused(workspace: Workspace) -> None:
     with pytest.raises(UserError, match=r"finetune.warmup_epochs is 3: should be less than finetune.epochs, 3"):
         recipe(workspace, epochs=3, warmup_epochs=3)

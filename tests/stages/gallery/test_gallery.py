@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from plumbline.results.predictions_file import PREDICTIONS
-from plumbline.run.outputs import write_csv
+from plumbline.run.outputs import write_csv, write_json
 from stages.evaluate import __main__ as evaluate
 from stages.gallery import __main__ as gallery
 from stages.gallery.choice import LEAST_SURE, MOST_SURE, MOST_WRONG, chosen
@@ -54,6 +54,7 @@ def test_every_row_has_its_images_and_a_second_run_gives_the_same_bytes(
     prepare.main()
     write_random_model(list(names))
     write_random_model(list(names), path=evaluate.BACKBONE)
+    write_json(evaluate.CURVATURE, {"largest_curvature": 100.0})
     write_csv(evaluate.HISTORY, pd.DataFrame({"val_loss": [0.6], "val_accuracy": [0.5]}))
     evaluate.main()
     gallery.main()
