@@ -42,6 +42,6 @@ lint: environment
 	ruff format --check --quiet
 
 clean:
-	rm -rf data/certificates data/derivations data/digits data/digits-source data/figures data/gallery data/prepared models
-	rm -rf report plots/gallery.png metrics/timing dvc_plots
+	rm -rf data/audit data/certificates data/derivations data/digits data/digits-source data/figures data/gallery
+	rm -rf data/prepared models report plots/gallery.png metrics/timing dvc_plots
 	rm -rf data/*.partial metrics/*.partial.* plots/*.partial.*

@@ -23,7 +23,7 @@ from stages.prepare.decoding import Facts
 from stages.prepare.layout import Candidate
 from stages.prepare.pixel_cache import Place
 from stages.prepare.reading import UsableImage
-from stages.prepare.tables import manifest_table
+from stages.prepare.tables import images_table, manifest_table
 from tests.conftest import change_params
 from tests.stages.prepare.dask_cluster import cluster
 
@@ -66,7 +66,7 @@ def own_memory() -> int:
 
 
 def objects(folder: Path) -> None:
-    """Print how many bytes each image takes in prepare's first process, and in the manifest."""
+    """Print how many bytes each image takes in prepare's first process, and in the tables."""
     classes = [f"class{i:03}" for i in range(1000)]
     start = own_memory()
     candidates = [candidate(folder, classes[i % 1000], i) for i in range(COUNTED)]
@@ -74,14 +74,15 @@ def objects(folder: Path) -> None:
     with (folder / "pixels").open("wb") as file:
         images = [usable(candidates[i], Place(file, i * 256 * 256 * 3), i) for i in range(COUNTED)]
     read = own_memory()
-    table = manifest_table({"train": images}, classes)
+    tables = manifest_table({"train": images}, classes), images_table({"train": images})
     tabled = own_memory()
     text = io.StringIO()
-    table.to_csv(text)
+    for table in tables:
+        table.to_csv(text)
     for what, size in (
         ("what the folders hold", listed - start),
         ("facts and place of its pixels", read - listed),
-        ("its row of the manifest, as a table", tabled - read),
+        ("its rows of the manifest and of the audit, as tables", tabled - read),
         ("the same, as CSV", len(text.getvalue())),
         ("its pixels, on disk, and again in the cache", COUNTED * 256 * 256 * 3),
     ):

@@ -1,5 +1,6 @@
 """What a change makes run again: the stages that depend on it, and then as far as the results change."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,7 @@ FOLDERS = {
     },
     "plumbline/params/weight_decay": {"params", "report", "weight_decay"},
     "plumbline/params/weights": {"params", "report", "backprop", "convolution", "weights", "plot", "card"},
+    "plumbline/audit": {"plot", "report"},
     "plumbline/checks": {"backprop", "convolution", "weight_decay", "curvature", "evaluate", "export"},
     "plumbline/data": {"curvature", "finetune", "evaluate", "gallery", "plot", "report", "export", "card"},
     "plumbline/images": {"prepare", "weights"},
@@ -216,3 +218,20 @@ def test_a_check_that_fails_stops_the_training(tiny_copy: Path) -> None:
     assert not (tiny_copy / "data" / "certificates" / "weight_decay.txt").exists()
     done = run_in(tiny_copy, "python", "-m", "stages.finetune", check=False)  # nor by hand
     assert "error: there is no data/certificates/weight_decay.txt" in done.stderr
+
+
+@pytest.mark.slow
+def test_what_is_not_trained_on_trains_nothing(tiny_copy: Path) -> None:
+    shutil.copytree(tiny_copy / "data" / "digits", tiny_copy / "images")
+    change_params(tiny_copy, {"data.root": "images"})
+    assert run_stages(tiny_copy) == {"params", "prepare", "report", "card"}  # the same images
+    # A limit that excludes nothing: the same audit.
+    change_params(tiny_copy, {"data.max_pixels": 1_000_000})
+    assert run_stages(tiny_copy) == {"params", "prepare", "report", "card"}
+    # What cannot be used: another audit.
+    (tiny_copy / "images" / "train" / "3" / "broken.png").write_bytes(b"broken")
+    (tiny_copy / "images" / "notes.txt").write_text("where they were found")
+    assert run_stages(tiny_copy) == {"prepare", "plot", "report", "card"}
+    quarantine = (tiny_copy / "data" / "audit" / "quarantine.csv").read_text()
+    assert "train/3/broken.png,not an image" in quarantine
+    assert run_stages(tiny_copy) == set()

@@ -37,7 +37,7 @@ def read_manifest(folder: Path = FOLDER) -> pd.DataFrame:
     """Return the manifest; names stay text, also `007`, `NA` and `null`."""
     return pd.read_csv(
         folder / "manifest.csv",
-        dtype={"split": str, "path": str, "class": str, "sha256": str, "format": str, "mode": str},
+        dtype={"split": str, "path": str, "class": str, "sha256": str},
         keep_default_na=False,
     )
 

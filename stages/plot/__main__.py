@@ -12,7 +12,8 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plumbline.data.prepared import FOLDER, read_classes, read_manifest
+from plumbline.audit.tables import read_images, read_quarantine
+from plumbline.data.prepared import read_classes, read_manifest
 from plumbline.params.evaluate import Evaluate
 from plumbline.params.finetune import Finetune
 from plumbline.params.weights import Weights
@@ -70,7 +71,6 @@ def figures(settings: Params) -> dict[str, Figure]:
     history, predictions = read_table("history"), read_predictions()
     sizes = predictions["split"].value_counts().to_dict()
     metrics, lr = read_metrics("evaluate"), settings.finetune.lr
-    quarantine = pd.read_csv(FOLDER / "quarantine.csv", dtype=str, keep_default_na=False)
     gallery = pd.read_csv(
         GALLERY / "gallery.csv", dtype=dict.fromkeys(("path", "actual", "predicted"), str), keep_default_na=False
     )
@@ -80,7 +80,7 @@ def figures(settings: Params) -> dict[str, Figure]:
         "network_layers": draw_network_layers(read_table("network_layers"), settings.weights.architecture),
         "weight_decay": draw_weight_decay(read_table("weight_decay")),
         "step_size": draw_step_size(lr, step_size_limits(lr)),
-        "data": draw_data_audit(read_manifest(), quarantine, read_metrics("prepare")),
+        "data": draw_data_audit(read_manifest(), read_images(), read_quarantine(), read_metrics("prepare")),
         "loss": draw_curves(history, sizes, "loss", "(cross-entropy, nats)"),
         "accuracy": draw_curves(history, sizes, "accuracy", "(fraction right)"),
         "learning_rate": draw_learning_rate(history),

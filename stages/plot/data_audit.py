@@ -28,8 +28,10 @@ NOTED = {
 }
 
 
-def draw_data_audit(manifest: pd.DataFrame, quarantine: pd.DataFrame, counts: dict[str, int | float]) -> Figure:
-    """Return four panels, from the manifest, the quarantine and metrics/prepare.json."""
+def draw_data_audit(
+    manifest: pd.DataFrame, images: pd.DataFrame, quarantine: pd.DataFrame, counts: dict[str, int | float]
+) -> Figure:
+    """Return four panels, from the manifest, the audit's two tables and metrics/prepare.json."""
     classes = manifest.drop_duplicates("label").sort_values("label")["class"].tolist()
     rows = min(len(classes), MOST_NAMES)
     upper = 3.2 + 0.14 * max(rows - 8, 0)
@@ -37,7 +39,7 @@ def draw_data_audit(manifest: pd.DataFrame, quarantine: pd.DataFrame, counts: di
     figure = Figure(figsize=(12, upper + lower), layout="constrained")
     (by_class, sizes), (unused, noted) = figure.subplots(2, 2, height_ratios=[upper, lower])
     draw_classes(by_class, pd.crosstab(manifest["class"], manifest["split"]).reindex(classes))
-    draw_sizes(sizes, manifest)
+    draw_sizes(sizes, images)
     reasons = quarantine["reason"].value_counts()
     draw_tally(unused, {str(reason): int(reasons[reason]) for reason in reasons.index}, GREY)
     unused.set_title(f"Not used: {len(quarantine)} files")
@@ -68,10 +70,10 @@ def draw_classes(axes: Axes, counts: pd.DataFrame) -> None:
     axes.set(title=title, xlabel="images", ylabel="class")
 
 
-def draw_sizes(axes: Axes, manifest: pd.DataFrame) -> None:
+def draw_sizes(axes: Axes, images: pd.DataFrame) -> None:
     """Draw the images' sizes as stored, one circle a size, its area the number of images that have it."""
-    sizes = manifest.groupby(["width", "height"]).size().reset_index(name="images")
-    areas = 6 + 400 * sizes["images"] / len(manifest)
+    sizes = images.groupby(["width", "height"]).size().reset_index(name="images")
+    areas = 6 + 400 * sizes["images"] / len(images)
     axes.scatter(sizes["width"], sizes["height"], s=areas, color=GREY, alpha=0.5, linewidth=0)
     axes.set(xscale="log", yscale="log", xlabel="width (pixels)", ylabel="height (pixels)")
     for axis, values in ((axes.xaxis, sizes["width"]), (axes.yaxis, sizes["height"])):

@@ -1,8 +1,9 @@
 """Read the user's images once: find, decode, audit and split them, and write arrays that are ready to train on.
 
 Reads the folder or archive `data.root` and never writes there. Writes data/prepared: an array a split, a
-manifest of what is in it, a quarantine of every file that is not and why, and the class names in label
-order; and metrics/prepare.json, which counts what the audit found.
+manifest of what is in it, and the class names in label order; data/audit: how each image is stored and what was noted
+about it, and a quarantine of every file that is not used and why; and metrics/prepare.json, which counts what the audit
+found. What trains depends on data/prepared alone: a file that is not used, or a note, trains nothing anew.
 """
 
 import hashlib
@@ -28,9 +29,10 @@ from stages.prepare.pixel_cache import PixelCache, cache_folder
 from stages.prepare.reading import UsableImage, read_all
 from stages.prepare.root import opened
 from stages.prepare.splitting import choose_splits
-from stages.prepare.tables import manifest_table, quarantine_table
+from stages.prepare.tables import images_table, manifest_table, quarantine_table
 
 PREPARED = Path("data/prepared")
+AUDIT = Path("data/audit")
 METRICS = Path("metrics/prepare.json")
 
 LINES = 10  # that are printed of each list
@@ -72,7 +74,8 @@ def report(splits: dict[str, list[UsableImage]], audit: Audit) -> None:
     print(", ".join(f"{split}: {len(images)} images" for split, images in splits.items()))
     aside = [f"{printable(name)}: {why.reason}, {why.detail}" for name, why in audit.set_aside]
     noted = [f"{i.candidate.name}: {'; '.join(i.notes)}" for images in splits.values() for i in images if i.notes]
-    for lines, what in ((aside, "not used, listed in quarantine.csv"), (noted, "used and noted in manifest.csv")):
+    listed = (aside, f"not used, listed in {AUDIT}/quarantine.csv"), (noted, f"used and noted in {AUDIT}/images.csv")
+    for lines, what in listed:
         if lines:
             print(f"{len(lines)} {what}:")
             more = [f"... and {len(lines) - LINES} more"] if len(lines) > LINES else []
@@ -83,7 +86,12 @@ def main() -> None:
     settings = params_file.load(Params)
     data = settings.data
     limits = Limits(settings.image.resize, data.max_pixels, data.min_side)
-    with opened(Path(data.root)) as root, whole_folder(PREPARED) as folder, pixel_cache(data, limits) as cache:
+    with (
+        opened(Path(data.root)) as root,
+        whole_folder(PREPARED) as folder,
+        whole_folder(AUDIT) as audit_folder,
+        pixel_cache(data, limits) as cache,
+    ):
         layout = find_layout(root, data)
         shares = splits_to_choose(layout, data)
         with timed("prepare", len(layout.candidates)), engine(data):
@@ -95,7 +103,8 @@ def main() -> None:
         for split, images in splits.items():
             write_array(folder / f"{split}.npy", [image.pixels for image in images], limits.size)
         write_csv(folder / "manifest.csv", manifest_table(splits, layout.classes))
-        write_csv(folder / "quarantine.csv", quarantine_table(audit.set_aside))
+        write_csv(audit_folder / "images.csv", images_table(splits))
+        write_csv(audit_folder / "quarantine.csv", quarantine_table(audit.set_aside))
         (folder / "classes.json").write_text(json.dumps(layout.classes, ensure_ascii=False) + "\n", encoding="utf-8")
         metrics = summary(splits, audit, layout.classes, limits.size)
         report(splits, audit)

@@ -1,6 +1,6 @@
 """Decide which images are used: within the limits and by the policies that params.yaml sets.
 
-A policy says what becomes of a finding: `keep` notes it in the manifest, `drop` sets the image aside in the
+A policy says what becomes of a finding: `keep` notes it in the audit's images.csv, `drop` sets the image aside in the
 quarantine, `fail` ends the stage.
 """
 

@@ -1,13 +1,15 @@
-"""Make the two tables of what prepare wrote and what it did not: the manifest and the quarantine."""
+"""Make the tables: the manifest of what is trained on and evaluated, and the audit of the files.
+
+The manifest holds only what training follows from: what else the audit found may change and nothing is trained anew.
+"""
 
 import pandas as pd
 
 from stages.prepare.decoding import Unusable, printable
 from stages.prepare.reading import UsableImage
 
-MANIFEST_COLUMNS = [
-    "split", "index", "path", "label", "class", "sha256", "width", "height", "format", "mode", "orientation", "notes",
-]  # fmt: skip
+MANIFEST_COLUMNS = ["split", "index", "path", "label", "class", "sha256"]
+IMAGE_COLUMNS = ["split", "path", "width", "height", "format", "mode", "orientation", "notes"]
 QUARANTINE_COLUMNS = ["path", "reason", "detail"]
 
 
@@ -21,6 +23,19 @@ def manifest_table(splits: dict[str, list[UsableImage]], classes: list[str]) -> 
             "label": classes.index(image.candidate.class_name),
             "class": image.candidate.class_name,
             "sha256": image.facts.sha256,
+        }
+        for split, images in splits.items()
+        for index, image in enumerate(images)
+    ]
+    return pd.DataFrame(rows, columns=MANIFEST_COLUMNS)
+
+
+def images_table(splits: dict[str, list[UsableImage]]) -> pd.DataFrame:
+    """Return how each used image is stored, and what was noted about it: one row an image, in the manifest's order."""
+    rows = [
+        {
+            "split": split,
+            "path": image.candidate.name,
             "width": image.facts.width,
             "height": image.facts.height,
             "format": image.facts.format,
@@ -29,9 +44,9 @@ def manifest_table(splits: dict[str, list[UsableImage]], classes: list[str]) -> 
             "notes": "; ".join(image.notes),
         }
         for split, images in splits.items()
-        for index, image in enumerate(images)
+        for image in images
     ]
-    return pd.DataFrame(rows, columns=MANIFEST_COLUMNS)
+    return pd.DataFrame(rows, columns=IMAGE_COLUMNS)
 
 
 def quarantine_table(set_aside: list[tuple[str, Unusable]]) -> pd.DataFrame:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from plumbline.data.prepared import FOLDER, read_classes, read_manifest
+from plumbline.audit.tables import read_images, read_quarantine
+from plumbline.data.prepared import read_classes, read_manifest
 from plumbline.results.predictions_file import read_predictions
 
 CHECK_STAGES = ("backprop", "convolution", "weight_decay")
 MEASURING_STAGES = (*CHECK_STAGES, "prepare", "curvature", "finetune", "evaluate")
 SPLITS = ("train", "val", "test")
-NAMES = ("split", "path", "actual", "predicted", "suggested", "class", "reason", "detail", "layer")
+NAMES = ("split", "path", "actual", "predicted", "suggested", "class", "layer")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Results:
     derivations: dict[str, dict[str, Any]]
     classes: list[str]
     manifest: pd.DataFrame
+    images: pd.DataFrame
     quarantine: pd.DataFrame
     history: pd.DataFrame
     predictions: pd.DataFrame
@@ -58,7 +60,8 @@ def read_results() -> Results:
         derivations={stage: read_json(Path("data/derivations") / f"{stage}.json") for stage in CHECK_STAGES},
         classes=read_classes(),
         manifest=read_manifest(),
-        quarantine=read_table(FOLDER / "quarantine.csv"),
+        images=read_images(),
+        quarantine=read_quarantine(),
         predictions=read_predictions(),
         gallery=read_table(Path("data/gallery/gallery.csv")),
         **{name: read_table(Path("plots") / f"{name}.csv") for name in names},

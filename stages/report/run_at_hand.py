@@ -60,7 +60,7 @@ def quarantine_table(results: Results) -> Table:
 def data_figure(results: Results) -> Figure:
     """Return the audit of the data."""
     used, unused = len(results.manifest), len(results.quarantine)
-    sizes = results.manifest.groupby(["width", "height"]).size()
+    sizes = results.images.groupby(["width", "height"]).size()
     width, height = sizes.idxmax()
     noted = results.metrics["prepare"]["noted"]
     return figure(

@@ -20,21 +20,21 @@ from stages.plot.reliability import draw_reliability
 from stages.plot.step_size import draw_step_size
 from stages.plot.style import MOST_NAMES, STYLE, shortened
 from stages.plot.trade_offs import draw_trade_offs
-from stages.prepare.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS
+from stages.prepare.tables import QUARANTINE_COLUMNS
 from tests.stages.results import make_results
 
 NOTHING_NOTED = dict.fromkeys([*NOTED, "noted"], 0)
 
 
 def manifest(classes: list[str], images: int = 3, splits: tuple[str, ...] = ("train", "val", "test")) -> pd.DataFrame:
-    """Return a manifest with images of that many sizes for each class and split."""
+    """Return a manifest with images of that many sizes for each class and split, and the sizes."""
     rows = [
         {"split": split, "path": f"{split}/{label}/{i}", "label": label, "class": name, "width": 8 * 10**i, "height": 9}
         for split in splits
         for label, name in enumerate(classes)
         for i in range(images)
     ]
-    return pd.DataFrame(rows).reindex(columns=MANIFEST_COLUMNS, fill_value="")
+    return pd.DataFrame(rows)
 
 
 CLASSES = {
@@ -96,7 +96,7 @@ def test_the_data_audit_shows_every_count() -> None:
     quarantine = pd.DataFrame({"path": list("xyz"), "reason": ["empty", "truncated", "empty"], "detail": ""})
     counts = NOTHING_NOTED | {"animated": 7, "plain_images": 2, "noted": 8}
     with mpl.rc_context(STYLE):
-        by_class, sizes, unused, noted = draw_data_audit(rows, quarantine, counts).axes
+        by_class, sizes, unused, noted = draw_data_audit(rows, rows, quarantine, counts).axes
     assert [name.get_text() for name in by_class.get_yticklabels()] == ["b", "a"]  # in label order
     bars = {group.get_label(): [bar.get_width() for bar in group] for group in by_class.containers}
     assert bars == {"train, 4 images": [2, 2], "val, 3 images": [3, 0]}
@@ -112,7 +112,7 @@ def test_the_data_audit_of_many_classes_shows_the_smallest_and_says_so() -> None
     rows = rows[~((rows["label"] == 70) & (rows["split"] != "train"))]
     quarantine = pd.DataFrame(columns=QUARANTINE_COLUMNS)
     with mpl.rc_context(STYLE):
-        by_class, *_ = draw_data_audit(rows, quarantine, NOTHING_NOTED).axes
+        by_class, *_ = draw_data_audit(rows, rows, quarantine, NOTHING_NOTED).axes
     names = [name.get_text() for name in by_class.get_yticklabels()]
     assert len(names) == MOST_NAMES
     assert "class 70" in names

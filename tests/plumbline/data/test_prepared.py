@@ -13,8 +13,8 @@ from plumbline.run.outputs import write_csv
 
 def write_prepared(folder: Path, names: list[str]) -> None:
     rows = pd.DataFrame({"split": "train", "index": range(len(names)), "path": names, "label": range(len(names))})
-    text = rows.assign(**{"class": names, "sha256": "", "width": 1, "height": 1, "format": "", "mode": "L"})
-    write_csv(folder / "manifest.csv", text.assign(orientation=1))
+    text = rows.assign(**{"class": names, "sha256": ""})
+    write_csv(folder / "manifest.csv", text)
     np.save(folder / "train.npy", np.zeros((len(names), 2, 2, 3), np.uint8))
 
 

@@ -20,7 +20,8 @@ from plumbline.run.errors import UserError
 from stages.finetune import __main__ as finetune
 from stages.finetune.checkpoints import Checkpoints
 from stages.finetune.start import read_task
-from tests.conftest import Workspace, run_in
+from stages.prepare import __main__ as prepare
+from tests.conftest import Workspace, run_in, write_image
 from tests.support.forked import Forked, finish, start
 from tests.support.hold import Hold
 
@@ -199,15 +200,28 @@ def test_a_second_process_is_kept_out_with_one_line(ready: Workspace) -> None:
         finetune.main()
 
 
+def fingerprint() -> str:
+    """Return the fingerprint of the run that params.yaml and the prepared images ask for."""
+    settings = params_file.load(AllParams)
+    return finetune.checkpoints_of(settings, read_task(settings, "resnet18"), settings.seed).fingerprint
+
+
 @pytest.mark.parametrize(
     ("change", "kept"),
     [({"finetune__lr": 0.01}, False), ({"seed": 1}, False), ({"finetune__checkpoint_steps": 1}, True)],
 )
 def test_the_fingerprint_follows_what_the_result_follows_from(ready: Workspace, change: dict, kept: bool) -> None:
-    def fingerprint() -> str:
-        settings = params_file.load(AllParams)
-        return finetune.checkpoints_of(settings, read_task(settings, "resnet18"), settings.seed).fingerprint
-
     before = fingerprint()
     ready.set(**change)
     assert (fingerprint() == before) == kept
+
+
+def test_what_is_not_trained_on_is_not_part_of_the_fingerprint(ready: Workspace) -> None:
+    before = fingerprint()
+    Path("images/train/ant/broken.png").write_bytes(b"broken")
+    ready.set(data__max_pixels=1_000_000)
+    prepare.main()
+    assert fingerprint() == before
+    write_image(Path("images/train/ant/another.png"), seed=77)
+    prepare.main()
+    assert fingerprint() != before

@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import Workspace
 
 PREPARED = Path("data/prepared")
+AUDIT = Path("data/audit")
 
 
 @pytest.fixture
@@ -21,9 +22,14 @@ def manifest() -> pd.DataFrame:
     return pd.read_csv(PREPARED / "manifest.csv", keep_default_na=False, dtype={"class": str})
 
 
+def images() -> pd.DataFrame:
+    """How each used image is stored."""
+    return pd.read_csv(AUDIT / "images.csv", keep_default_na=False)
+
+
 def notes() -> dict[str, str]:
     """The notes of each image that has some, by path."""
-    rows = manifest()
+    rows = images()
     return {path: note for path, note in zip(rows["path"], rows["notes"], strict=True) if note}
 
 
@@ -34,10 +40,11 @@ def splits() -> dict[str, str]:
 
 def quarantine() -> dict[str, str]:
     """The reason for each file that is not used, by path."""
-    rows = pd.read_csv(PREPARED / "quarantine.csv", keep_default_na=False)
+    rows = pd.read_csv(AUDIT / "quarantine.csv", keep_default_na=False)
     return dict(zip(rows["path"], rows["reason"], strict=True))
 
 
 def prepared() -> dict[str, bytes]:
-    """Everything that the stage wrote, by name."""
-    return {path.name: path.read_bytes() for path in PREPARED.iterdir()}
+    """Everything that the stage wrote, by its folder and name."""
+    folders = (folder for folder in (PREPARED, AUDIT) if folder.exists())
+    return {f"{path.parent.name}/{path.name}": path.read_bytes() for folder in folders for path in folder.iterdir()}

@@ -13,7 +13,7 @@ from PIL import Image
 
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
-from tests.stages.prepare.conftest import PREPARED, manifest, notes, quarantine
+from tests.stages.prepare.conftest import PREPARED, images, manifest, notes, quarantine
 
 SIZE = 32
 RNG = np.random.default_rng(7)
@@ -151,7 +151,7 @@ def pixels_of(name: str) -> np.ndarray:
 
 def test_every_kind_of_image_becomes_the_right_pixels_and_has_its_row(corpus: Path) -> None:
     prepare.main()
-    rows = manifest().set_index("path")
+    rows = images().set_index("path")
     for name, (_, format_, mode, expected, tolerance) in USABLE.items():
         row = rows.loc[f"train/ant/{name}"]
         assert (row["format"], row["mode"], row["width"], row["height"]) == (format_, mode, SIZE, SIZE), name
@@ -188,9 +188,9 @@ def test_all_eight_orientations_of_a_picture_become_the_same_pixels(ready: Works
         Path(f"images/train/bee/turned-{orientation}.{format_.lower()}").write_bytes(stored)
     prepare.main()
     rows = manifest()
-    turned = rows[rows["path"].str.contains("turned")]
-    assert turned["orientation"].to_list() == list(STORED)
-    for index in turned["index"]:
+    turned = rows["path"].str.contains("turned")
+    assert images()[turned]["orientation"].to_list() == list(STORED)
+    for index in rows[turned]["index"]:
         np.testing.assert_array_equal(np.load(PREPARED / "train.npy")[index], RGB)
 
 

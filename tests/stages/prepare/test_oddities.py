@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from stages.prepare import __main__ as prepare
 from tests.conftest import PHOTOGRAPHS, Workspace, needs_photographs, write_data_set, write_image
-from tests.stages.prepare.conftest import manifest, notes, quarantine
+from tests.stages.prepare.conftest import images, notes, quarantine
 
 
 def test_the_one_placeholder_among_photographs_is_noted(ready: Workspace) -> None:
@@ -52,7 +52,7 @@ def test_what_is_wrong_with_the_photographs_is_found(workspace: Workspace) -> No
     assert "rare format: 1 GIF among 397 JPEG; plain" in found["train/ants/imageNotFound.gif"]
     assert "plain" in found["train/ants/175998972.jpg"]  # a cut-out on white, with a watermark
     assert len(found) == 9
-    shapes = manifest().set_index("path")[["width", "height"]]
+    shapes = images().set_index("path")[["width", "height"]]
     for path in (path for path, note in found.items() if "cut off" in note):
         with Image.open(PHOTOGRAPHS / path) as image:
             assert min(image.size) / max(image.size) < 0.5

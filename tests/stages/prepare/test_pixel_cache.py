@@ -64,7 +64,8 @@ def test_without_a_cache_nothing_is_kept(ready: Workspace, root: Path) -> None:
     ready.set(data__cache_gib=0)
     prepare.main()
     assert not CACHE.exists()
-    assert set(prepared()) == {"train.npy", "val.npy", "manifest.csv", "quarantine.csv", "classes.json"}
+    names = {"train.npy", "val.npy", "manifest.csv", "classes.json"}
+    assert set(prepared()) == {f"prepared/{name}" for name in names} | {"audit/images.csv", "audit/quarantine.csv"}
 
 
 def test_a_damaged_cache_is_no_harm(root: Path, decoded: list[bytes]) -> None:

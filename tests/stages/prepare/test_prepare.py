@@ -13,7 +13,7 @@ from torchvision.transforms import CenterCrop, Compose, Resize
 from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from tests.conftest import PHOTOGRAPHS, Workspace, needs_photographs, write_data_set, write_image
-from tests.stages.prepare.conftest import PREPARED, manifest, prepared, quarantine
+from tests.stages.prepare.conftest import PREPARED, images, manifest, prepared, quarantine
 
 
 @pytest.fixture
@@ -38,6 +38,27 @@ def test_pixels_labels_and_order_are_those_of_the_homeworks_image_folder(root: P
         assert own["class"].to_list() == [theirs.classes[label] for label in theirs.targets]
         np.testing.assert_array_equal(pixels, [np.asarray(image) for image, _ in theirs])
         assert own["index"].to_list() == list(range(len(pixels)))
+
+
+def test_every_used_image_has_its_row_in_the_audit_in_the_manifests_order(root: Path) -> None:
+    prepare.main()
+    assert list(manifest()) == ["split", "index", "path", "label", "class", "sha256"]
+    assert list(images()) == ["split", "path", "width", "height", "format", "mode", "orientation", "notes"]
+    assert images()[["split", "path"]].equals(manifest()[["split", "path"]])
+
+
+def test_files_that_are_not_used_and_a_limit_that_excludes_nothing_change_the_audit_alone(
+    root: Path, ready: Workspace
+) -> None:
+    prepare.main()
+    before = prepared()
+    (root / "train" / "ant" / "broken.png").write_bytes(b"broken")
+    (root / "list.csv").write_text("a,b")
+    ready.set(data__max_pixels=100_000)
+    prepare.main()
+    after = prepared()
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed == {"audit/quarantine.csv"}
 
 
 def test_a_class_folder_that_val_lacks_shifts_no_label(root: Path) -> None:
@@ -161,10 +182,10 @@ def test_of_the_photographs_the_pixels_are_torchvisions_bit_for_bit(workspace: W
     workspace.set(data__root=str(PHOTOGRAPHS))
     prepare.main()
     transform = Compose([Resize(256), CenterCrop(256)])
-    plain = manifest().query("mode == 'RGB' and orientation == 1")
+    plain = manifest().merge(images()).query("mode == 'RGB' and orientation == 1")
     for split, rows in plain.groupby("split"):
-        images = np.load(PREPARED / f"{split}.npy", mmap_mode="r")
+        pixels = np.load(PREPARED / f"{split}.npy", mmap_mode="r")
         for index, name in zip(rows["index"], rows["path"], strict=True):
             with Image.open(PHOTOGRAPHS / name) as image:
-                np.testing.assert_array_equal(images[index], np.asarray(transform(image)), err_msg=name)
+                np.testing.assert_array_equal(pixels[index], np.asarray(transform(image)), err_msg=name)
     assert len(plain) == 397  # all but the GIF
