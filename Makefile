@@ -2,6 +2,7 @@
 # make setup   sets up .venv alone
 # make test    sets up .venv and runs the tests
 # make check   sets up .venv and runs the linter and the quick tests
+# make test-avx2  runs the quick tests and those of training as on a processor without AVX-512 and bfloat16
 # make clean   removes what the pipeline has made; `dvc checkout` brings it back from DVC's cache
 #
 # VENV names the environment, so that a second clone can use the first one's: make VENV=../first/.venv
@@ -11,7 +12,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: all setup environment test check lint clean
+.PHONY: all setup environment test check lint test-avx2 clean
 
 all: setup
 	dvc repro
@@ -36,6 +37,11 @@ test: setup lint
 
 check: setup lint
 	pytest --numprocesses logical --maxprocesses 8 -m "not slow"
+
+test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2
+test-avx2: export ATEN_CPU_CAPABILITY := avx2
+test-avx2: check
+	pytest --numprocesses logical --maxprocesses 8 -m slow tests/stages/finetune/test_finetune.py tests/stages/finetune/test_processes.py
 
 lint: environment
 	ruff check --quiet

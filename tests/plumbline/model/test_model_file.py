@@ -46,6 +46,7 @@ def test_the_safetensors_library_reads_it_with_its_metadata(tmp_path: Path) -> N
         assert file.get_tensor("b").tolist() == [[0, 3], [1, 4], [2, 5]]
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     code = "from tests.plumbline.model.test_model_file import *; write_model(Path(sys.argv[1]), small_model())"
     hashes = set()

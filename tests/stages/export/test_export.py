@@ -59,6 +59,7 @@ def test_without_int8_its_folder_is_empty_and_nothing_is_said_of_it(trained: Wor
     assert not [key for key in metrics() if "int8" in key]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_not_torchs_ends_the_stage_and_nothing_is_written(
     trained: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

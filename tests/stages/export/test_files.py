@@ -94,6 +94,7 @@ def test_the_files_hold_no_path_of_the_machine_that_made_them(exported: dict[str
             assert trace.encode() not in contents
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes_in_every_process(tmp_path: Path, exported: dict[str, bytes]) -> None:
     code = """
 import hashlib

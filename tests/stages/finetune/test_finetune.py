@@ -123,6 +123,7 @@ def test_the_model_that_is_written_is_the_one_that_was_validated_last(ready: Wor
     assert json.loads(Path("metrics/finetune.json").read_text())["val_loss"] == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(ready: Workspace) -> None:
     def run(seed: int) -> tuple[bytes, ...]:
         ready.set(seed=seed)

@@ -195,6 +195,7 @@ def test_the_moving_average_is_what_is_validated_and_written(ready: Workspace) -
     assert pd.read_csv(finetune.HISTORY)["val_loss"].iloc[-1] == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_few_batches_can_be_learnt_by_heart(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     ready.set(finetune__overfit_batches=1, finetune__epochs=30, finetune__lr=0.01, finetune__batch_size=4)
     finetune.main()
@@ -204,6 +205,7 @@ def test_a_few_batches_can_be_learnt_by_heart(ready: Workspace, capsys: pytest.C
     assert "trains and validates on the same 4 images, for debugging" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "augment",
     [{"mixup": 0.4, "cutmix": 1.0}, {"flip": 0.5, "smallest_crop": 0.3, "policy": "trivialaugment"}],
@@ -218,6 +220,7 @@ def test_augmented_runs_repeat_to_the_byte(ready: Workspace, augment: dict[str, 
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_a_thousand_classes_get_a_head_of_their_size(ready: Workspace) -> None:
     names = tuple(f"{i:04d}" for i in range(1000))
     ready.set(data__root="many", image__resize=36, image__crop=33, finetune__epochs=1, finetune__batch_size=100)

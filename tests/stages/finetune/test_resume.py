@@ -149,6 +149,7 @@ def test_an_experiment_killed_outside_the_workspace_goes_on_when_it_is_run_again
     assert lock_of("again", tiny_copy) == lock_of("calm", tiny_copy)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_set_aside_and_training_starts_afresh(
     ready: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

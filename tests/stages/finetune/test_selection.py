@@ -46,6 +46,7 @@ def weights_after(ready: Workspace, **values: object) -> dict[str, torch.Tensor]
     return read_model(finetune.FINETUNED).tensors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("freeze", [None, "layer2"])
 def test_the_model_is_that_of_the_best_epoch(ready: Workspace, freeze: str | None) -> None:
     # A learning rate that is far too high: the val loss gets worse after a while.
@@ -66,6 +67,7 @@ def test_early_stopping_ends_the_run(ready: Workspace) -> None:
     assert len(table) == int(table["val_loss"].idxmin()) + 3 < 12
 
 
+@pytest.mark.slow
 def test_several_seeds_give_mean_and_deviation_and_the_first_ones_model(ready: Workspace) -> None:
     ready.set(finetune__precision="float32")
     alone = []

@@ -81,6 +81,7 @@ def test_killed_at_ten_random_moments_it_leaves_whole_outputs_or_none(undisturbe
         assert leftovers() == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1000, PIXELS // 2], ids=["no file at all", "not the pixels"])
 def test_with_files_limited_in_size_it_says_so_and_leaves_nothing(undisturbed: tuple, limit: int) -> None:
     expected, _ = undisturbed
@@ -107,6 +108,7 @@ def machine_allows_small_disks() -> bool:
     return done.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [PIXELS // 10, PIXELS * 9 // 10], ids=["not one array", "not all arrays"])
 def test_on_a_full_disk_it_says_so_and_leaves_nothing(undisturbed: tuple, size: int) -> None:
     expected, _ = undisturbed
@@ -122,6 +124,7 @@ def test_on_a_full_disk_it_says_so_and_leaves_nothing(undisturbed: tuple, size: 
     assert prepared() == expected
 
 
+@pytest.mark.slow
 def test_a_full_disk_below_the_cache_is_no_harm(undisturbed: tuple) -> None:
     expected, _ = undisturbed
     command = small_disk(".cache", PIXELS // 8) if machine_allows_small_disks() else COMMAND
@@ -129,6 +132,7 @@ def test_a_full_disk_below_the_cache_is_no_harm(undisturbed: tuple) -> None:
     assert prepared() == expected
 
 
+@pytest.mark.slow
 def test_of_an_interrupted_run_what_was_decoded_is_not_decoded_again(undisturbed: tuple, tmp_path: Path) -> None:
     expected, _ = undisturbed
     hold = Hold(tmp_path / "hold", f"bee/{IMAGES - 2}.png")

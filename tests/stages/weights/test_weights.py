@@ -75,6 +75,7 @@ def test_none_is_random_and_follows_the_seed(workspace: Workspace) -> None:
     assert not torch.equal(first_weights(0), first_weights(1))
 
 
+@pytest.mark.slow
 def test_pretraining_on_the_digits_learns_and_gives_the_same_bytes_again(workspace: Workspace) -> None:
     workspace.set(weights__architecture="resnet18")
     workspace.set(weights__pretraining__epochs=1, weights__pretraining__image_size=32)

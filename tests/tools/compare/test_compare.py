@@ -51,6 +51,7 @@ def compare(folder: Path, *arguments: str, check: bool = True) -> tuple[str, str
     return done.stdout, done.stderr, done.returncode
 
 
+@pytest.mark.slow
 def test_a_real_gain_is_told_with_its_images_and_its_parameter(repository: Path) -> None:
     found = json.loads(compare(repository, "worse", "better", "--json")[0])
     assert found["metrics"]["accuracy"]["difference"] == pytest.approx(9 / 40)
@@ -73,6 +74,7 @@ def test_head_is_compared_with_the_workspace_by_default(repository: Path) -> Non
     assert "this may be luck" in compare(repository)[0]
 
 
+@pytest.mark.slow
 def test_several_revisions_have_a_mean_a_deviation_and_corrected_pairs(repository: Path) -> None:
     found = json.loads(compare(repository, "worse", "better", "workspace", "--json")[0])
     own = found["metrics"]["accuracy"]
@@ -83,6 +85,7 @@ def test_several_revisions_have_a_mean_a_deviation_and_corrected_pairs(repositor
     assert "2 of 3 pairs differ by more than luck" in compare(repository, "worse", "better", "workspace")[0]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_refused_in_one_line(repository: Path) -> None:
     def error(*arguments: str) -> str:
         _, text, status = compare(repository, *arguments, check=False)

@@ -160,6 +160,7 @@ def test_a_listed_file_that_is_not_there_is_a_row_and_a_named_one_an_error(folde
 NO_RIGHTS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if os.getuid() == 0 else []
 
 
+@pytest.mark.slow
 def test_a_folder_without_rights_is_an_error_when_named_and_a_row_below_another(folder: Path) -> None:
     write_image(Path("photos/a.png"))
     write_image(Path("photos/locked/b.png"))
