@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 
-from plumbline.model.model_file import Model, Transform
+from plumbline.model.description import Transform
+from plumbline.model.model_file import Model
 from plumbline.model.networks import build_network
 
 

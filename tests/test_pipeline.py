@@ -267,3 +267,13 @@ def test_every_output_is_declared_once_and_git_holds_what_dvc_does_not() -> None
     ignored = run_in(PROJECT, "git", "check-ignore", *outputs).stdout.split()
     cached = [out for stage in STAGES.values() for kind in ("outs", "plots") for out in stage.get(kind, [])]
     assert set(ignored) == {out for out in cached if isinstance(out, str)}  # no `cache: false`
+
+
+RUN_NO_NETWORK = ("params", "digits", "prepare", "plot", "report", "card")
+
+
+@pytest.mark.parametrize("stage", RUN_NO_NETWORK)
+def test_a_stage_that_runs_no_network_does_not_import_torch(stage: str) -> None:
+    """Which takes two to seven seconds."""
+    code = f"import sys, stages.{stage}.__main__; sys.exit('torch' in sys.modules)"
+    run_in(PROJECT, sys.executable, "-c", code)

@@ -1,28 +1,13 @@
-"""Read what the prepare stage wrote: pixels, labels and paths of each split, and the class names."""
+"""Read the tables that the prepare stage wrote: the manifest and the class names. The pixels: `training.splits`."""
 
-import errno
 import json
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import torch
 
 from plumbline.run.errors import UserError
 
 FOLDER = Path("data/prepared")
-
-
-@dataclass(frozen=True)
-class Split:
-    """One split, in the manifest's order."""
-
-    images: torch.Tensor  # uint8 (N, resize, resize, 3), backed by the file
-    labels: torch.Tensor  # int64 (N,)
-    paths: list[str]  # relative to data.root
-    sha256: list[str]  # of the files
 
 
 def read_classes(folder: Path = FOLDER) -> list[str]:
@@ -40,31 +25,3 @@ def read_manifest(folder: Path = FOLDER) -> pd.DataFrame:
         dtype={"split": str, "path": str, "class": str, "sha256": str},
         keep_default_na=False,
     )
-
-
-def read_splits(folder: Path = FOLDER) -> dict[str, Split]:
-    """Return every split that has images. The pixels stay on disk until they are indexed."""
-    splits = {}
-    for name, rows in read_manifest(folder).groupby("split", sort=False):
-        images = mapped(folder / f"{name}.npy")
-        assert len(images) == len(rows), f"{folder / name}.npy has {len(images)} images, the manifest {len(rows)}"
-        labels = torch.tensor(rows["label"].to_numpy())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that torch could write to it, which nothing here does
-            pixels = torch.from_numpy(images)
-        splits[name] = Split(pixels, labels, rows["path"].to_list(), rows["sha256"].to_list())
-    return splits
-
-
-def mapped(path: Path) -> np.ndarray:
-    """Return an array that stays on disk until it is indexed; the file itself is never changed.
-
-    Copy on write, for torch wants memory that it may write to; read-only where memory and swap could not hold all of
-    it, for then Linux refuses a mapping for writing.
-    """
-    try:
-        return np.load(path, mmap_mode="c")
-    except OSError as error:
-        if error.errno != errno.ENOMEM:
-            raise
-        return np.load(path, mmap_mode="r")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from plumbline.model.model_file import Transform
+from plumbline.model.description import Transform
 
 
 def batches(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from plumbline.model.model_file import Transform
+from plumbline.model.description import Transform
 from plumbline.model.networks import head_keys
 from plumbline.training.arithmetic import Arithmetic
 from plumbline.training.batches import to_input

@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from plumbline.data.prepared import FOLDER, read_classes, read_manifest
-from plumbline.model.model_file import Model, read_model
+from plumbline.model.description import Description, read_description
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.hashes import sha256_of
@@ -43,7 +43,7 @@ STARTS = {"digits": "a network that knows the other eight digits", "none": "rand
           "imagenet": "torchvision's IMAGENET1K_V1 weights"}  # fmt: skip
 
 
-def start(backbone: Model) -> str:
+def start(backbone: Description) -> str:
     """Return what was fine-tuned."""
     source = STARTS.get(backbone.source, f"weights of {text(backbone.source)}")
     return f"{source} (sha256 {backbone.sha256})" if backbone.sha256 else source
@@ -58,7 +58,7 @@ def provenance_table() -> str:
 
 def card(settings: Params) -> str:
     """Return the card's text."""
-    model, manifest, classes = read_model(MODEL), read_manifest(), read_classes()
+    model, manifest, classes = read_description(MODEL), read_manifest(), read_classes()
     metrics = {stage: json.loads(Path(f"metrics/{stage}.json").read_text(encoding="utf-8")) for stage in STAGES}
     splits = [split for split in SPLITS if f"{split}_images" in metrics["prepare"]]
     name, data_set = f"{model.architecture} on {data_set_name(settings.data.root)}", data_set_name(settings.data.root)
@@ -82,7 +82,7 @@ def card(settings: Params) -> str:
         counts=counts_table(manifest, classes, splits),
         audit=audit(metrics["prepare"]),
         settings=settings,
-        start=start(read_model(BACKBONE)),
+        start=start(read_description(BACKBONE)),
         recipe=recipe_table(settings),
         measures=measures_table(metrics["evaluate"], splits),
         untested=untested(splits, settings, metrics["prepare"]),

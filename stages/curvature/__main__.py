@@ -14,8 +14,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from plumbline.checks.claims import Checks
-from plumbline.data.prepared import Split, read_classes, read_splits
-from plumbline.model.model_file import Transform, read_model
+from plumbline.data.prepared import read_classes
+from plumbline.model.description import Transform
+from plumbline.model.model_file import read_model
 from plumbline.model.networks import replace_head
 from plumbline.params.curvature import Curvature
 from plumbline.params.image import Image
@@ -27,6 +28,7 @@ from plumbline.run.timing import timed
 from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
 from plumbline.training.batches import to_input
 from plumbline.training.phase import forward
+from plumbline.training.splits import Split, read_splits
 from stages.curvature.hessian import gradient_and_product
 from stages.curvature.lanczos import Extremes, extreme_eigenvalues
 

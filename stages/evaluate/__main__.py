@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from plumbline.data.prepared import Split, read_classes, read_splits
-from plumbline.model.model_file import Model, Transform, read_model
-from plumbline.model.same_data import refuse_other_data
+from plumbline.data.prepared import read_classes
+from plumbline.model.description import Transform
+from plumbline.model.model_file import Model, read_model
 from plumbline.params.evaluate import Evaluate
 from plumbline.results.predictions_file import PREDICTIONS
 from plumbline.run import params_file
@@ -26,6 +26,8 @@ from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.timing import timed
 from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
 from plumbline.training.inference import features_of, logits_of
+from plumbline.training.same_data import refuse_other_data
+from plumbline.training.splits import Split, read_splits
 from stages.evaluate.baselines import commonest_class, linear_probe
 from stages.evaluate.calibration import reliability_table
 from stages.evaluate.choice_of_epoch import gain_by_choice

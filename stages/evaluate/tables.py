@@ -3,7 +3,7 @@
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
-from plumbline.data.prepared import Split
+from plumbline.training.splits import Split
 from stages.evaluate.predictions import Predictions
 
 

@@ -14,9 +14,8 @@ import onnxruntime
 import torch
 
 from plumbline.checks.claims import Checks, log10_error
-from plumbline.data.prepared import Split, read_classes, read_splits
+from plumbline.data.prepared import read_classes
 from plumbline.model.model_file import Model, read_model
-from plumbline.model.same_data import refuse_other_data
 from plumbline.params.evaluate import Evaluate
 from plumbline.params.export import Export
 from plumbline.run import params_file
@@ -27,6 +26,8 @@ from plumbline.run.outputs import whole_file, whole_folder, write_json
 from plumbline.run.timing import timed
 from plumbline.training.arithmetic import Arithmetic, make_repeatable
 from plumbline.training.inference import logits_of
+from plumbline.training.same_data import refuse_other_data
+from plumbline.training.splits import Split, read_splits
 from stages.export.agreement import accuracy_change, agreement
 from stages.export.from_pixels import INPUT, description, exported_program
 from stages.export.int8 import int8_file, spread

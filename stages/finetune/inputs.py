@@ -8,10 +8,10 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from plumbline.data.prepared import Split
-from plumbline.model.model_file import Transform
+from plumbline.model.description import Transform
 from plumbline.training.arithmetic import Arithmetic
 from plumbline.training.batches import batches, to_input
+from plumbline.training.splits import Split
 from stages.finetune.augmentation import BatchChange, ImageChange
 
 GIB = 2**30

@@ -3,10 +3,12 @@
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from plumbline.data.prepared import read_classes, read_splits
-from plumbline.model.model_file import Model, Transform
+from plumbline.data.prepared import read_classes
+from plumbline.model.description import Transform
+from plumbline.model.model_file import Model
 from plumbline.model.networks import replace_head
 from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
+from plumbline.training.splits import read_splits
 from stages.finetune.optimisers import build_optimiser
 from stages.finetune.params import Params
 from stages.finetune.processes import ALONE, Processes

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from plumbline.data.prepared import Split
-from plumbline.model.model_file import Transform
+from plumbline.model.description import Transform
 from plumbline.params.finetune import Augment, Finetune
 from plumbline.training.arithmetic import Arithmetic
+from plumbline.training.splits import Split
 from stages.finetune.processes import ALONE, Processes
 from stages.finetune.sampling import images_to_overfit
 

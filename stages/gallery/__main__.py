@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from plumbline.data.prepared import read_splits
-from plumbline.model.model_file import Transform, read_model
+from plumbline.model.description import Transform
+from plumbline.model.model_file import read_model
 from plumbline.params.gallery import Gallery
 from plumbline.results.predictions_file import read_predictions
 from plumbline.run import params_file
@@ -22,6 +22,7 @@ from plumbline.run.outputs import whole_folder, write_csv
 from plumbline.run.timing import timed
 from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
 from plumbline.training.batches import to_input
+from plumbline.training.splits import read_splits
 from stages.gallery.choice import chosen
 from stages.gallery.overlay import overlay
 from stages.gallery.saliency import method_of, saliency

@@ -12,7 +12,8 @@ import torch
 import torchvision
 from torch.hub import get_dir
 
-from plumbline.model.model_file import Model, Transform, write_model
+from plumbline.model.description import Transform
+from plumbline.model.model_file import Model, write_model
 from plumbline.model.networks import (
     WITHOUT_AUXILIARY,
     build_network,

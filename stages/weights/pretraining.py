@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from plumbline.images.class_folders import class_folders, files_below
 from plumbline.images.decoded import decode, resize_and_cut
-from plumbline.model.model_file import Transform
+from plumbline.model.description import Transform
 from plumbline.params.weights import Pretraining
 from plumbline.training.arithmetic import Arithmetic
 from plumbline.training.batches import batches, to_input

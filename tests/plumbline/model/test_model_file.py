@@ -5,7 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,8 @@ import safetensors
 import torch
 from safetensors.torch import save_file
 
-from plumbline.model.model_file import Model, Transform, read_model, write_model
+from plumbline.model.description import Transform, read_description
+from plumbline.model.model_file import Model, read_model, write_model
 from plumbline.run.errors import UserError
 
 
@@ -37,6 +38,16 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert (again.transform, again.parameters, again.sha256) == (model.transform, model.parameters, model.sha256)
     assert again.tensors.keys() == model.tensors.keys()
     assert all(torch.equal(again.tensors[key], model.tensors[key]) for key in model.tensors)
+
+
+def test_its_description_is_read_without_its_weights(tmp_path: Path) -> None:
+    model, path = small_model(), tmp_path / "m.safetensors"
+    write_model(path, model)
+    described = read_description(path)
+    assert {**asdict(described), "tensors": None} == {**asdict(replace(model, tensors={})), "tensors": None}
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UserError, match="is not a whole safetensors file"):
+        read_description(path)
 
 
 def test_the_safetensors_library_reads_it_with_its_metadata(tmp_path: Path) -> None:

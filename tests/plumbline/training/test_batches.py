@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from plumbline.model.model_file import Transform
+from plumbline.model.description import Transform
 from plumbline.training.batches import batches, to_input
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

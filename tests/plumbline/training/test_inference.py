@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from plumbline.model.model_file import Transform
+from plumbline.model.description import Transform
 from plumbline.model.networks import build_network
 from plumbline.training.arithmetic import choose_arithmetic
 from plumbline.training.inference import features_of, inputs_of, logits_of

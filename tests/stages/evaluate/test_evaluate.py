@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from plumbline.model.model_file import Model, Transform, write_model
+from plumbline.model.description import Transform
+from plumbline.model.model_file import Model, write_model
 from plumbline.model.networks import build_network
 from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv, write_json

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from plumbline.model.model_file import Transform
+from plumbline.model.description import Transform
 from plumbline.run.errors import UserError
 from stages.export import onnx_file as onnx_module
 from stages.export.from_pixels import exported_program

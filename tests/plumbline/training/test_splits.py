@@ -7,8 +7,9 @@ import pandas as pd
 import psutil
 import pytest
 
-from plumbline.data.prepared import read_manifest, read_splits
+from plumbline.data.prepared import read_manifest
 from plumbline.run.outputs import write_csv
+from plumbline.training.splits import read_splits
 
 
 def write_prepared(folder: Path, names: list[str]) -> None:

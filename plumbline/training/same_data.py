@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from plumbline.data.prepared import Split
 from plumbline.model.model_file import Model
 from plumbline.run.errors import UserError
+from plumbline.training.splits import Split
 
 
 def refuse_other_data(path: Path, model: Model, classes: list[str], splits: dict[str, Split]) -> None:
