@@ -26,7 +26,8 @@ STREAMS = ("input", "output", "errors")  # files, in the order of their descript
 def server() -> multiprocessing.context.ForkServerContext:
     """Start the server, once, and return what forks from it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["stages.finetune.__main__", "tools.predict.__main__"])
+    # Nothing else of the project: a run's fingerprint names the project's modules that its process has imported.
+    context.set_forkserver_preload(["stages.finetune.__main__"])
     with pytest.MonkeyPatch.context() as patched:  # it knows no other way to what it is to import
         patched.setenv("PYTHONPATH", str(PROJECT))
         forkserver.ensure_running()
