@@ -33,7 +33,14 @@ def write_random_model(
     tensors = build_network("resnet18", len(classes)).state_dict()
     transform = Transform(resize, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     model = Model(
-        "resnet18", classes, transform, {"finetune": RECIPE | {"keep": keep}}, "none", "", tensors, temperature
+        architecture="resnet18",
+        classes=classes,
+        transform=transform,
+        parameters={"finetune": RECIPE | {"keep": keep}},
+        source="none",
+        sha256="",
+        tensors=tensors,
+        temperature=temperature,
     )
     write_model(path, model)
     return model
