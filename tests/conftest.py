@@ -4,6 +4,7 @@ import ctypes
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ from PIL import Image
 if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side, with one thread each, also in what they start
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+
+# A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

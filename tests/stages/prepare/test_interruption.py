@@ -143,6 +143,7 @@ def test_of_an_interrupted_run_what_was_decoded_is_not_decoded_again(undisturbed
             assert stage.poll() is None
             time.sleep(0.005)
         stage.send_signal(signal.SIGINT)
+        hold.release()
     assert stage.returncode == 130
     assert leftovers() == set()
     (facts,) = Path(".cache").rglob("*.facts")
