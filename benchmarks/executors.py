@@ -25,7 +25,7 @@ from stages.prepare.pixel_cache import Place
 from stages.prepare.reading import UsableImage
 from stages.prepare.tables import images_table, manifest_table
 from tests.conftest import change_params
-from tests.stages.prepare.dask_cluster import cluster
+from tests.support.dask_cluster import cluster
 
 IMAGES = 3_000
 ROUNDS = 3

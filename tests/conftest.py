@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -171,6 +172,14 @@ def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_copy(tiny_project: Path, tmp_path: Path) -> Path:
     """A copy of the tiny project with its outputs, to be changed."""
     return Path(shutil.copytree(tiny_project, tmp_path / "copy", symlinks=True))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let what is killed in a test leave its temporary files where pytest removes them."""
+    folder = tmp_path_factory.getbasetemp() / "tmp"
+    folder.mkdir()
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
 @pytest.fixture(autouse=True)

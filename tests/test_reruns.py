@@ -8,7 +8,7 @@ import yaml
 from dvc.repo import Repo
 
 from tests.conftest import PROJECT, TINY, change_params, run_in
-from tests.test_pipeline import MODULES, STAGES
+from tests.support.pipeline import MODULES, STAGES
 
 # Which stages a change of a parameter makes run again, beside `params`, which validates all of them, and `report`, which
 # prints them. What these stages write decides the rest.

@@ -19,7 +19,7 @@ from plumbline.images.decoded import Unreadable
 from plumbline.model.model_file import write_model
 from plumbline.run.errors import UserError
 from tests.conftest import PROJECT, write_image
-from tests.models import small_model
+from tests.support.models import small_model
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.remotes.servers import KINDS, S3_KEYS, Server, serving
+from tests.support.remotes.servers import KINDS, S3_KEYS, Server, serving
 
 
 @pytest.fixture(params=KINDS)

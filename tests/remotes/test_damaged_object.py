@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import commit_all, run_in
-from tests.remotes.servers import serving
+from tests.support.remotes.servers import serving
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import change_params, run_in, write_data_set
-from tests.remotes.servers import serving
+from tests.support.remotes.servers import serving
 
 
 def write_archive(folder: Path, images: int) -> None:

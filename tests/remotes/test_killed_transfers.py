@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import commit_all, run_in
-from tests.remotes.servers import Server, environment, objects_of, port_of, running, serving, wrong_objects
+from tests.support.remotes.servers import Server, environment, objects_of, port_of, running, serving, wrong_objects
 
 SMALL, LARGE = 12, 6_000_000  # files; bytes
 MOMENTS = (4_000, 1_000_000, 5_000_000)  # bytes: among the small files, early and late in the large one

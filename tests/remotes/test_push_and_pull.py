@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.conftest import run_in
-from tests.remotes.servers import Server, objects_of, wrong_objects
+from tests.support.remotes.servers import Server, objects_of, wrong_objects
 
 
 def outputs(project: Path) -> dict[str, bytes]:

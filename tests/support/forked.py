@@ -68,7 +68,7 @@ def run_module(command: list[str], folder: str, environment: dict[str, str], str
     os.environ.update(environment)
     for descriptor, name in enumerate(STREAMS):
         os.dup2(os.open(streams / name, os.O_RDONLY if name == "input" else os.O_WRONLY | os.O_CREAT), descriptor)
-    sys.stdin = open(0)  # noqa: SIM115 - multiprocessing has closed it
+    sys.stdin = os.fdopen(0)  # multiprocessing has closed it
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)
     sys.argv = list(command)

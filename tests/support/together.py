@@ -11,6 +11,12 @@ from safetensors.torch import load_file
 from tests.support import forked
 
 STAGE = "stages.finetune"
+OUTPUTS = tuple(map(Path, ("models/finetuned.safetensors", "plots/history.csv", "metrics/finetune.json")))
+
+
+def written() -> tuple[bytes, ...]:
+    """Return every file that finetune has written and DVC holds."""
+    return tuple(path.read_bytes() for path in OUTPUTS)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
-from plumbline.model.description import Transform
-from plumbline.model.model_file import Model, write_model
-from plumbline.model.networks import build_network
 from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv, write_json
 from stages.evaluate import __main__ as evaluate
@@ -21,29 +17,9 @@ from stages.evaluate.tables import per_class_table
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
 from tests.stages.evaluate.conftest import from_logits
+from tests.support.models import write_random_model
 
 CLASSES = ["ant", "bee"]
-RECIPE = {"optimiser": "sgd", "freeze": None, "lr": 0.019, "momentum": 0.9, "weight_decay": 0.0}
-
-
-def write_random_model(
-    classes: list[str], resize: int = 40, path: Path = evaluate.MODEL, temperature: float = 1.0, keep: str = "last"
-) -> Model:
-    torch.manual_seed(3)
-    tensors = build_network("resnet18", len(classes)).state_dict()
-    transform = Transform(resize, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    model = Model(
-        architecture="resnet18",
-        classes=classes,
-        transform=transform,
-        parameters={"finetune": RECIPE | {"keep": keep}},
-        source="none",
-        sha256="",
-        tensors=tensors,
-        temperature=temperature,
-    )
-    write_model(path, model)
-    return model
 
 
 @pytest.fixture

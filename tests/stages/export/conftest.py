@@ -6,7 +6,7 @@ import pytest
 from stages.export.from_pixels import description, exported_program
 from stages.export.onnx_file import onnx_file
 from stages.export.torch_file import torch_file
-from tests.models import small_model
+from tests.support.models import small_model
 
 
 def noise(images: int, size: int = 40, seed: int = 0) -> np.ndarray:

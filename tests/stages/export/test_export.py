@@ -11,8 +11,8 @@ from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv
 from stages.export import __main__ as export
 from tests.conftest import Workspace
-from tests.models import small_model
 from tests.stages.export.conftest import noise
+from tests.support.models import small_model
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from stages.export.from_pixels import exported_program
 from stages.export.onnx_file import onnx_file
 from stages.export.torch_file import METADATA
 from tests.conftest import PROJECT
-from tests.models import small_model
 from tests.stages.export.conftest import noise
+from tests.support.models import small_model
 
 
 def torchvisions(model, images: np.ndarray) -> np.ndarray:
@@ -101,7 +101,7 @@ import hashlib
 from stages.export.from_pixels import description, exported_program
 from stages.export.onnx_file import onnx_file
 from stages.export.torch_file import torch_file
-from tests.models import small_model
+from tests.support.models import small_model
 program, about = exported_program(small_model()), description(small_model(), "ab" * 32)
 for contents in (onnx_file(program, about), torch_file(program, about)):
     print(hashlib.sha256(contents).hexdigest())

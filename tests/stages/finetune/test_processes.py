@@ -16,7 +16,7 @@ from plumbline.run.errors import UserError
 from stages.finetune.processes import joined, take_gpu
 from tests.conftest import PROJECT, Workspace
 from tests.support.hold import Hold
-from tests.support.together import train_together
+from tests.support.together import OUTPUTS, train_together, written
 
 
 def start(*command: str, **environment: str) -> subprocess.Popen:
@@ -72,18 +72,20 @@ def test_a_linear_probe_in_float32_does_not_depend_on_the_number_of_processes(el
         pd.testing.assert_frame_equal(train_together(processes).history, alone.history, rtol=1e-5, atol=0)
 
 
-def trained() -> tuple[bytes, ...]:
-    names = ("models/finetuned.safetensors", "plots/history.csv", "metrics/finetune.json")
-    return tuple(Path(name).read_bytes() for name in names)
-
-
 @functools.cache
 def undisturbed() -> tuple[bytes, ...]:
     """Train with two processes and three epochs to the end, and return what that writes; it hangs on no folder."""
     train_together(2)
-    found = trained()
-    Path("models/finetuned.safetensors").unlink()
+    found = written()
+    OUTPUTS[0].unlink()
     return found
+
+
+@pytest.fixture
+def two(eleven: Workspace) -> tuple[bytes, ...]:
+    """A workspace in which two processes can train, and what they write if nobody disturbs them."""
+    eleven.set(finetune__processes=2, finetune__epochs=3)
+    return undisturbed()
 
 
 @pytest.fixture
@@ -98,13 +100,18 @@ def ranks(process: subprocess.Popen, hold: Hold) -> list[psutil.Process]:
     return psutil.Process(process.pid).children()
 
 
+def assert_it_goes_on_to(expected: tuple[bytes, ...]) -> None:
+    """Run the stage again: it resumes, and writes the same bytes."""
+    assert not OUTPUTS[0].exists()
+    assert "resuming in epoch" in train_together(2).output
+    assert written() == expected
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_process_that_dies_ends_the_run_with_one_line_and_the_next_goes_on_to_the_same_bytes(
-    eleven: Workspace, hold: Hold, victim: int
+    two: tuple[bytes, ...], hold: Hold, victim: int
 ) -> None:
-    eleven.set(finetune__processes=2, finetune__epochs=3)
-    expected = undisturbed()
     process = start(**hold.environment())
     ranks(process, hold)[victim].kill()
     hold.release()
@@ -112,37 +119,29 @@ def test_a_process_that_dies_ends_the_run_with_one_line_and_the_next_goes_on_to_
     (line,) = errors.splitlines()
     assert line.startswith("error: process ")
     assert "of 2 was ended by SIGKILL, and the others with it" in line
-    assert not Path("models/finetuned.safetensors").exists()
-    assert "resuming in epoch" in train_together(2).output
-    assert trained() == expected
+    assert_it_goes_on_to(two)
 
 
 @pytest.mark.slow
-def test_a_signal_saves_the_state_of_all_processes(eleven: Workspace, hold: Hold) -> None:
-    eleven.set(finetune__processes=2, finetune__epochs=3)
-    expected = undisturbed()
+def test_a_signal_saves_the_state_of_all_processes(two: tuple[bytes, ...], hold: Hold) -> None:
     process = start(**hold.environment())
     ranks(process, hold)
     process.send_signal(signal.SIGTERM)
     hold.release()
     _, errors = finish(process, status=128 + signal.SIGTERM)
     assert errors.splitlines() == ["interrupted; the state is saved: run the stage again, and it goes on from there"]
-    assert "resuming in epoch" in train_together(2).output
-    assert trained() == expected
+    assert_it_goes_on_to(two)
 
 
 @pytest.mark.slow
-def test_an_orphaned_run_ends(eleven: Workspace, hold: Hold) -> None:
-    eleven.set(finetune__processes=2, finetune__epochs=3)
-    expected = undisturbed()
+def test_an_orphaned_run_ends(two: tuple[bytes, ...], hold: Hold) -> None:
     process = start(**hold.environment())
     orphans = ranks(process, hold)
     process.kill()
     hold.release()
     process.communicate()
     assert psutil.wait_procs(orphans, timeout=600)[1] == []
-    assert "resuming in epoch" in train_together(2).output
-    assert trained() == expected
+    assert_it_goes_on_to(two)
 
 
 @pytest.mark.slow
@@ -157,15 +156,13 @@ def test_an_error_of_all_processes_is_one_line(eleven: Workspace) -> None:
 
 
 @pytest.mark.slow
-def test_torchrun_starts_it_and_restarts_it_after_a_kill_to_the_same_bytes(eleven: Workspace, hold: Hold) -> None:
-    eleven.set(finetune__processes=2, finetune__epochs=3)
-    expected = undisturbed()
+def test_torchrun_starts_it_and_restarts_it_after_a_kill_to_the_same_bytes(two: tuple[bytes, ...], hold: Hold) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
     process = start(*torchrun, "-m", "stages.finetune", TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1", **hold.environment())
     ranks(process, hold)[1].kill()
     hold.release()
     finish(process)
-    assert trained() == expected
+    assert written() == two
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

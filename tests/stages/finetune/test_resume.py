@@ -24,27 +24,22 @@ from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, run_in, write_image
 from tests.support.forked import Forked, finish, start
 from tests.support.hold import Hold
+from tests.support.together import OUTPUTS, STAGE, written
 
-OUTPUTS = ("models/finetuned.safetensors", "plots/history.csv", "metrics/finetune.json")
-STAGE = "stages.finetune"
 KILLS = 20
-
-
-def outputs() -> tuple[bytes, ...]:
-    return tuple(Path(path).read_bytes() for path in OUTPUTS)
 
 
 def undisturbed() -> tuple[bytes, ...]:
     """Run the stage to its end, remove what it wrote, and return it."""
     finish(start(STAGE))
-    result = outputs()
+    result = written()
     remove_outputs()
     return result
 
 
 def remove_outputs() -> None:
     for path in OUTPUTS:
-        Path(path).unlink()
+        path.unlink()
     for lock in Path(".checkpoints").rglob("*.lock"):
         lock.unlink()
 
@@ -71,11 +66,11 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_bytes(eleven: Wor
             kills += 1
         else:  # it was sooner done than killed often enough: begin again, and kill sooner
             finish(stage)
-            assert outputs() == wanted
+            assert written() == wanted
             remove_outputs()
             longest /= 2
     finish(start(STAGE))
-    assert outputs() == wanted
+    assert written() == wanted
     assert not list(Path(".checkpoints").rglob("*.pt"))
 
 
@@ -103,7 +98,7 @@ def test_a_signal_ends_it_with_a_checkpoint_and_one_line(
     assert text.splitlines()[-1] == "interrupted; the state is saved: run the stage again, and it goes on from there"
     assert not Path("models/finetuned.safetensors").exists()
     assert "resuming in epoch" in finish(start(STAGE))
-    assert outputs() == wanted
+    assert written() == wanted
 
 
 def lock_of(experiment: str, project: Path) -> str:
@@ -154,7 +149,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_training_starts_afresh(
     ready: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     finetune.main()
-    wanted = outputs()
+    wanted = written()
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoints, "remove", lambda self: None)
         finetune.main()
@@ -166,7 +161,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_training_starts_afresh(
         capsys.readouterr()
         finetune.main()
         assert capsys.readouterr().err.count("the checkpoint cannot be used") == 1
-        assert outputs() == wanted
+        assert written() == wanted
 
 
 def test_a_checkpoint_that_cannot_be_read_now_stays_where_it_is(

@@ -16,9 +16,8 @@ import pandas as pd
 import pytest
 
 from tests.conftest import Workspace
-from tests.stages.finetune.test_processes import trained
 from tests.support.hold import Hold
-from tests.support.together import train_together
+from tests.support.together import train_together, written
 
 PORT = 29400  # torchrun's own
 
@@ -102,7 +101,7 @@ def test_two_machines_of_which_one_is_killed_and_comes_back_give_the_curve_of_on
     eleven.set(finetune__epochs=3, finetune__precision="float64")  # whose rounding is too small to grow
     alone = train_together(1)
     train_together(2)
-    two_processes = trained()
+    two_processes = written()
     pd.testing.assert_frame_equal(pd.read_csv("plots/history.csv"), alone.history, rtol=1e-9, atol=0)
     for name in ("models/finetuned.safetensors", "plots/history.csv"):
         Path(name).unlink()
@@ -116,4 +115,4 @@ def test_two_machines_of_which_one_is_killed_and_comes_back_give_the_curve_of_on
     hold.release()
     nodes[1].communicate()
     finish([nodes[0], second.start(first.address, environment)])
-    assert trained() == two_processes
+    assert written() == two_processes

@@ -15,7 +15,7 @@ from stages.gallery.choice import LEAST_SURE, MOST_SURE, MOST_WRONG, chosen
 from stages.gallery.overlay import overlay
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
-from tests.stages.evaluate.test_evaluate import write_random_model
+from tests.support.models import write_random_model
 
 
 def predictions(split: str, correct: list[int], probability: list[float]) -> pd.DataFrame:

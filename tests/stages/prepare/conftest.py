@@ -1,13 +1,19 @@
 """What the tests of prepare share: a workspace with small images, and readers of what the stage wrote."""
 
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.conftest import Workspace
+from tests.conftest import PROJECT, Workspace
 
 PREPARED = Path("data/prepared")
+COMMAND = [sys.executable, "-m", "stages.prepare"]
 AUDIT = Path("data/audit")
 
 
@@ -48,3 +54,26 @@ def prepared() -> dict[str, bytes]:
     """Everything that the stage wrote, by its folder and name."""
     folders = (folder for folder in (PREPARED, AUDIT) if folder.exists())
     return {f"{path.parent.name}/{path.name}": path.read_bytes() for folder in folders for path in folder.iterdir()}
+
+
+def environment() -> dict[str, str]:
+    paths = filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])
+    own = {key: value for key, value in os.environ.items() if key != "DVC_ROOT"}
+    return own | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def run(command: list[str], before: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, preexec_fn=before)
+
+
+def start_afresh() -> None:
+    for name in ("data", "metrics", ".cache"):
+        shutil.rmtree(name, ignore_errors=True)
+
+
+def leftovers() -> set[str]:
+    return (
+        {path.as_posix() for path in Path("data").iterdir()} - {"data/prepared", "data/audit"}
+        if Path("data").exists()
+        else set()
+    )

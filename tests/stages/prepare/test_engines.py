@@ -14,10 +14,9 @@ from joblib import parallel_config
 
 from stages.prepare import __main__ as prepare
 from tests.conftest import PROJECT, Workspace, write_image
-from tests.stages.prepare.conftest import PREPARED, prepared
-from tests.stages.prepare.dask_cluster import Cluster, cluster, wait_until
-from tests.stages.prepare.test_corpus import FAULTS, USABLE
-from tests.stages.prepare.test_interruption import COMMAND, environment, leftovers, run, start_afresh
+from tests.stages.prepare.conftest import COMMAND, PREPARED, environment, leftovers, prepared, run, start_afresh
+from tests.support.corpus import FAULTS, USABLE
+from tests.support.dask_cluster import Cluster, cluster, wait_until
 from tests.support.hold import Hold
 
 IMAGES = 60

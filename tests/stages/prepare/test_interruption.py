@@ -1,36 +1,30 @@
 """Killed at any moment, or on a full disk: outputs are whole or absent, and the next run is as if nothing had been."""
 
-import os
 import random
 import resource
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, Workspace, write_image
-from tests.stages.prepare.conftest import AUDIT, PREPARED, prepared
+from tests.conftest import Workspace, write_image
+from tests.stages.prepare.conftest import (
+    AUDIT,
+    COMMAND,
+    PREPARED,
+    environment,
+    leftovers,
+    prepared,
+    run,
+    start_afresh,
+)
 from tests.support.hold import Hold
 
 IMAGES = 48
 SIZE = 96  # pixels
 PIXELS = IMAGES * SIZE * SIZE * 3  # bytes that all of them have when they are prepared
-COMMAND = [sys.executable, "-m", "stages.prepare"]
-
-
-def environment() -> dict[str, str]:
-    paths = filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])
-    own = {key: value for key, value in os.environ.items() if key != "DVC_ROOT"}
-    return own | {"PYTHONPATH": os.pathsep.join(paths)}
-
-
-def run(command: list[str], before: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, preexec_fn=before)
 
 
 @pytest.fixture
@@ -45,19 +39,6 @@ def undisturbed(workspace: Workspace) -> tuple[dict[str, bytes], float]:
     expected = prepared()
     start_afresh()
     return expected, seconds
-
-
-def start_afresh() -> None:
-    for name in ("data", "metrics", ".cache"):
-        shutil.rmtree(name, ignore_errors=True)
-
-
-def leftovers() -> set[str]:
-    return (
-        {path.as_posix() for path in Path("data").iterdir()} - {"data/prepared", "data/audit"}
-        if Path("data").exists()
-        else set()
-    )
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from stages.report import __main__ as report
-from tests.browser import DESKTOP, PHONE, SCHEMES, opened, overflow, serious_violations, undecoded_images
-from tests.stages.results import make_results
+from tests.support.browser import DESKTOP, PHONE, SCHEMES, opened, overflow, serious_violations, undecoded_images
+from tests.support.results import make_results
 
 HOSTILE = (
     "<!--<script>",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import opened, undecoded_images
 from tests.conftest import change_params, commit_all, run_in
+from tests.support.browser import opened, undecoded_images
 
 HOSTILE = "<!--<script>alert(1)</script><script>alert(2)</script></plaintext><img src=x onerror=alert(3)>\"';"
 

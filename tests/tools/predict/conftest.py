@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from plumbline.model.model_file import write_model
-from tests.models import small_model
 from tests.support.forked import Forked
+from tests.support.models import small_model
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from PIL import Image
 
 from plumbline.results.predictions_file import read_predictions
 from tests.conftest import PROJECT, run_in, write_image
-from tests.models import small_model
+from tests.support.models import small_model
 from tests.tools.predict.conftest import predict
 
 

@@ -11,7 +11,7 @@ from stages.gallery import __main__ as gallery
 from stages.plot import __main__ as plot
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace
-from tests.stages.evaluate.test_evaluate import write_random_model
+from tests.support.models import write_random_model
 
 
 def write_images(root: Path, classes: list[str], images: int) -> None:

@@ -1,6 +1,6 @@
 """A line to a server on which what passes is counted, so that it can break at a known byte.
 
-python -m tests.remotes.wire PORT BYTES END carries connections to the server on PORT and prints its own port. Once
+python -m tests.support.remotes.wire PORT BYTES END carries connections to the server on PORT and prints its own port. Once
 BYTES have passed, in both directions together, it prints a line and lets nothing more through: with END `hold` the
 connections stay open, with `cut` they are closed.
 """

@@ -21,7 +21,7 @@ KINDS = ("s3", "ssh", "http")
 @contextmanager
 def running(module: str, *arguments: object) -> Iterator[subprocess.Popen]:
     """Run a module of this folder, beside the test, and end it."""
-    command = [sys.executable, "-m", f"tests.remotes.{module}", *map(str, arguments)]
+    command = [sys.executable, "-m", f"tests.support.remotes.{module}", *map(str, arguments)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process

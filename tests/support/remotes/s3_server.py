@@ -1,4 +1,4 @@
-"""An S3 server, moto's, for DVC's s3 remote: python -m tests.remotes.s3_server prints the port."""
+"""An S3 server, moto's, for DVC's s3 remote: python -m tests.support.remotes.s3_server prints the port."""
 
 import logging
 import threading

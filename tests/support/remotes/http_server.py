@@ -1,6 +1,6 @@
 """A store of files over HTTP, for DVC's http remote: GET and HEAD give one, PUT and POST take one.
 
-python -m tests.remotes.http_server FOLDER serves a folder, and prints the port. A file that arrives is put in its
+python -m tests.support.remotes.http_server FOLDER serves a folder, and prints the port. A file that arrives is put in its
 place when it is whole; where the sender vanishes before, werkzeug ends the reading of its stream with an error.
 """
 

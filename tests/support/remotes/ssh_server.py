@@ -1,6 +1,6 @@
 """An SSH server with SFTP, for DVC's ssh remote.
 
-python -m tests.remotes.ssh_server FOLDER makes a key for a client, FOLDER/client_key, lets in who has it, and prints
+python -m tests.support.remotes.ssh_server FOLDER makes a key for a client, FOLDER/client_key, lets in who has it, and prints
 the port. Its own key is a new one each time.
 """
 

@@ -1,0 +1,52 @@
+"""Small models for tests."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from plumbline.model.description import Transform
+from plumbline.model.model_file import Model, write_model
+from plumbline.model.networks import build_network
+
+FINETUNED = Path("models/finetuned.safetensors")
+RECIPE = {"optimiser": "sgd", "freeze": None, "lr": 0.019, "momentum": 0.9, "weight_decay": 0.0}
+
+
+def small_model(**changes: Any) -> Model:
+    """Return a ResNet18 with random weights for images of 40 pixels, of which it sees 32, and three classes."""
+    torch.manual_seed(0)
+    values = {
+        "architecture": "resnet18",
+        "classes": ["ant", "bee", "cat"],
+        "transform": Transform(40, 32, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        "parameters": {"seed": 0, "finetune": {"lr": 0.001}},
+        "source": "models/backbone.safetensors",
+        "sha256": "ab" * 32,
+        "temperature": 1.5,
+    } | changes
+    if "tensors" not in values:
+        network = build_network(values["architecture"], len(values["classes"]))
+        values["tensors"] = network.state_dict()
+    return Model(**values)
+
+
+def write_random_model(
+    classes: list[str], resize: int = 40, path: Path = FINETUNED, temperature: float = 1.0, keep: str = "last"
+) -> Model:
+    """Write a ResNet18 with random weights, as finetune would have written it."""
+    torch.manual_seed(3)
+    tensors = build_network("resnet18", len(classes)).state_dict()
+    transform = Transform(resize, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    model = Model(
+        architecture="resnet18",
+        classes=classes,
+        transform=transform,
+        parameters={"finetune": RECIPE | {"keep": keep}},
+        source="none",
+        sha256="",
+        tensors=tensors,
+        temperature=temperature,
+    )
+    write_model(path, model)
+    return model
