@@ -21,7 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 from plumbline.checks.network_layers import Layer, multiplying_layers
 from plumbline.model.networks import build_network
 from plumbline.training.arithmetic import Arithmetic, choose_arithmetic
-from plumbline.training.phase import classify, optimiser_step
+from plumbline.training.loss_and_accuracy import classify
 
 ARCHITECTURE, BATCH, SIZE = "resnet34", 16, 224
 GIGA = 1e9
@@ -76,11 +76,14 @@ def main() -> None:
     counts = Counter(kinds.values())
     distinct = {kinds[layer.name]: layer for layer in layers}
     bare = {kind: alone(network.get_submodule(layer.name), layer, arithmetic) for kind, layer in distinct.items()}
-    step = optimiser_step(torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9))
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
 
     def update() -> None:
         network.train()
-        step(classify(network, inputs, labels, arithmetic)[1])
+        _, loss = classify(network, inputs, labels, arithmetic)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
 
     updates, sums = [], []
     for _ in range(rounds + 1):

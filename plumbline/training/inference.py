@@ -8,7 +8,7 @@ from torch import nn
 from plumbline.model.description import Transform
 from plumbline.model.networks import head_keys
 from plumbline.training.arithmetic import Arithmetic
-from plumbline.training.batches import to_input
+from plumbline.training.network_input import to_input
 
 
 def inputs_of(images: torch.Tensor, transform: Transform, arithmetic: Arithmetic) -> Iterator[torch.Tensor]:

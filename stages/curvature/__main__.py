@@ -26,8 +26,8 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_json
 from plumbline.run.timing import timed
 from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
-from plumbline.training.batches import to_input
-from plumbline.training.phase import forward
+from plumbline.training.loss_and_accuracy import forward
+from plumbline.training.network_input import to_input
 from plumbline.training.splits import Split, read_splits
 from stages.curvature.hessian import gradient_and_product
 from stages.curvature.lanczos import Extremes, extreme_eigenvalues

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from plumbline.model.model_file import Model
-from plumbline.training.batches import to_input
+from plumbline.training.network_input import to_input
 
 INPUT, OUTPUT = "images", "probabilities"
 

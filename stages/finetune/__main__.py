@@ -5,6 +5,7 @@ class, and trains it. Starts only with the certificates of the check stages; goe
 the very same run was cut short. Writes models/finetuned.safetensors, plots/history.csv and metrics/finetune.json.
 """
 
+import statistics
 import sys
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
@@ -15,67 +16,66 @@ import torch
 
 from plumbline.data.prepared import FOLDER, read_classes
 from plumbline.model.model_file import Model, read_model, write_model
+from plumbline.params.finetune import Finetune
 from plumbline.run import params_file
 from plumbline.run.certificates import require_certificate
 from plumbline.run.errors import run as run_stage
 from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.timing import timed
-from plumbline.training.arithmetic import choose_arithmetic
+from plumbline.training.arithmetic import Arithmetic, choose_arithmetic
 from plumbline.training.inference import logits_of
-from stages.finetune.checkpoints import Checkpoints, checkpoint_root, remove_old_checkpoints
+from stages.finetune.checkpoints import Checkpoints, checkpoint_root, fingerprint, remove_old_checkpoints
+from stages.finetune.distributed import Distributed, joined, launch, started_by_torchrun
 from stages.finetune.divergence import Diverged
-from stages.finetune.engine import train
-from stages.finetune.fingerprint import fingerprint
 from stages.finetune.interruption import Interrupted, Interruption
-from stages.finetune.metrics import summary
-from stages.finetune.params import Params
-from stages.finetune.processes import Processes, joined, started_by_torchrun
-from stages.finetune.selection import History
-from stages.finetune.start import begin_run, read_task
-from stages.finetune.state import Run, Tensors
-from stages.finetune.task import Task
+from stages.finetune.run_state import History, Run, Tensors
 from stages.finetune.temperature import fit_temperature
+from stages.finetune.training_loop import kept_epoch, train
+from stages.finetune.training_setup import Params, Setup, begin_run, read_setup
 
 CHECKS = ("backprop", "convolution", "weight_decay")
 BACKBONE = Path("models/backbone.safetensors")
 FINETUNED = Path("models/finetuned.safetensors")
 HISTORY = Path("plots/history.csv")
 METRICS = Path("metrics/finetune.json")
+MEASURED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
-def checkpoints_of(settings: Params, task: Task, seed: int) -> Checkpoints:
-    """Return where this very run keeps its state. How often it is kept, and how many runs there are, is not in it."""
+def checkpoints_of(settings: Params, setup: Setup, seed: int) -> Checkpoints:
+    """Return where this very run keeps its state. `checkpoint_steps` and `seeds` are not part of the fingerprint."""
     parameters = {
         "seed": seed,
-        "first_seed": settings.seed,  # it chooses the images to overfit
+        "first_seed": settings.seed,  # it selects the images to overfit
         "image": settings.image.model_dump(),
         "finetune": settings.finetune.model_dump(exclude={"checkpoint_steps", "processes", "seeds"}),
     }
     inputs = [BACKBONE, *(path for path in FOLDER.iterdir() if path.suffix in (".npy", ".csv", ".json"))]
-    return Checkpoints(checkpoint_root(), fingerprint(parameters, inputs, task.arithmetic, task.processes.count))
+    return Checkpoints(
+        checkpoint_root(), fingerprint(parameters, inputs, setup.arithmetic, setup.distributed.world_size)
+    )
 
 
-def train_to_the_end(run: Run, task: Task, checkpoints: Checkpoints) -> int:
+def train_to_the_end(run: Run, setup: Setup, checkpoints: Checkpoints) -> int:
     """Train the run in place, from its checkpoint if there is one, and return how many images it took.
 
-    Ends the process, with the state saved, if it is asked to. Of several processes the first keeps the state of all.
+    Ends the process, with the state saved, if it is asked to. The main process keeps the state of all.
     """
-    processes = task.processes
-    state = processes.agreed(checkpoints.load() if processes.leads else None)
+    distributed = setup.distributed
+    state = distributed.broadcast(checkpoints.load() if distributed.is_main else None)
     if state is not None:
-        run.restore(state, processes)
+        run.restore(state, distributed)
         print(f"resuming in epoch {run.progress.epoch}, after {run.progress.position} of its images", file=sys.stderr)
-    before = run.progress.images_seen(len(task.train.labels))
+    before = run.progress.images_seen(len(setup.train.labels))
 
     def save() -> None:
-        state = run.state(processes)
-        if processes.leads:
+        state = run.state(distributed)
+        if distributed.is_main:
             checkpoints.save(state)
 
     try:
-        with Interruption(processes, task.arithmetic.device) as interruption:
-            train(run, task, save, interruption)
+        with Interruption(distributed, setup.arithmetic.device) as interruption:
+            train(run, setup, save, interruption)
     except Interrupted as interrupted:
         save()
         print("interrupted; the state is saved: run the stage again, and it goes on from there", file=sys.stderr)
@@ -83,64 +83,82 @@ def train_to_the_end(run: Run, task: Task, checkpoints: Checkpoints) -> int:
     except Diverged as diverged:
         kept = f"; the last good state is {checkpoints.path}" if checkpoints.path.exists() else ""
         raise Diverged(f"{diverged}{kept}") from None
-    return run.progress.images_seen(len(task.train.labels)) - before
+    return run.progress.images_seen(len(setup.train.labels)) - before
 
 
 def train_seeds(
-    settings: Params, task: Task, backbone: Model, checkpoints: list[Checkpoints]
+    settings: Params, setup: Setup, backbone: Model, checkpoints: list[Checkpoints]
 ) -> tuple[Tensors, list[History]]:
     """Train one run a seed, and return the first one's weights and the history of each."""
     tensors, histories = {}, []
-    timing = timed("finetune", images=0) if task.processes.leads else nullcontext({"images": 0})
+    timing = timed("finetune", images=0) if setup.distributed.is_main else nullcontext({"images": 0})
     with timing as measured:
         for seed, own in enumerate(checkpoints, settings.seed):
             if len(checkpoints) > 1:
                 print(f"seed {seed}")
-            run = begin_run(task, backbone, seed)
-            measured["images"] += train_to_the_end(run, task, own)
+            run = begin_run(setup, backbone, seed)
+            measured["images"] += train_to_the_end(run, setup, own)
             tensors = tensors or run.kept_tensors()
             histories.append(run.progress.history)
-        if task.arithmetic.device.type == "cuda":
+        if setup.arithmetic.device.type == "cuda":
             measured["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() // 2**20
     return tensors, histories
 
 
-def calibrated(model: Model, task: Task) -> Model:
+def calibrated(model: Model, setup: Setup) -> Model:
     """Return the model with the temperature that val gives it, in float32 as the model is evaluated."""
     arithmetic = choose_arithmetic("float32")
     network = arithmetic.place(model.network())
     temperature = fit_temperature(
-        logits_of(network, task.val.images, task.transform, arithmetic), task.val.labels.cpu()
+        logits_of(network, setup.val.images, setup.transform, arithmetic), setup.val.labels.cpu()
     )
     return replace(model, temperature=temperature)
 
 
-def finetune(settings: Params, processes: Processes) -> None:
-    """Train, and let the first process write what comes of it."""
+def summary(histories: list[History], recipe: Finetune, arithmetic: Arithmetic) -> dict[str, int | float]:
+    """Return the metrics: the kept epoch of the first run, the spread over all runs, and the precision chosen."""
+    kept = kept_epoch(histories[0], recipe)
+    first = {"epochs": len(histories[0]), "kept_epoch": kept} | {key: histories[0][kept][key] for key in MEASURED}
+    precision = {"precision_bits": torch.finfo(arithmetic.precision).bits}
+    return first | precision | (spread(histories, recipe) if len(histories) > 1 else {})
+
+
+def spread(histories: list[History], recipe: Finetune) -> dict[str, int | float]:
+    """Return the mean and the sample standard deviation of every measure over the seeds."""
+    found: dict[str, int | float] = {"seeds": len(histories)}
+    for key in MEASURED:
+        values = [history[kept_epoch(history, recipe)][key] for history in histories]
+        found[f"{key}_mean"] = statistics.fmean(values)
+        found[f"{key}_deviation"] = statistics.stdev(values)
+    return found
+
+
+def finetune(settings: Params, distributed: Distributed) -> None:
+    """Train, and let the main process write the results."""
     backbone = read_model(BACKBONE)
-    task = read_task(settings, backbone.architecture, processes)
+    setup = read_setup(settings, backbone.architecture, distributed)
     seeds = range(settings.seed, settings.seed + settings.finetune.seeds)
     with ExitStack() as locks:
-        checkpoints = [checkpoints_of(settings, task, seed) for seed in seeds]
-        if processes.leads:
+        checkpoints = [checkpoints_of(settings, setup, seed) for seed in seeds]
+        if distributed.is_main:
             remove_old_checkpoints(checkpoint_root())
             for own in checkpoints:
                 locks.enter_context(own)
-        tensors, histories = train_seeds(settings, task, backbone, checkpoints)
-        if not processes.leads:
+        tensors, histories = train_seeds(settings, setup, backbone, checkpoints)
+        if not distributed.is_main:
             return
         model = Model(
             architecture=backbone.architecture,
             classes=read_classes(),
-            transform=task.transform,
+            transform=setup.transform,
             parameters={"seed": settings.seed, "finetune": settings.finetune.model_dump()},
             source=BACKBONE.as_posix(),
             sha256=sha256_of(BACKBONE),
             tensors=tensors,
         )
-        write_model(FINETUNED, calibrated(model, task))
+        write_model(FINETUNED, calibrated(model, setup))
         write_csv(HISTORY, pd.DataFrame(histories[0]))
-        write_json(METRICS, summary(histories, task.recipe, task.arithmetic))
+        write_json(METRICS, summary(histories, setup.recipe, setup.arithmetic))
         for own in checkpoints:
             own.remove()
 
@@ -150,12 +168,10 @@ def main() -> None:
     for stage in CHECKS:
         require_certificate(stage)
     if settings.finetune.processes > 1 and not started_by_torchrun():
-        from stages.finetune.launch import launch  # torchrun takes its time to import
-
         launch(settings.finetune.processes)
         return
-    with joined() as processes:
-        finetune(settings, processes)
+    with joined() as distributed:
+        finetune(settings, distributed)
 
 
 if __name__ == "__main__":

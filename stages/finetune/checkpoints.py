@@ -1,23 +1,32 @@
 """Keep a training run's state on disk, whole or not at all, for the next start of the very same run.
 
 A checkpoint lies in .checkpoints/finetune/<fingerprint>, which neither git nor DVC knows, and is removed when the
-run has ended well. A lock keeps a second process out: killing `dvc` alone leaves the stage at work.
+run has ended well. The fingerprint is a hash of everything that the run's result follows from: only such a run may be
+resumed. A lock keeps a second process out: killing `dvc` alone leaves the stage at work.
 """
 
+import hashlib
+import json
 import os
+import platform
 import shutil
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
 import torch
+import torchvision
 from filelock import FileLock, Timeout
 
 from plumbline.run.errors import UserError
+from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import whole_file
+from plumbline.training.arithmetic import Arithmetic
 
 STAGE = "finetune"
+ROOT = Path(__file__).parents[2]
 NAME = "state.pt"
 KEPT = 30 * 24 * 3600  # seconds for which a run that was given up is remembered
 
@@ -113,3 +122,34 @@ def remove_unless_locked(path: Path) -> None:
                 path.unlink(missing_ok=True)
     except Timeout:
         return
+
+
+def fingerprint(
+    parameters: dict[str, object], inputs: Iterable[Path], arithmetic: Arithmetic, world_size: int = 1
+) -> str:
+    """Return a hash of the parameters, the input files' contents, the code, and what computes."""
+    described = {
+        "parameters": parameters,
+        "inputs": {path.as_posix(): sha256_of(path) for path in sorted(inputs)},
+        "code": {path.relative_to(ROOT).as_posix(): sha256_of(path) for path in own_code()},
+        "machine": machine(arithmetic),
+        "processes": world_size,
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def machine(arithmetic: Arithmetic) -> list[str | int]:
+    """Return what decides how numbers are rounded, as far as a program can know it."""
+    if arithmetic.device.type == "cuda":
+        device = torch.cuda.get_device_name()
+    else:  # the processor, and the part of its instructions that the environment lets torch and oneDNN use
+        limits = torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA")
+        device = str((torch.cpu.get_capabilities(), *limits))
+    versions = [platform.python_version(), torch.__version__, torchvision.__version__]
+    return [*versions, device, str(arithmetic.precision), torch.get_num_threads()]
+
+
+def own_code() -> list[Path]:
+    """Return the project's own files that this process has imported."""
+    files = {Path(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
+    return sorted(file for file in files if any(file.is_relative_to(ROOT / name) for name in ("stages", "plumbline")))

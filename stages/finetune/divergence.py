@@ -5,8 +5,8 @@ import math
 import torch
 
 from plumbline.run.errors import UserError
-from stages.finetune.state import Run
-from stages.finetune.task import Task
+from stages.finetune.run_state import Run
+from stages.finetune.training_setup import Setup
 
 NAMED_IMAGES = 3  # of a batch
 ADVICE = "lower finetune.lr, or set finetune.clip_norm or finetune.warmup_epochs"
@@ -16,7 +16,7 @@ class Diverged(UserError):
     """A loss or a gradient is not finite."""
 
 
-def refuse_divergence(run: Run, task: Task, indices: torch.Tensor, losses: list[float], norm: float) -> None:
+def refuse_divergence(run: Run, setup: Setup, indices: torch.Tensor, losses: list[float], norm: float) -> None:
     """Raise Diverged unless the losses of an update's batches, and the norm of its gradient, are finite.
 
     The message names the epoch, the update's batch, the learning rate and the first of the images.
@@ -25,9 +25,9 @@ def refuse_divergence(run: Run, task: Task, indices: torch.Tensor, losses: list[
     if wrong is None and math.isfinite(norm):
         return
     quantity, value = ("gradient's norm", norm) if wrong is None else ("loss", wrong)
-    epoch, batch = run.progress.epoch, run.progress.position // task.recipe.batch_size
+    epoch, batch = run.progress.epoch, run.progress.position // setup.recipe.batch_size
     lr = max(group["lr"] for group in run.optimiser.param_groups)
-    paths = [task.train.paths[i] for i in indices.tolist()]
+    paths = [setup.train.paths[i] for i in indices.tolist()]
     more = f" and {len(paths) - NAMED_IMAGES} more" if len(paths) > NAMED_IMAGES else ""
     raise Diverged(
         f"training diverged: the train {quantity} of epoch {epoch}, batch {batch}, is {value} at a learning rate of "

@@ -6,7 +6,7 @@ from types import FrameType, TracebackType
 
 import torch
 
-from stages.finetune.processes import ALONE, Processes
+from stages.finetune.distributed import SINGLE_PROCESS, Distributed
 
 CPU = torch.device("cpu")
 
@@ -26,8 +26,8 @@ class Interruption:
     from the terminal and from torchrun, which ends them for good if they take too long.
     """
 
-    def __init__(self, processes: Processes = ALONE, device: torch.device = CPU) -> None:
-        self.processes, self.device = processes, device
+    def __init__(self, distributed: Distributed = SINGLE_PROCESS, device: torch.device = CPU) -> None:
+        self.distributed, self.device = distributed, device
         self.number: int | None = None
         self.before: dict[int, object] = {}
         self.parent = os.getppid()
@@ -43,7 +43,7 @@ class Interruption:
     def note(self, number: int, frame: FrameType | None) -> None:
         """Remember the signal."""
         self.number = number
-        if self.processes.count == 1:
+        if self.distributed.world_size == 1:
             self.hand_back()
 
     def hand_back(self) -> None:
@@ -54,12 +54,12 @@ class Interruption:
 
     def check(self) -> None:
         """Raise Interrupted if a signal has come, where one process may end without the others: if there are none."""
-        if self.number is not None and self.processes.count == 1:
+        if self.number is not None and self.distributed.world_size == 1:
             raise Interrupted(self.number)
 
     def check_together(self) -> None:
         """Raise Interrupted in all processes if a signal has come to any, or what started one is gone."""
-        if self.processes.count > 1 and os.getppid() != self.parent:
+        if self.distributed.world_size > 1 and os.getppid() != self.parent:
             self.number = signal.SIGTERM
-        if self.processes.any(self.number is not None, self.device):
+        if self.distributed.any(self.number is not None, self.device):
             raise Interrupted(self.number or signal.SIGTERM)

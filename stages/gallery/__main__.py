@@ -21,7 +21,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import whole_folder, write_csv
 from plumbline.run.timing import timed
 from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
-from plumbline.training.batches import to_input
+from plumbline.training.network_input import to_input
 from plumbline.training.splits import read_splits
 from stages.gallery.choice import chosen
 from stages.gallery.overlay import overlay

@@ -12,8 +12,8 @@ from plumbline.images.decoded import decode, resize_and_cut
 from plumbline.model.description import Transform
 from plumbline.params.weights import Pretraining
 from plumbline.training.arithmetic import Arithmetic
-from plumbline.training.batches import batches, to_input
-from plumbline.training.phase import optimiser_step, run_phase
+from plumbline.training.loss_and_accuracy import classify
+from plumbline.training.network_input import to_input
 
 # Random changes to each digit: the network is to learn strokes, wherever and however large they are.
 MAX_ROTATION = 0.26  # radians, 15 degrees
@@ -44,21 +44,17 @@ def pretrain(
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.lr, fused=True)
     steps = recipe.epochs * -(-len(images) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=recipe.lr, total_steps=steps)
-    update = optimiser_step(optimiser)
-
-    def step(loss: torch.Tensor) -> None:
-        update(loss)
-        schedule.step()
-
+    network.train()
     progress = tqdm(range(recipe.epochs), "pre-training", unit="epoch", disable=None)
     for _ in progress:
-        order = torch.randperm(len(images))
-        inputs = (
-            (jittered(to_input(x.to(arithmetic.device), transform)), y.to(arithmetic.device))
-            for x, y in batches(images, labels, order, recipe.batch_size)
-        )
-        result = run_phase(network, inputs, arithmetic, step=step)
-        progress.set_postfix(loss=f"{result.loss:.3f}", accuracy=f"{result.accuracy:.3f}")
+        for indices in torch.randperm(len(images)).split(recipe.batch_size):
+            inputs = jittered(to_input(images[indices].to(arithmetic.device), transform))
+            _, loss = classify(network, inputs, labels[indices].to(arithmetic.device), arithmetic)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+        progress.set_postfix(loss=f"{loss.item():.3f}")
 
 
 def jittered(inputs: torch.Tensor) -> torch.Tensor:

@@ -21,15 +21,12 @@ from plumbline.run.errors import UserError
 from plumbline.run.errors import run as run_tool
 from plumbline.run.outputs import whole_file, write_csv
 from stages.finetune.divergence import Diverged
-from stages.finetune.engine import to_training_mode
-from stages.finetune.optimisers import set_lr
-from stages.finetune.params import Params
+from stages.finetune.frozen_layers import part_for_epoch
+from stages.finetune.optimiser_and_schedule import set_lr
+from stages.finetune.run_state import Run
 from stages.finetune.sampling import draw_order
-from stages.finetune.start import begin_run, read_task
-from stages.finetune.state import Run
-from stages.finetune.task import Task
-from stages.finetune.trained_part import part_for_epoch
-from stages.finetune.update import update
+from stages.finetune.training_loop import to_training_mode, update
+from stages.finetune.training_setup import Params, Setup, begin_run, read_setup
 
 BACKBONE = Path("models/backbone.safetensors")
 CURVE = Path("plots/lr_finder.csv")
@@ -47,19 +44,19 @@ def rising_lr(update_number: int) -> float:
     return LOWEST * (HIGHEST / LOWEST) ** (update_number / (UPDATES - 1))
 
 
-def losses_on_the_way_up(run: Run, task: Task) -> list[float]:
+def losses_on_the_way_up(run: Run, setup: Setup) -> list[float]:
     """Train the run in place with a rising learning rate, and return each update's loss until it blows up."""
-    part, progress, losses, lowest = part_for_epoch(0, run, task, lambda: None), run.progress, [], math.inf
-    to_training_mode(part.trained, task.recipe)
+    part, progress, losses, lowest = part_for_epoch(0, run, setup, lambda: None), run.progress, [], math.inf
+    to_training_mode(part.trained, setup.recipe)
     batches: list = []
     for number in tqdm(range(UPDATES), "finding a learning rate", unit="update", disable=None):
         if not batches:
-            order = draw_order(task.train.labels, task.recipe)
-            batches = list(order.split(task.recipe.batch_size * task.recipe.accumulate))
+            order = draw_order(setup.train.labels, setup.recipe)
+            batches = list(order.split(setup.recipe.batch_size * setup.recipe.accumulate))
         set_lr(run.optimiser, rising_lr(number))
         before, indices = progress.loss_sum, batches.pop(0)
         try:
-            update(run, task, part, indices)
+            update(run, setup, part, indices)
         except Diverged:
             break
         losses.append((progress.loss_sum - before) / len(indices))
@@ -107,8 +104,8 @@ def draw(table: pd.DataFrame, suggested: float) -> Figure:
 def main() -> None:
     settings = params_file.load(Params)
     backbone = read_model(BACKBONE)
-    task = read_task(settings, backbone.architecture)
-    losses = losses_on_the_way_up(begin_run(task, backbone, settings.seed), task)
+    setup = read_setup(settings, backbone.architecture)
+    losses = losses_on_the_way_up(begin_run(setup, backbone, settings.seed), setup)
     if len(losses) < FEWEST:
         raise UserError(f"the loss blew up after {len(losses)} updates, from {LOWEST:g} on: look at the images")
     rates = [rising_lr(number) for number in range(len(losses))]

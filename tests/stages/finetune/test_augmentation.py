@@ -5,7 +5,7 @@ import torch
 
 from plumbline.params.finetune import Augment
 from stages.finetune.augmentation import batch_changes, changes_anything, image_changes
-from stages.finetune.task import NO_CHANGES
+from stages.finetune.training_setup import NO_CHANGES
 
 
 def augment(**values: object) -> Augment:

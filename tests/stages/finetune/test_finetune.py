@@ -19,11 +19,11 @@ from plumbline.run import params_file
 from plumbline.run.certificates import certificate
 from plumbline.run.errors import UserError
 from stages.finetune import __main__ as finetune
-from stages.finetune.engine import train
 from stages.finetune.interruption import Interruption
-from stages.finetune.optimisers import build_optimiser
-from stages.finetune.start import read_task
-from stages.finetune.state import Run
+from stages.finetune.optimiser_and_schedule import build_optimiser
+from stages.finetune.run_state import Run
+from stages.finetune.training_loop import train
+from stages.finetune.training_setup import read_setup
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
 from tests.stages.finetune.conftest import pass_checks
@@ -82,9 +82,9 @@ def test_every_phase_agrees_with_the_homeworks_loop_to_1e_5(
     theirs = homeworks_loop(network, orders, resize, crop, batch)
     network.load_state_dict(start)
     torch.manual_seed(1)
-    task = read_task(params_file.load(AllParams), architecture)
-    run = Run(network, build_optimiser(network, task.recipe))
-    train(run, task, save=lambda: None, interruption=Interruption())
+    setup = read_setup(params_file.load(AllParams), architecture)
+    run = Run(network, build_optimiser(network, setup.recipe))
+    train(run, setup, save=lambda: None, interruption=Interruption())
     ours = pd.DataFrame(run.progress.history)
     assert ours["epoch"].to_list() == list(range(epochs))
     difference = (ours[theirs.columns] - theirs).abs()

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from plumbline.run.errors import UserError
-from stages.finetune.processes import joined, take_gpu
+from stages.finetune.distributed import joined, take_gpu
 from tests.conftest import PROJECT, Workspace
 from tests.support.hold import Hold
 from tests.support.together import OUTPUTS, train_together, written

@@ -15,17 +15,14 @@ from plumbline.params.all import AllParams
 from plumbline.params.finetune import Finetune
 from plumbline.run import params_file
 from plumbline.run.errors import UserError
-from plumbline.training.batches import to_input
+from plumbline.training.network_input import to_input
 from stages.finetune import __main__ as finetune
-from stages.finetune.engine import to_training_mode, train
+from stages.finetune.frozen_layers import part_for_epoch
 from stages.finetune.interruption import Interruption
-from stages.finetune.optimisers import build_optimiser, parameter_groups, set_lr
-from stages.finetune.schedules import lr_factor
-from stages.finetune.start import begin_run, read_task
-from stages.finetune.state import Run
-from stages.finetune.task import Task
-from stages.finetune.trained_part import part_for_epoch
-from stages.finetune.update import update
+from stages.finetune.optimiser_and_schedule import build_optimiser, lr_factor, parameter_groups, set_lr
+from stages.finetune.run_state import Run
+from stages.finetune.training_loop import to_training_mode, train, update
+from stages.finetune.training_setup import Setup, begin_run, read_setup
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_image
 
@@ -123,54 +120,54 @@ def test_layers_rise_in_equal_ratios_from_the_first_to_the_head(workspace: Works
     assert [lrs[id(p)] for p in network.parameters()] == pytest.approx([0.005, 0.005, 0.05, 0.05, 0.5, 0.5])
 
 
-def run_task(ready: Workspace, **values: object) -> tuple[Run, Task]:
-    """Return a run before its first update, and its task; in float64, where rounding hides nothing."""
+def run_and_setup(ready: Workspace, **values: object) -> tuple[Run, Setup]:
+    """Return a run before its first update, and its setup; in float64, where rounding hides nothing."""
     ready.set(finetune__precision="float64", **{f"finetune__{key}": value for key, value in values.items()})
     settings = params_file.load(AllParams)
-    task = read_task(settings, "resnet18")
-    return begin_run(task, read_model(finetune.BACKBONE), settings.seed), task
+    setup = read_setup(settings, "resnet18")
+    return begin_run(setup, read_model(finetune.BACKBONE), settings.seed), setup
 
 
-def gradient_after_an_update(run: Run, task: Task, indices: list[int]) -> torch.Tensor:
+def gradient_after_an_update(run: Run, setup: Setup, indices: list[int]) -> torch.Tensor:
     """Return the gradient of the head that one update went by."""
-    part = part_for_epoch(0, run, task, lambda: None)
-    to_training_mode(part.trained, task.recipe)
-    update(run, task, part, torch.tensor(indices))
+    part = part_for_epoch(0, run, setup, lambda: None)
+    to_training_mode(part.trained, setup.recipe)
+    update(run, setup, part, torch.tensor(indices))
     return run.network.fc.weight.grad
 
 
-def by_hand(run: Run, task: Task, indices: list[int], **options: object) -> torch.Tensor:
+def by_hand(run: Run, setup: Setup, indices: list[int], **options: object) -> torch.Tensor:
     """Return the head's gradient as torch's own cross-entropy gives it, in float64."""
     run.network.train()
     run.network.zero_grad()
-    if task.recipe.freeze_statistics:
+    if setup.recipe.freeze_statistics:
         run.network.eval()
-    logits = run.network(to_input(task.train.images[indices], task.transform).double())
-    nn.functional.cross_entropy(logits, task.train.labels[indices], **options).backward()
+    logits = run.network(to_input(setup.train.images[indices], setup.transform).double())
+    nn.functional.cross_entropy(logits, setup.train.labels[indices], **options).backward()
     return run.network.fc.weight.grad.clone()
 
 
 def test_accumulated_batches_give_the_gradient_of_one_large_batch(ready: Workspace) -> None:
     # With batch normalisation's statistics frozen the images do not see each other. The last batch has one image.
-    run, task = run_task(ready, batch_size=2, accumulate=3, freeze_statistics=True)
-    wanted = by_hand(run, task, [0, 3, 5, 7, 9])
-    assert torch.allclose(gradient_after_an_update(run, task, [0, 3, 5, 7, 9]), wanted, atol=1e-12)
+    run, setup = run_and_setup(ready, batch_size=2, accumulate=3, freeze_statistics=True)
+    wanted = by_hand(run, setup, [0, 3, 5, 7, 9])
+    assert torch.allclose(gradient_after_an_update(run, setup, [0, 3, 5, 7, 9]), wanted, atol=1e-12)
     assert (run.progress.step, run.progress.position) == (1, 5)
 
 
 def test_label_smoothing_and_class_weights_are_torchs(ready: Workspace) -> None:
-    run, task = run_task(ready, label_smoothing=0.2)
-    wanted = by_hand(run, task, [0, 3, 5, 7], label_smoothing=0.2)
-    assert torch.allclose(gradient_after_an_update(run, task, [0, 3, 5, 7]), wanted, atol=1e-12)
-    run, task = run_task(ready, label_smoothing=0.0, class_weights="balanced")
-    task = dataclasses.replace(task, class_weights=torch.tensor([3.0, 0.5]))
-    wanted = by_hand(run, task, [0, 3, 5, 7], weight=torch.tensor([3.0, 0.5]).double())
-    assert torch.allclose(gradient_after_an_update(run, task, [0, 3, 5, 7]), wanted, atol=1e-12)
+    run, setup = run_and_setup(ready, label_smoothing=0.2)
+    wanted = by_hand(run, setup, [0, 3, 5, 7], label_smoothing=0.2)
+    assert torch.allclose(gradient_after_an_update(run, setup, [0, 3, 5, 7]), wanted, atol=1e-12)
+    run, setup = run_and_setup(ready, label_smoothing=0.0, class_weights="balanced")
+    setup = dataclasses.replace(setup, class_weights=torch.tensor([3.0, 0.5]))
+    wanted = by_hand(run, setup, [0, 3, 5, 7], weight=torch.tensor([3.0, 0.5]).double())
+    assert torch.allclose(gradient_after_an_update(run, setup, [0, 3, 5, 7]), wanted, atol=1e-12)
 
 
 def test_a_gradient_longer_than_clip_norm_is_shortened_to_it(ready: Workspace) -> None:
-    run, task = run_task(ready, clip_norm=0.01)
-    gradient_after_an_update(run, task, [0, 3, 5, 7])
+    run, setup = run_and_setup(ready, clip_norm=0.01)
+    gradient_after_an_update(run, setup, [0, 3, 5, 7])
     total = sum(p.grad.double().square().sum() for p in run.network.parameters()).sqrt()
     assert total.item() == pytest.approx(0.01, rel=1e-3)  # torch divides by the norm and 1e-6
 
@@ -179,10 +176,10 @@ def test_the_moving_average_is_what_is_validated_and_written(ready: Workspace) -
     ready.set(finetune__precision="float32", finetune__ema=0.5, finetune__batch_size=10, finetune__epochs=3)
     ready.set(finetune__lr=0.1)
     settings = params_file.load(AllParams)
-    task = read_task(settings, "resnet18")
-    run = begin_run(task, read_model(finetune.BACKBONE), settings.seed)
+    setup = read_setup(settings, "resnet18")
+    run = begin_run(setup, read_model(finetune.BACKBONE), settings.seed)
     heads = []
-    train(run, task, save=lambda: heads.append(run.network.fc.weight.detach().clone()), interruption=Interruption())
+    train(run, setup, save=lambda: heads.append(run.network.fc.weight.detach().clone()), interruption=Interruption())
     # One update an epoch: the first is taken whole, then halves.
     wanted = (heads[0] / 2 + heads[1] / 2) / 2 + heads[2] / 2
     assert torch.allclose(run.kept_tensors()["fc.weight"], wanted, atol=1e-7)
@@ -190,8 +187,8 @@ def test_the_moving_average_is_what_is_validated_and_written(ready: Workspace) -
     model = read_model(finetune.FINETUNED)
     assert torch.allclose(model.tensors["fc.weight"], wanted, atol=1e-7)
     with torch.no_grad():
-        logits = model.network().eval()(to_input(task.val.images, task.transform))
-    loss = nn.functional.cross_entropy(logits, task.val.labels).item()
+        logits = model.network().eval()(to_input(setup.val.images, setup.transform))
+    loss = nn.functional.cross_entropy(logits, setup.val.labels).item()
     assert pd.read_csv(finetune.HISTORY)["val_loss"].iloc[-1] == pytest.approx(loss, rel=1e-5)
 
 

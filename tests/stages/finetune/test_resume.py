@@ -19,7 +19,7 @@ from plumbline.run import params_file
 from plumbline.run.errors import UserError
 from stages.finetune import __main__ as finetune
 from stages.finetune.checkpoints import Checkpoints
-from stages.finetune.start import read_task
+from stages.finetune.training_setup import read_setup
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, run_in, write_image
 from tests.support.forked import Forked, finish, start
@@ -190,7 +190,7 @@ def test_a_checkpoint_of_another_run_is_not_taken(tmp_path: Path) -> None:
 def test_a_second_process_is_kept_out_with_one_line(ready: Workspace) -> None:
     settings = params_file.load(AllParams)
     with (
-        finetune.checkpoints_of(settings, read_task(settings, "resnet18"), settings.seed),
+        finetune.checkpoints_of(settings, read_setup(settings, "resnet18"), settings.seed),
         pytest.raises(UserError, match="another process is training this very run"),
     ):
         finetune.main()
@@ -199,7 +199,7 @@ def test_a_second_process_is_kept_out_with_one_line(ready: Workspace) -> None:
 def fingerprint() -> str:
     """Return the fingerprint of the run that params.yaml and the prepared images ask for."""
     settings = params_file.load(AllParams)
-    return finetune.checkpoints_of(settings, read_task(settings, "resnet18"), settings.seed).fingerprint
+    return finetune.checkpoints_of(settings, read_setup(settings, "resnet18"), settings.seed).fingerprint
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from plumbline.model.model_file import read_model
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from stages.finetune import __main__ as finetune
-from stages.finetune.selection import best_epoch, is_finished, kept_epoch
+from stages.finetune.training_loop import best_epoch, is_finished, kept_epoch
 from tests.conftest import Workspace
 
 

@@ -1,19 +1,39 @@
-"""Cut a network in two: what is frozen, and what is trained on what the frozen part puts out."""
+"""Frozen layers: the network is cut in two, and what lies behind the cut is trained on what the frozen part puts out.
+
+`part_for_epoch` gives the training loop what it trains: the whole network, or its part behind `finetune.freeze`. The
+frozen part's outputs, the activations, are computed once where the images stay the same and memory allows.
+"""
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import fx, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from plumbline.model.networks import head_keys
+from plumbline.params.finetune import Finetune
 from plumbline.run.errors import UserError
-from stages.finetune.synchronised import SynchronisedBatchNorm
+from stages.finetune.augmentation import batch_changes, changes_anything, image_changes
+from stages.finetune.distributed import SynchronisedBatchNorm
+from stages.finetune.minibatches import Batches, PixelBatches, cached, fits_in_cache
+from stages.finetune.run_state import Run
+from stages.finetune.training_setup import Setup
 
 BACKBONE = "backbone"  # everything but the head
 WHOLE = {"leaf_modules": [SynchronisedBatchNorm]}  # what is traced as one operation, as torch's own are
+
+
+@dataclass(frozen=True)
+class TrainedPart:
+    """What is trained from one epoch to another, of the network and of its moving average, and the batches of both."""
+
+    is_frozen_in_part: bool
+    trained: nn.Module
+    validated: nn.Module  # the same part of the moving average, if there is one
+    train: Batches
+    val: Batches
 
 
 @dataclass(frozen=True)
@@ -23,6 +43,45 @@ class Cut:
     frozen: nn.Module  # from inputs (B, 3, H, W) to activations (B, ...); always as in evaluation
     trained: nn.Module  # from activations to logits (B, classes)
     trained_keys: frozenset[str]  # of the tensors in the network's state_dict that can change
+
+
+def is_frozen_in_part(epoch: int, recipe: Finetune) -> bool:
+    """Return whether some layers are frozen in an epoch, counted from 0."""
+    return recipe.freeze is not None and (recipe.thaw_epoch is None or epoch < recipe.thaw_epoch)
+
+
+def part_for_epoch(epoch: int, run: Run, setup: Setup, check: Callable[[], None]) -> TrainedPart:
+    """Prepare what is trained from this epoch on; computes the frozen layers' activations, if they stay the same."""
+    augment = setup.recipe.augment
+    val = PixelBatches(setup.val, setup.transform, setup.arithmetic)
+    train = PixelBatches(
+        setup.train,
+        setup.transform,
+        setup.arithmetic,
+        image_changes(augment, setup.transform.crop),
+        batch_changes(augment, setup.classes),
+    )
+    if not is_frozen_in_part(epoch, setup.recipe):
+        run.train_all()
+        return TrainedPart(False, setup.distributed.data_parallel(run.network), run.validated_network, train, val)
+    cut = cut_network(run.network, setup.architecture, setup.recipe.freeze)
+    run.train_only(cut.trained_keys)
+    train, val = batches_behind(cut, train, val, setup.recipe, check)
+    trained = setup.distributed.data_parallel(cut.trained)
+    if run.average is None:
+        return TrainedPart(True, trained, cut.trained, train, val)
+    of_average = cut_network(run.average.module, setup.architecture, setup.recipe.freeze)
+    return TrainedPart(True, trained, of_average.trained, train, val)
+
+
+def batches_behind(
+    cut: Cut, train: PixelBatches, val: PixelBatches, recipe: Finetune, check: Callable[[], None]
+) -> tuple[Batches, Batches]:
+    """Return the trained part's batches: computed once where the images stay the same and memory allows."""
+    train, val = replace(train, frozen=cut.frozen), replace(val, frozen=cut.frozen)
+    if changes_anything(recipe.augment) or not fits_in_cache([train, val], recipe.cache_gib):
+        return train, val
+    return cached(train, check), cached(val, check)
 
 
 class TwoGraphs(nn.Module):

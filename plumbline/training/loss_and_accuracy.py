@@ -1,6 +1,6 @@
-"""One pass over a data set, with or without learning; pre-training and fine-tuning share it."""
+"""What pre-training and fine-tuning share: a batch's logits and loss, and a pass over a data set without learning."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -12,32 +12,21 @@ from plumbline.training.arithmetic import Arithmetic
 
 @dataclass(frozen=True)
 class PhaseResult:
-    """Mean loss in nats and accuracy in [0, 1] over a phase's images, as they were met."""
+    """Mean loss in nats and accuracy in [0, 1] over a phase's images."""
 
     loss: float
     accuracy: float
 
 
-def run_phase(
-    network: nn.Module,
-    inputs_and_labels: Iterable[tuple[torch.Tensor, torch.Tensor]],
-    arithmetic: Arithmetic,
-    *,
-    step: Callable[[torch.Tensor], None] | None = None,
+def evaluate(
+    network: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], arithmetic: Arithmetic
 ) -> PhaseResult:
-    """Run the network over batches of inputs (B, 3, H, W) and labels (B,), learning if `step` is given.
-
-    `step` takes a batch's mean loss and changes the weights. The network is in training mode with it,
-    and in evaluation mode without. The loss is cross-entropy.
-    """
-    learning = step is not None
-    network.train(learning)
+    """Run the network, in evaluation mode, over batches of inputs (B, 3, H, W) and labels (B,). No images: zeros."""
+    network.eval()
     loss_sum, correct, images = 0.0, 0, 0
-    with torch.inference_mode(not learning):
-        for inputs, labels in inputs_and_labels:
+    with torch.inference_mode():
+        for inputs, labels in batches:
             logits, loss = classify(network, inputs, labels, arithmetic)
-            if step is not None:
-                step(loss)
             loss_sum += loss.item() * len(labels)
             correct += int((logits.argmax(dim=1) == labels).sum())
             images += len(labels)
@@ -82,14 +71,3 @@ def forward(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
             "an epoch's last batch holds a single image, on which batch normalisation cannot train where the image is "
             "this small: choose a batch_size that leaves no single image, or a larger image.crop"
         ) from None
-
-
-def optimiser_step(optimiser: torch.optim.Optimizer) -> Callable[[torch.Tensor], None]:
-    """Return a `step` for `run_phase`: gradients set to zero, backward pass, update."""
-
-    def step(loss: torch.Tensor) -> None:
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-
-    return step

@@ -1,21 +1,11 @@
-"""Turn uint8 pixels into the network's input, batch by batch.
+"""Turn uint8 pixels into the network's input.
 
 The only place where pixels are cut, scaled and normalised: what trains, evaluates and predicts calls it.
 """
 
-from collections.abc import Iterator
-
 import torch
 
 from plumbline.model.description import Transform
-
-
-def batches(
-    images: torch.Tensor, labels: torch.Tensor, order: torch.Tensor, batch_size: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield (images, labels) in the given order; the last batch may be smaller."""
-    for indices in order.split(batch_size) if len(order) else ():
-        yield images[indices], labels[indices]
 
 
 def to_input(images: torch.Tensor, transform: Transform) -> torch.Tensor:

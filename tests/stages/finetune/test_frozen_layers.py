@@ -12,10 +12,10 @@ from plumbline.model.networks import build_network, head_keys
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.errors import UserError
-from plumbline.training.batches import to_input
+from plumbline.training.network_input import to_input
 from stages.finetune import __main__ as finetune
-from stages.finetune.freezing import cut_network
-from stages.finetune.start import begin_run, read_task
+from stages.finetune.frozen_layers import cut_network
+from stages.finetune.training_setup import begin_run, read_setup
 from stages.prepare import __main__ as prepare
 from stages.weights import __main__ as weights
 from tests.conftest import Workspace
@@ -101,14 +101,14 @@ def test_a_linear_probe_is_logistic_regression_on_the_networks_own_features(read
     ready.set(finetune__freeze="backbone", finetune__precision="float32", finetune__batch_size=10, finetune__epochs=3)
     ready.set(finetune__lr=0.1)
     settings = params_file.load(AllParams)
-    task = read_task(settings, "resnet18")
-    network = begin_run(task, read_model(finetune.BACKBONE), settings.seed).network.eval()
+    setup = read_setup(settings, "resnet18")
+    network = begin_run(setup, read_model(finetune.BACKBONE), settings.seed).network.eval()
     head, network.fc = network.fc, torch.nn.Identity()
     with torch.no_grad():
-        features = network(to_input(task.train.images, task.transform))
+        features = network(to_input(setup.train.images, setup.transform))
     optimiser, losses = torch.optim.SGD(head.parameters(), lr=0.1, momentum=0.9), []
     for _ in range(3):
-        loss = torch.nn.functional.cross_entropy(head(features), task.train.labels)
+        loss = torch.nn.functional.cross_entropy(head(features), setup.train.labels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -8,9 +8,10 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from plumbline.model.networks import load_tensors
-from stages.finetune.processes import ALONE, Processes
+from stages.finetune.distributed import SINGLE_PROCESS, Distributed
 
 Tensors = dict[str, torch.Tensor]
+History = list[dict[str, float]]  # one row an epoch that is complete
 IN_AVERAGE = "module."  # what AveragedModel puts in front of the network's names
 
 
@@ -24,7 +25,7 @@ class Progress:
     step: int = 0  # updates so far
     loss_sum: float = 0.0  # over the images seen in this epoch
     correct: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)  # one row an epoch that is complete
+    history: History = field(default_factory=list)
 
     def images_seen(self, images_per_epoch: int) -> int:
         """Return how many images were trained on since the start, each epoch's counted."""
@@ -78,7 +79,7 @@ class Run:
         tensors = self.validated_network.state_dict() | (self.best or {})
         return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
 
-    def state(self, processes: Processes = ALONE) -> dict[str, object]:
+    def state(self, distributed: Distributed = SINGLE_PROCESS) -> dict[str, object]:
         """Return everything that a checkpoint has to hold: tensors and plain values alone. All processes must ask."""
         return {
             "network": self.changing(self.network.state_dict()),
@@ -86,10 +87,10 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "progress": asdict(self.progress),
             "best": self.best,
-            "random": processes.gathered(random_state()),
+            "random": distributed.all_gather(random_state()),
         }
 
-    def restore(self, state: dict[str, object], processes: Processes = ALONE) -> None:
+    def restore(self, state: dict[str, object], distributed: Distributed = SINGLE_PROCESS) -> None:
         """Put the run, as it was when it began, where it stood when the state was taken."""
         load_tensors(self.network, state["network"])
         if self.average is not None:
@@ -97,7 +98,7 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
         self.best = state["best"]
-        set_random_state(state["random"][processes.rank])
+        set_random_state(state["random"][distributed.rank])
 
 
 def random_state() -> dict[str, torch.Tensor | list[torch.Tensor]]:

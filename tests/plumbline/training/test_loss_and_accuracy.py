@@ -1,4 +1,4 @@
-"""A phase's result is the mean over images, and only a phase with a step changes anything."""
+"""Loss and accuracy are means over images, and evaluation changes nothing."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 
 from plumbline.run.errors import UserError
 from plumbline.training.arithmetic import choose_arithmetic
-from plumbline.training.phase import optimiser_step, run_phase
+from plumbline.training.loss_and_accuracy import classify, evaluate
 
 
 class Fixed(nn.Module):
@@ -28,35 +28,30 @@ def test_loss_and_accuracy_are_means_over_images_and_not_over_batches() -> None:
     # Logits (0, ln 3): probabilities 1/4 and 3/4.
     ln3 = 1.0986123
     inputs = [one_batch([[0, ln3]] * 3, [1, 1, 0]), one_batch([[0, ln3]], [0])]
-    result = run_phase(Fixed(), inputs, choose_arithmetic("float32"))
+    result = evaluate(Fixed(), inputs, choose_arithmetic("float32"))
     assert result.accuracy == 2 / 4
     assert result.loss == pytest.approx((2 * 0.2876821 + 2 * 1.3862944) / 4, abs=1e-6)  # -ln 3/4, -ln 1/4
 
 
-def test_a_phase_learns_with_a_step_and_only_then() -> None:
-    network = Fixed()
-    batch = one_batch([[0.0, 0.0]], [1])
-    arithmetic = choose_arithmetic("float32")
-    run_phase(network, [batch], arithmetic)
-    assert network.bias.tolist() == [0, 0]
+def test_evaluation_is_in_evaluation_mode_and_changes_nothing() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(2), nn.Dropout(), nn.Flatten())
+    batch = one_batch([[1.0, 2.0], [3.0, 5.0]], [1, 0])
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    results = {evaluate(network.train(), [batch], choose_arithmetic("float32")) for _ in range(2)}
+    assert len(results) == 1
     assert not network.training
-    run_phase(network, [batch], arithmetic, step=optimiser_step(torch.optim.SGD(network.parameters(), lr=1)))
-    # Gradient of cross-entropy: softmax minus one-hot, (1/2, -1/2).
-    assert network.bias.tolist() == [-0.5, 0.5]
-    assert network.training
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
-def test_an_update_uses_the_gradient_of_its_own_batch_alone() -> None:
+def test_the_gradient_of_the_loss_is_softmax_minus_one_hot() -> None:
     network = Fixed()
-    step = optimiser_step(torch.optim.SGD(network.parameters(), lr=1))
-    for _ in range(2):
-        network.bias.data.zero_()
-        run_phase(network, [one_batch([[0.0, 0.0]], [1])], choose_arithmetic("float32"), step=step)
-        assert network.bias.tolist() == [-0.5, 0.5]
+    logits, loss = classify(network, *one_batch([[0.0, 0.0]], [1]), choose_arithmetic("float32"))
+    loss.backward()
+    assert logits.tolist() == [[0.0, 0.0]]
+    assert network.bias.grad.tolist() == [0.5, -0.5]
 
 
 def test_a_lone_image_that_batch_normalisation_cannot_take_is_one_line() -> None:
     network = nn.Sequential(nn.BatchNorm2d(2), nn.Flatten())
-    step = optimiser_step(torch.optim.SGD(network.parameters(), lr=1))
     with pytest.raises(UserError, match="an epoch's last batch holds a single image"):
-        run_phase(network, [one_batch([[0.0, 1.0]], [1])], choose_arithmetic("float32"), step=step)
+        classify(network, *one_batch([[0.0, 1.0]], [1]), choose_arithmetic("float32"))

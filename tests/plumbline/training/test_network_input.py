@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision import transforms
 
 from plumbline.model.description import Transform
-from plumbline.training.batches import batches, to_input
+from plumbline.training.network_input import to_input
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
@@ -18,11 +18,3 @@ def test_input_is_center_crop_to_tensor_and_normalize(resize: int, crop: int) ->
     theirs = transforms.Compose([transforms.CenterCrop(crop), transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
     ours = to_input(torch.from_numpy(pixels), Transform(resize, crop, MEAN, STD))
     assert torch.equal(ours, torch.stack([theirs(Image.fromarray(image)) for image in pixels]))
-
-
-def test_batches_follow_the_order_and_hold_every_image_once() -> None:
-    images, labels = torch.arange(7), torch.arange(7) * 10
-    order = torch.tensor([6, 0, 3, 1, 5, 2, 4])
-    found = list(batches(images, labels, order, 3))
-    assert [x.tolist() for x, _ in found] == [[6, 0, 3], [1, 5, 2], [4]]
-    assert [y.tolist() for _, y in found] == [[60, 0, 30], [10, 50, 20], [40]]

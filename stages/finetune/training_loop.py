@@ -1,0 +1,222 @@
+"""The training loop: a run's epochs, and the one update of the weights that an epoch repeats.
+
+From top to bottom: `train` goes from wherever the run stands to its last epoch; `update` takes one step; `end_epoch`
+validates. A train phase's loss and accuracy are running averages while the weights change; a val phase is in
+evaluation mode. With one process, `distributed` calls return what they are given.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from plumbline.params.finetune import Finetune
+from plumbline.training.loss_and_accuracy import PhaseResult, classify, evaluate
+from stages.finetune.divergence import refuse_divergence, refuse_val_divergence
+from stages.finetune.frozen_layers import TrainedPart, is_frozen_in_part, part_for_epoch
+from stages.finetune.interruption import Interruption
+from stages.finetune.minibatches import Batch, in_order
+from stages.finetune.optimiser_and_schedule import lr_factor, set_lr
+from stages.finetune.run_state import History, Run
+from stages.finetune.sampling import draw_order
+from stages.finetune.training_setup import Setup
+
+
+def train(run: Run, setup: Setup, save: Callable[[], None], interruption: Interruption) -> None:
+    """Train to the last epoch, saving after each one and every `checkpoint_steps` updates.
+
+    `interruption` is asked wherever the run's state is whole, and may raise: a run that is saved then and resumed does
+    what it would have done. Raises Diverged for a loss or gradient that is not finite; the weights are then those
+    before the update.
+    """
+    recipe, progress, part = setup.recipe, run.progress, None
+    with progress_bar(run, setup) as bar:
+        while not is_finished(progress.history, recipe):
+            if part is None or part.is_frozen_in_part != is_frozen_in_part(progress.epoch, recipe):
+                part = None  # before another takes its place: both would average the same gradients
+                part = part_for_epoch(progress.epoch, run, setup, interruption.check)
+            if progress.order is None:
+                progress.order = setup.distributed.broadcast(draw_order(setup.train.labels, recipe))
+            bar.set_description(f"epoch {progress.epoch}")
+            to_training_mode(part.trained, recipe)
+            while progress.position < len(progress.order):
+                indices = progress.order[progress.position :][: recipe.batch_size * recipe.accumulate]
+                set_lr(run.optimiser, learning_rate(progress.step, setup))
+                update(run, setup, part, indices)
+                show(bar, run, len(indices))
+                if recipe.checkpoint_steps and progress.step % recipe.checkpoint_steps == 0:
+                    save()
+                interruption.check_together()
+            end_epoch(run, setup, part, interruption.check)
+            save()
+            interruption.check_together()
+
+
+def update(run: Run, setup: Setup, part: TrainedPart, indices: torch.Tensor) -> None:
+    """Change the weights once, by the gradient of the mean loss over the images with these indices."""
+    recipe, progress = setup.recipe, run.progress
+    run.optimiser.zero_grad()
+    batches = indices.split(recipe.batch_size)  # several if gradients are accumulated
+    losses, correct = zip(
+        *(backward(setup, part, batch, len(batch) / len(indices), batch is batches[-1]) for batch in batches),
+        strict=True,
+    )
+    parameters = [parameter for parameter in run.network.parameters() if parameter.grad is not None]
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters])
+    sums = setup.distributed.all_reduce(torch.stack([*losses, *correct]))
+    *values, norm_value = torch.cat([sums, norm.reshape(1)]).tolist()  # the only wait for a GPU
+    loss_values, correct_values = values[: len(batches)], values[len(batches) :]
+    refuse_divergence(run, setup, indices, loss_values, norm_value)
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grads_with_norm_(parameters, recipe.clip_norm, norm)
+    run.optimiser.step()
+    if run.average is not None:
+        run.average.update_parameters(run.network)
+    progress.loss_sum += sum(loss * len(batch) for loss, batch in zip(loss_values, batches, strict=True))
+    progress.correct += round(sum(correct_values))
+    progress.position += len(indices)
+    progress.step += 1
+
+
+def backward(
+    setup: Setup, part: TrainedPart, indices: torch.Tensor, share_of_update: float, is_last: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Add the gradient of a batch's mean loss, times its share of the update.
+
+    Returns the batch's mean loss in nats, and how many of its images were right; of several processes, what the sum
+    over all is. Their gradients are averaged after the update's last batch.
+    """
+    recipe, world_size = setup.recipe, setup.distributed.world_size
+    inputs, labels, share_of_batch = own_part_of_batch(setup, part, indices)
+    with nullcontext() if is_last or world_size == 1 else part.trained.no_sync():
+        logits, loss = classify(
+            part.trained,
+            inputs,
+            labels,
+            setup.arithmetic,
+            label_smoothing=recipe.label_smoothing,
+            class_weights=setup.class_weights,
+        )
+        loss = loss * share_of_batch if share_of_batch else logits.sum() * 0.0
+        (loss * (share_of_update * world_size)).backward()
+    return loss.detach(), is_correct(logits.detach(), labels).sum()
+
+
+def own_part_of_batch(
+    setup: Setup, part: TrainedPart, indices: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Return the inputs (B, ...) and labels of this process's images in a batch, and their share of the batch's mean.
+
+    A batch of fewer images than processes leaves some with none: they take part with no image, and no share.
+    """
+    own = setup.distributed.shard(indices)
+    if len(own) == 0:
+        inputs, labels = part.train.batch(indices[:1])
+        return inputs[:0], labels[:0], 0.0
+    inputs, labels = part.train.batch(own)
+    if setup.distributed.world_size == 1:
+        return inputs, labels, 1.0
+    if setup.class_weights is None or labels.dim() > 1:  # torch takes the mean of mixed labels over the images
+        return inputs, labels, len(own) / len(indices)
+    weights = setup.class_weights.cpu()[setup.train.labels.cpu()]
+    return inputs, labels, float(weights[own].sum() / weights[indices].sum())
+
+
+def is_correct(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return for each image whether its likeliest class is the label, or the largest part of a mixed one."""
+    return logits.argmax(dim=1) == (labels if labels.dim() == 1 else labels.argmax(dim=1))
+
+
+def to_training_mode(network: nn.Module, recipe: Finetune) -> None:
+    """Let dropout drop, and batch normalisation use each batch's statistics unless those are frozen."""
+    network.train()
+    if recipe.freeze_statistics:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):  # the base of all of torch's
+                module.eval()
+
+
+def learning_rate(step: int, setup: Setup) -> float:
+    """Return the head's learning rate in an update, counted from 0."""
+    return setup.recipe.lr * lr_factor(step, setup.steps_per_epoch, setup.recipe)
+
+
+def end_epoch(run: Run, setup: Setup, part: TrainedPart, check: Callable[[], None]) -> None:
+    """Run the val phase, add the epoch to the history, keep the weights if they are the best, and go to the next."""
+    progress, recipe = run.progress, setup.recipe
+    trained = PhaseResult(progress.loss_sum / progress.position, progress.correct / progress.position)
+    print_phase(progress.epoch, "train", trained)
+    validated = val_phase(setup, part, check)
+    print_phase(progress.epoch, "val", validated)
+    refuse_val_divergence(run, validated.loss)
+    progress.history.append(
+        {
+            "epoch": progress.epoch,
+            "train_loss": trained.loss,
+            "train_accuracy": trained.accuracy,
+            "val_loss": validated.loss,
+            "val_accuracy": validated.accuracy,
+            "learning_rate": learning_rate(progress.step - 1, setup),
+        }
+    )
+    if recipe.keep == "best" and best_epoch(progress.history) == progress.epoch:
+        run.keep_best(everything=recipe.thaw_epoch is not None)
+    progress.epoch += 1
+    progress.order, progress.position = None, 0
+    progress.loss_sum, progress.correct = 0.0, 0
+
+
+def val_phase(setup: Setup, part: TrainedPart, check: Callable[[], None]) -> PhaseResult:
+    """Return the mean loss and the accuracy on val; `check` is called before each batch, and may raise."""
+    own = setup.distributed.shard(torch.arange(len(setup.val.labels)))
+
+    def batches() -> Iterator[Batch]:
+        for batch in in_order(part.val, own, setup.arithmetic.evaluation_batch):
+            check()
+            yield batch
+
+    result = evaluate(part.validated, batches(), setup.arithmetic)
+    if setup.distributed.world_size == 1:
+        return result
+    sums = torch.tensor([result.loss * len(own), result.accuracy * len(own), len(own)], dtype=torch.float64)
+    loss, correct, images = setup.distributed.all_reduce(sums.to(setup.arithmetic.device)).tolist()
+    return PhaseResult(loss / images, round(correct) / images)
+
+
+def best_epoch(history: History) -> int:
+    """Return the epoch with the lowest val loss, the first of several."""
+    return min(range(len(history)), key=lambda epoch: history[epoch]["val_loss"])
+
+
+def is_finished(history: History, recipe: Finetune) -> bool:
+    """Return whether the last epoch is done, or the val loss has not fallen for `patience` epochs."""
+    if not history or recipe.patience is None:
+        return len(history) == recipe.epochs
+    return len(history) == recipe.epochs or len(history) - 1 - best_epoch(history) >= recipe.patience
+
+
+def kept_epoch(history: History, recipe: Finetune) -> int:
+    """Return the epoch, counted from 0, whose weights are written."""
+    return best_epoch(history) if recipe.keep == "best" else len(history) - 1
+
+
+def progress_bar(run: Run, setup: Setup) -> tqdm:
+    """Return a bar that counts training images; there is none where stderr is no terminal."""
+    images = len(setup.train.labels)
+    seen, total = run.progress.images_seen(images), setup.recipe.epochs * images
+    disable = None if setup.distributed.is_main else True
+    return tqdm(total=total, initial=seen, unit="image", disable=disable, dynamic_ncols=True)
+
+
+def show(bar: tqdm, run: Run, images: int) -> None:
+    """Move the bar on by an update's images, with the epoch's running averages."""
+    loss, accuracy = run.progress.loss_sum / run.progress.position, run.progress.correct / run.progress.position
+    bar.update(images)
+    bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
+
+
+def print_phase(epoch: int, phase: str, result: PhaseResult) -> None:
+    """Print the homework's line."""
+    tqdm.write(f"Epoch:{epoch} -- Phase:{phase} -- Loss:{result.loss:.2f} -- Acc:{100 * result.accuracy:.2f}")

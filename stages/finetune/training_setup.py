@@ -1,0 +1,111 @@
+"""What a run is set up from: the images, the recipe and the hardware, none of which changes during training.
+
+`read_setup` reads what other stages wrote; `begin_run` makes the network, with a new head, and its optimiser.
+"""
+
+import sys
+from dataclasses import dataclass, replace
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from plumbline.data.prepared import read_classes
+from plumbline.model.description import Transform
+from plumbline.model.model_file import Model
+from plumbline.model.networks import replace_head
+from plumbline.params.finetune import Augment, Finetune
+from plumbline.params.image import Image
+from plumbline.run.fields import Seed, SomeSections
+from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
+from plumbline.training.splits import Split, read_splits
+from stages.finetune.distributed import SINGLE_PROCESS, Distributed, synchronised
+from stages.finetune.optimiser_and_schedule import build_optimiser
+from stages.finetune.run_state import Run
+from stages.finetune.sampling import balanced_weights, images_to_overfit
+
+NO_CHANGES = Augment(flip=0.0, smallest_crop=None, policy="none", mixup=0.0, cutmix=0.0)
+LARGEST_SHARE = 0.5  # of the GPU's free memory, that the images may take
+
+
+class Params(SomeSections):
+    seed: Seed
+    image: Image
+    finetune: Finetune
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The images, the network's kind, the recipe, and what computes."""
+
+    train: Split
+    val: Split
+    architecture: str
+    classes: int
+    transform: Transform
+    recipe: Finetune
+    arithmetic: Arithmetic
+    class_weights: torch.Tensor | None  # (classes,), on the device; None where all count alike
+    distributed: Distributed = SINGLE_PROCESS
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates; the last of an epoch may have fewer images."""
+        return -(-len(self.train.labels) // (self.recipe.batch_size * self.recipe.accumulate))
+
+
+def read_setup(settings: Params, architecture: str, distributed: Distributed = SINGLE_PROCESS) -> Setup:
+    """Read the prepared images, and join them with the recipe."""
+    recipe, splits, classes = settings.finetune, read_splits(), len(read_classes())
+    arithmetic = choose_arithmetic(recipe.precision)
+    train, val = on_gpu_if_they_fit([splits["train"], splits["val"]], arithmetic.device)
+    weights = None
+    if recipe.class_weights == "balanced":
+        weights = balanced_weights(train.labels, classes).to(arithmetic.device)
+    transform = Transform(**settings.image.model_dump())
+    setup = Setup(train, val, architecture, classes, transform, recipe, arithmetic, weights, distributed)
+    return setup_to_overfit(setup, settings.seed) if recipe.overfit_batches else setup
+
+
+def begin_run(setup: Setup, backbone: Model, seed: int) -> Run:
+    """Seed torch, and return the pre-trained network with a new head, before its first update.
+
+    All processes begin with the same weights; what they draw from then on, dropout for one, is each one's own.
+    """
+    make_repeatable(seed)
+    network = setup.arithmetic.place(replace_head(backbone.architecture, backbone.tensors, setup.classes))
+    if setup.distributed.world_size > 1:
+        network = network if setup.recipe.freeze_statistics else synchronised(network)
+        if not setup.distributed.is_main:  # the main one goes on, and draws the orders that one process alone would
+            torch.manual_seed(seed + setup.distributed.rank)
+    average = None
+    if setup.recipe.ema is not None:
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(setup.recipe.ema), use_buffers=True)
+    return Run(network, build_optimiser(network, setup.recipe), average)
+
+
+def setup_to_overfit(setup: Setup, seed: int) -> Setup:
+    """Return a setup that trains and validates on the same few images, unchanged: a loss that stays is a bug."""
+    recipe = setup.recipe.model_copy(update={"augment": NO_CHANGES})
+    images = recipe.overfit_batches * recipe.batch_size
+    few = part_of_split(setup.train, images_to_overfit(setup.train.labels, images, seed))
+    print(
+        f"warning: finetune.overfit_batches is {recipe.overfit_batches}: trains and validates on the same "
+        f"{len(few.labels)} images, for debugging; the result is not meaningful",
+        file=sys.stderr,
+    )
+    return replace(setup, train=few, val=few, recipe=recipe)
+
+
+def part_of_split(split: Split, indices: torch.Tensor) -> Split:
+    """Return the images with these indices."""
+    chosen = indices.tolist()
+    paths, hashes = ([values[i] for i in chosen] for values in (split.paths, split.sha256))
+    return Split(split.images[indices], split.labels[indices], paths, hashes)
+
+
+def on_gpu_if_they_fit(splits: list[Split], device: torch.device) -> list[Split]:
+    """Return the splits with their pixels on the GPU if they fit; else, and without a GPU, where they are."""
+    size = sum(split.images.nbytes for split in splits)
+    if device.type != "cuda" or size > LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return splits
+    return [replace(split, images=split.images.to(device)) for split in splits]
