@@ -1,6 +1,7 @@
 """Stop a run whose loss or gradient is not finite any more, before it spoils the weights, and say where."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -16,22 +17,31 @@ class Diverged(UserError):
     """A loss or a gradient is not finite."""
 
 
-def refuse_divergence(run: Run, setup: Setup, indices: torch.Tensor, losses: list[float], norm: float) -> None:
+def refuse_divergence(
+    run: Run, setup: Setup, batches: Sequence[torch.Tensor], losses: Sequence[float], norm: float
+) -> None:
     """Raise Diverged unless the losses of an update's batches, and the norm of its gradient, are finite.
 
-    The message names the epoch, the update's batch, the learning rate and the first of the images.
+    `batches` holds the indices of each batch's images. The message names the epoch, the batch, the learning rate and
+    the first of the images: those of the first batch whose loss is not finite, or all that the gradient comes from.
     """
-    wrong = next((loss for loss in losses if not math.isfinite(loss)), None)
+    wrong = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
     if wrong is None and math.isfinite(norm):
         return
-    quantity, value = ("gradient's norm", norm) if wrong is None else ("loss", wrong)
-    epoch, batch = run.progress.epoch, run.progress.position // setup.recipe.batch_size
+    first_batch = run.progress.position // setup.recipe.batch_size
+    if wrong is not None:
+        where, quantity, value = f"batch {first_batch + wrong}", "loss", losses[wrong]
+        indices = batches[wrong]
+    else:
+        last_batch = first_batch + len(batches) - 1
+        where = f"batch {first_batch}" if len(batches) == 1 else f"batches {first_batch} to {last_batch}"
+        quantity, value, indices = "gradient's norm", norm, torch.cat(list(batches))
     lr = max(group["lr"] for group in run.optimiser.param_groups)
     paths = [setup.train.paths[i] for i in indices.tolist()]
     more = f" and {len(paths) - NAMED_IMAGES} more" if len(paths) > NAMED_IMAGES else ""
     raise Diverged(
-        f"training diverged: the train {quantity} of epoch {epoch}, batch {batch}, is {value} at a learning rate of "
-        f"{lr:g}, on {', '.join(paths[:NAMED_IMAGES])}{more}; {ADVICE}, and if it is the images, look at these"
+        f"training diverged: the train {quantity} of epoch {run.progress.epoch}, {where}, is {value} at a learning "
+        f"rate of {lr:g}, on {', '.join(paths[:NAMED_IMAGES])}{more}; {ADVICE}, and if it is the images, look at these"
     )
 
 

@@ -68,7 +68,7 @@ def update(run: Run, setup: Setup, part: TrainedPart, indices: torch.Tensor) -> 
     sums = setup.distributed.all_reduce(torch.stack([*losses, *correct]))
     *values, norm_value = torch.cat([sums, norm.reshape(1)]).tolist()  # the only wait for a GPU
     loss_values, correct_values = values[: len(batches)], values[len(batches) :]
-    refuse_divergence(run, setup, indices, loss_values, norm_value)
+    refuse_divergence(run, setup, batches, loss_values, norm_value)
     if recipe.clip_norm is not None:
         nn.utils.clip_grads_with_norm_(parameters, recipe.clip_norm, norm)
     run.optimiser.step()
@@ -120,8 +120,9 @@ def own_part_of_batch(
         return inputs, labels, 1.0
     if setup.class_weights is None or labels.dim() > 1:  # torch takes the mean of mixed labels over the images
         return inputs, labels, len(own) / len(indices)
-    weights = setup.class_weights.cpu()[setup.train.labels.cpu()]
-    return inputs, labels, float(weights[own].sum() / weights[indices].sum())
+    weights = setup.class_weights.cpu()
+    own_weight, weight = (weights[setup.train.labels[which].cpu()].sum() for which in (own, indices))
+    return inputs, labels, float(own_weight / weight)
 
 
 def is_correct(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import json
+import math
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -17,8 +19,10 @@ from plumbline.run import params_file
 from plumbline.run.errors import UserError
 from plumbline.training.network_input import to_input
 from stages.finetune import __main__ as finetune
+from stages.finetune.divergence import Diverged
 from stages.finetune.frozen_layers import part_for_epoch
 from stages.finetune.interruption import Interruption
+from stages.finetune.minibatches import Batch, Batches
 from stages.finetune.optimiser_and_schedule import build_optimiser, lr_factor, parameter_groups, set_lr
 from stages.finetune.run_state import Run
 from stages.finetune.training_loop import to_training_mode, train, update
@@ -153,6 +157,28 @@ def test_accumulated_batches_give_the_gradient_of_one_large_batch(ready: Workspa
     wanted = by_hand(run, setup, [0, 3, 5, 7, 9])
     assert torch.allclose(gradient_after_an_update(run, setup, [0, 3, 5, 7, 9]), wanted, atol=1e-12)
     assert (run.progress.step, run.progress.position) == (1, 5)
+
+
+class OneImageIsNotFinite:
+    """Minibatches in which one image's input is not a number."""
+
+    def __init__(self, batches: Batches, image: int) -> None:
+        self.batches, self.image = batches, image
+
+    def batch(self, indices: torch.Tensor) -> Batch:
+        inputs, labels = self.batches.batch(indices)
+        return inputs.masked_fill((indices == self.image).view(-1, 1, 1, 1), math.nan), labels
+
+
+def test_of_accumulated_batches_the_one_that_diverged_is_named(ready: Workspace) -> None:
+    run, setup = run_and_setup(ready, batch_size=2, accumulate=3)
+    part = part_for_epoch(0, run, setup, lambda: None)
+    part = dataclasses.replace(part, train=OneImageIsNotFinite(part.train, 7))
+    before = run.network.fc.weight.detach().clone()
+    first, second = (re.escape(setup.train.paths[i]) for i in (5, 7))
+    with pytest.raises(Diverged, match=f"the train loss of epoch 0, batch 1, is nan .* on {first}, {second}; lower"):
+        update(run, setup, part, torch.tensor([0, 3, 5, 7, 9, 2]))
+    assert torch.equal(run.network.fc.weight, before)
 
 
 def test_label_smoothing_and_class_weights_are_torchs(ready: Workspace) -> None:
