@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -176,10 +175,10 @@ def tiny_copy(tiny_project: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let what is killed in a test leave its temporary files where pytest removes them."""
+    """Let the processes that a test starts, and may kill, leave their temporary files where pytest removes them."""
     folder = tmp_path_factory.getbasetemp() / "tmp"
     folder.mkdir()
-    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    os.environ["TMPDIR"] = str(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,9 @@ Source: torch.distributed's documentation.
 import logging
 import os
 import signal
+import socket
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 from plumbline.run.errors import UserError
 
 MODULE = "stages.finetune"
+STORE = "PLUMBLINE_STORE"  # the environment variable that names the file by which the processes of one machine meet
 LOST = 75  # exit status of a process whose run another one has left: the system's EX_TEMPFAIL
 PATIENCE = timedelta(minutes=10)  # for which a process waits for the slowest one
 # What gloo's and NCCL's errors hold where another process has gone.
@@ -107,7 +110,7 @@ def joined() -> Iterator[Distributed]:
     if torch.cuda.is_available():
         take_gpu(int(os.environ["LOCAL_RANK"]))
     try:
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+        init_process_group()
         distributed = Distributed(dist.get_rank(), dist.get_world_size())
         with silent_unless(distributed.is_main):
             try:
@@ -123,6 +126,17 @@ def joined() -> Iterator[Distributed]:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def init_process_group() -> None:
+    """Let torch's processes find each other: by a file if `launch` has started them, else as torchrun says."""
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    if STORE not in os.environ:
+        dist.init_process_group(backend, timeout=PATIENCE)
+        return
+    store = dist.FileStore(os.environ[STORE], int(os.environ["WORLD_SIZE"]))
+    rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=PATIENCE)
 
 
 def take_gpu(rank_on_machine: int) -> None:
@@ -166,7 +180,9 @@ def silent_unless(prints: bool) -> Iterator[None]:
 def launch(processes: int) -> None:
     """Run the stage in so many processes on this machine, which share its cores, and return when all have ended well.
 
-    Raises UserError, one line, where one was ended from outside; ends as a process ended that has said why itself.
+    They meet by files and talk over the loopback interface: a port of torch's store would be open to other machines,
+    and what is read from it is unpickled. Raises UserError, one line, where a process was ended from outside; ends as
+    a process ended that has printed its own line.
     """
     # torchrun takes a second to import, which one process alone need not wait for
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -175,22 +191,29 @@ def launch(processes: int) -> None:
 
     logging.disable()  # this process does nothing else, and one line is enough
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="127.0.0.1:0",
-        local_addr="127.0.0.1",
-        max_restarts=0,  # the next `dvc repro` goes on from the checkpoint
-    )
-    try:
-        elastic_launch(config, sys.executable)("-m", MODULE)
-    except ChildFailedError as failed:
-        end_as({rank: failure.exitcode for rank, failure in failed.failures.items()}, processes)
-    except SignalException as signalled:  # the processes have got it too, and have saved the state
-        sys.exit(128 + signalled.sigval)
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # the launcher would open a port for the processes
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
+    os.environ.setdefault("NCCL_SOCKET_IFNAME", loopback)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[STORE] = str(Path(folder, "processes"))
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            run_id=uuid.uuid4().hex,
+            rdzv_backend="c10d",
+            rdzv_endpoint=str(Path(folder, "launcher")),
+            rdzv_configs={"store_type": "file"},
+            local_addr="127.0.0.1",
+            max_restarts=0,  # the next `dvc repro` goes on from the checkpoint
+        )
+        try:
+            elastic_launch(config, sys.executable)("-m", MODULE)
+        except ChildFailedError as failed:
+            end_as({rank: failure.exitcode for rank, failure in failed.failures.items()}, processes)
+        except SignalException as signalled:  # the processes have got it too, and have saved the state
+            sys.exit(128 + signalled.sigval)
 
 
 def end_as(statuses: dict[int, int], processes: int) -> None:

@@ -134,6 +134,18 @@ def test_a_signal_saves_the_state_of_all_processes(two: tuple[bytes, ...], hold:
 
 
 @pytest.mark.slow
+def test_no_port_is_open_to_other_machines(two: tuple[bytes, ...], hold: Hold) -> None:
+    process = start(**hold.environment())
+    ranks(process, hold)
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    sockets = [socket for member in family for socket in member.net_connections() if socket.status == "LISTEN"]
+    assert {socket.laddr.ip for socket in sockets} <= {"127.0.0.1", "::1"}
+    process.send_signal(signal.SIGTERM)
+    hold.release()
+    finish(process, status=128 + signal.SIGTERM)
+
+
+@pytest.mark.slow
 def test_an_orphaned_run_ends(two: tuple[bytes, ...], hold: Hold) -> None:
     process = start(**hold.environment())
     orphans = ranks(process, hold)
