@@ -50,6 +50,16 @@ def test_the_metrics_are_readable_in_100_columns(tiny_copy: Path) -> None:
     assert "test_accuracy" in run_in(tiny_copy, "dvc", "metrics", "show").stdout
 
 
+def test_a_folder_that_is_called_by_a_number_is_one_line_and_in_quotes_a_folder(scratch_project: Path) -> None:
+    (scratch_project / "2024").mkdir()
+    change_params(scratch_project, {"data.root": 2024})
+    done = run_in(scratch_project, "dvc", "repro", "params", check=False)
+    assert "error: params.yaml: data.root is 2024, which YAML does not read as text: put it in quotes" in done.stderr
+    change_params(scratch_project, {"data.root": "2024"})
+    done = run_in(scratch_project, "dvc", "repro", "prepare", check=False)
+    assert "error: data.root must hold a folder for each of at least two classes" in done.stderr
+
+
 @pytest.mark.slow
 def test_an_experiment_elsewhere_runs_the_code_of_its_own_checkout(tiny_copy: Path) -> None:
     path = tiny_copy / "stages" / "convolution" / "network_table.py"

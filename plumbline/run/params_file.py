@@ -34,6 +34,8 @@ def load(schema: type[Schema], path: Path = PATH) -> Schema:
         raise UserError(f"{path} is not UTF-8 text: save it as UTF-8") from None
     except YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {where(error)}") from None
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply: it should hold sections, and keys in them") from None
     if not isinstance(contents, dict):
         raise UserError(f"{path} should hold one section a stage, and holds {type(contents).__name__}")
     try:

@@ -1,6 +1,8 @@
 """Say what is wrong with params.yaml in one line: which key, what it holds, and what would be right."""
 
 import difflib
+import reprlib
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -30,16 +32,29 @@ def describe(mistake: Any, schema: type[BaseModel]) -> str:
         case "missing":
             return f"{key} is missing: add it, with a value as in the project's own params.yaml"
         case "model_type" | "model_attributes_type":
-            return f"{key} is {mistake['input']!r}: should be a section with keys of its own"
+            return f"{key} is {short(mistake['input'])}: should be a section with keys of its own"
         case "value_error" if mistake["input"] is None or isinstance(mistake["input"], dict):
             return str(mistake["ctx"]["error"])  # a rule between two keys, which names both
         case "too_short" | "too_long":
-            return f"{key} is {mistake['input']!r}: should be a list of 3 numbers"
+            return f"{key} is {short(mistake['input'])}: should be a list of 3 numbers"
+        case "string_type" if isinstance(mistake["input"], (bool, int, float, date)):
+            return f"{key} is {str(mistake['input'])[:80]}, which YAML does not read as text: put it in quotes"
+        case "string_type":
+            return f"{key} is {short(mistake['input'])}: should be text"
+        case "string_too_short":
+            return f"{key} is empty: give it a value"
         case "string_pattern_mismatch":
-            return f"{key} is {mistake['input']!r}: should be 64 lower-case hexadecimal digits"
+            return f"{key} is {short(mistake['input'])}: should be 64 lower-case hexadecimal digits"
         case _:
             wish = mistake["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            return f"{key} is {mistake['input']!r}: {wish}"
+            return f"{key} is {short(mistake['input'])}: {wish}"
+
+
+def short(value: Any) -> str:
+    """Return a value as Python writes it, cut where it is long: YAML's aliases can make it endless."""
+    shortener = reprlib.Repr()
+    shortener.maxlevel, shortener.maxstring, shortener.maxlong, shortener.maxother = 3, 200, 80, 200
+    return shortener.repr(value)
 
 
 def nearest(loc: tuple[int | str, ...], schema: type[BaseModel]) -> str:

@@ -53,6 +53,12 @@ def mistake(tmp_path: Path, old: str, new: str) -> str:
         ("executor: loky", "executor: dask", "data.executor is dask and data.scheduler is None: with dask it should be its address, such as tcp://10.0.0.1:8786"),
         ("scheduler: null", "scheduler: tcp://10.0.0.1:8786", "data.executor is loky and data.scheduler is tcp://10.0.0.1:8786: with loky it should be null"),
         ("scheduler: null", "scheduler: 10.0.0.1", "data.scheduler is '10.0.0.1': should be null or an address such as tcp://10.0.0.1:8786"),
+        ("root: data/digits ", "root: 2024 ", "data.root is 2024, which YAML does not read as text: put it in quotes"),
+        ("positive: null", "positive: true", "evaluate.positive is True, which YAML does not read as text: put it in quotes"),
+        ("classes: null", "classes: [1, 2]", "data.classes.0 is 1, which YAML does not read as text: put it in quotes (and 1 more)"),
+        ("root: data/digits ", "root: 2024-01-02 ", "data.root is 2024-01-02, which YAML does not read as text: put it in quotes"),
+        ("root: data/digits ", "root: '' ", "data.root is empty: give it a value"),
+        ("root: data/digits ", "root: [a] ", "data.root is ['a']: should be text"),
         (TEXT[TEXT.index("evaluate:\n") :], "evaluate: here", "evaluate is 'here': should be a section with keys of its own"),
     ],
 )  # fmt: skip
@@ -78,11 +84,22 @@ def test_a_file_that_is_absent_empty_or_not_text_is_one_line(tmp_path: Path) -> 
         (None, "is not here"),
         (b"", "should hold one section a stage"),
         (b"\xff\xfe", "not UTF-8"),
+        (b"[" * 5000, "nested too deeply"),
     ):
         if contents is not None:
             path.write_bytes(contents)
         with pytest.raises(UserError, match=message):
             params_file.load(AllParams, path)
+
+
+def test_a_value_that_aliases_make_endless_is_shown_in_one_short_line(tmp_path: Path) -> None:
+    # Nine levels of nine references each: 9 to the 9th values, if all were written out.
+    levels = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10))]
+    path = tmp_path / "params.yaml"
+    path.write_text("\n".join([*levels, TEXT.replace("root: data/digits ", "root: *a9 ", 1)]))
+    with pytest.raises(UserError) as error:
+        params_file.load(AllParams, path)
+    assert len(str(error.value)) < 500
 
 
 def test_numbers_are_read_as_dvc_reads_them_in_every_notation(workspace: Workspace) -> None:
