@@ -1,6 +1,5 @@
 """A Dask cluster on this machine: a scheduler and two workers, processes of their own, as a user starts them."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from distributed.utils import json_load_robust
 
 from tests.conftest import PROJECT
 
@@ -45,7 +46,7 @@ def cluster(scratch: Path, workers: int = 2, project: Path = PROJECT, **configur
         processes = [subprocess.Popen(command, **options) for command in [scheduler] + [worker] * workers]
         try:
             wait_until(lambda: log.read_text().count("Register worker") == workers and file.exists())
-            yield Cluster(json.loads(file.read_text())["address"], processes[0], processes[1:])
+            yield Cluster(json_load_robust(file)["address"], processes[0], processes[1:])  # it may be half written
         finally:
             for process in reversed(processes):
                 process.kill()
