@@ -1,5 +1,7 @@
 """Archives are extracted whole; hostile ones are refused with one line, and nothing lands outside of the folder."""
 
+import bz2
+import gzip
 import io
 import shutil
 import stat
@@ -107,6 +109,46 @@ def damaged(name: str) -> Callable[[], None]:
     return write
 
 
+def zip_by(method: int) -> Callable[[], None]:
+    """Write a zip that another method compresses, of which each byte unpacks to thousands."""
+
+    def write() -> None:
+        with zipfile.ZipFile("bad.zip", "w", method) as packed:
+            packed.writestr("ant/1.png", bytes(10**6))
+
+    return write
+
+
+def nameless_zip() -> None:
+    empty = zipfile.ZipInfo("x")
+    empty.filename = empty.orig_filename = ""
+    with zipfile.ZipFile("bad.zip", "w") as packed:
+        packed.writestr(empty, b"x")
+
+
+def tar_with_pax_headers(**headers: str) -> Callable[[], None]:
+    def write() -> None:
+        info = member("ant/1.png")
+        info.pax_headers = {key.replace("__", "."): value for key, value in headers.items()}
+        with tarfile.open("bad.tar", "w", format=tarfile.PAX_FORMAT) as packed:
+            packed.addfile(info, io.BytesIO(b"x"))
+
+    return write
+
+
+def tar_and_much_behind_it() -> None:
+    write_tar(member("ant/1.png"))
+    Path("bad.tar.bz2").write_bytes(bz2.compress(Path("bad.tar").read_bytes()) + bz2.compress(bytes(10**8)))
+
+
+def tar_with_a_long_name_of_zeros() -> None:
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 10**8
+    with gzip.open("bad.tar.gz", "wb") as packed:
+        packed.write(info.tobuf(tarfile.GNU_FORMAT))
+        packed.write(bytes(10**8))
+
+
 HOSTILE = {
     "climbs out of a zip": ("bad.zip", lambda: write_zip({"ant/../../out.png": b"x"}), "climbs out"),
     "absolute in a zip": ("bad.zip", lambda: write_zip({"/tmp/plumbline-out.png": b"x"}), "absolute path"),
@@ -124,6 +166,23 @@ HOSTILE = {
     "twice in a tar": ("bad.tar", lambda: write_tar(member("ant/1"), member("ant/1")), "is there twice"),
     "in a file": ("bad.tar", lambda: write_tar(member("ant"), member("ant/1")), "lies in a file"),
     "encrypted": ("bad.zip", encrypted_zip, "is encrypted"),
+    "bzip2 in a zip": ("bad.zip", zip_by(zipfile.ZIP_BZIP2), "by a method other than deflate"),
+    "LZMA in a zip": ("bad.zip", zip_by(zipfile.ZIP_LZMA), "by a method other than deflate"),
+    "no name in a zip": ("bad.zip", nameless_zip, "has no name"),
+    "a drive of Windows": ("bad.zip", lambda: write_zip({"C:evil.png": b"x"}), "one of Windows"),
+    "deep": ("bad.zip", lambda: write_zip({"a/" * 1100 + "1.png": b"x"}), "has a name of 2,205 bytes"),
+    "deep with short names": (
+        "bad.zip",
+        lambda: write_zip({"a/" * 60 + "1.png": b"x"}),
+        "lies in more than 50 folders",
+    ),
+    "a long name": ("bad.tar", lambda: write_tar(member("ant/" + "n" * 256)), "a part of more than 255 bytes"),
+    "negative size": ("bad.tar", tar_with_pax_headers(size="-1000"), "has a size below 0|is damaged"),
+    "very negative size": ("bad.tar", tar_with_pax_headers(size="-1000000"), "has a size below 0|is damaged"),
+    "sparse": ("bad.tar", tar_with_pax_headers(GNU__sparse__map="0,1", GNU__sparse__size="1000"), "is sparse"),
+    "much behind a tar's end": ("bad.tar.bz2", tar_and_much_behind_it, "a bomb"),
+    "a pax header of megabytes": ("bad.tar", tar_with_pax_headers(comment="x" * 2 * 10**6), "has a header of 2,0"),
+    "a long name of megabytes": ("bad.tar.gz", tar_with_a_long_name_of_zeros, "has a header of 100,0"),
     "truncated zip": ("cut.zip", truncated("cut.zip"), "is neither a folder nor a whole .zip"),
     "truncated tar.gz": ("cut.tar.gz", truncated("cut.tar.gz"), "is damaged"),
     **{
@@ -158,5 +217,5 @@ def test_a_zip_that_says_less_than_it_unpacks_to_is_refused() -> None:
 def test_a_total_above_the_limit_is_refused_whatever_the_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MAX_UNPACKED", 1000)
     write_zip({"ant/1.png": np.random.default_rng(0).bytes(2000)})
-    with pytest.raises(UserError, match="to at least 2,000: a bomb"):
+    with pytest.raises(UserError, match="unpacks to at least 2,000, a bomb"):
         extract(Path("bad.zip"), Path("out"))
