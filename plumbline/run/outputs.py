@@ -6,6 +6,7 @@ when it is complete. What a killed run leaves behind is a `.partial`, which the 
 
 import json
 import math
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +18,19 @@ if TYPE_CHECKING:  # pandas takes half a second to import, which not all that wr
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to, and put what was written at `path` if the block ends without an error."""
+def whole_file(path: Path, *, among_others: bool = False) -> Iterator[Path]:
+    """Give a path to write to, and put what was written at `path` if the block ends without an error.
+
+    The partial file is a new one, never a link that lies there. `among_others` is for a folder of the user's: the
+    partial file has a name that no other file has, where else it takes the place of what a killed run has left.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: matplotlib and others choose the format by it.
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    middle = f"{secrets.token_hex(8)}.partial" if among_others else "partial"
+    partial = path.with_name(f"{path.stem}.{middle}{path.suffix}")
+    if not among_others:
+        partial.unlink(missing_ok=True)
+    partial.touch(exist_ok=False)
     try:
         yield partial
         partial.replace(path)
@@ -35,7 +44,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     former = path.with_name(f"{path.name}.former.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    remove(partial)
     partial.mkdir()
     try:
         yield partial
@@ -46,6 +55,13 @@ def whole_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(former, ignore_errors=True)
+
+
+def remove(folder: Path) -> None:
+    """Remove what lies at a folder's place; of a link the link alone."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_json(path: Path, values: Mapping[str, int | float | str]) -> None:

@@ -122,7 +122,10 @@ def main() -> None:
         reasons: Counter[str] = Counter()
         rows = counted(classified(sources, classifier, given.max_pixels), reasons)
         if given.output:
-            with whole_file(given.output) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+            with (
+                whole_file(given.output, among_others=True) as partial,
+                partial.open("w", encoding="utf-8", newline="") as file,
+            ):
                 write(rows, file, given.top)
         else:
             write_to_standard_output(write, rows, given.top)

@@ -33,6 +33,29 @@ def test_a_folder_is_replaced_only_when_it_is_complete_and_loses_what_it_held(tm
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_in_the_place_of_a_partial_output_is_not_followed(tmp_path: Path) -> None:
+    victim, inner = tmp_path / "victim", tmp_path / "inner"
+    victim.write_text("mine")
+    inner.mkdir()
+    (inner / "mine").touch()
+    (tmp_path / "a.partial.json").symlink_to(victim)
+    (tmp_path / "b.partial").symlink_to(inner)
+    write_json(tmp_path / "a.json", {"x": 1})
+    with whole_folder(tmp_path / "b") as partial:
+        (partial / "new").touch()
+    assert victim.read_text() == "mine"
+    assert [f.name for f in inner.iterdir()] == ["mine"]
+    assert not (tmp_path / "a.json").is_symlink()
+    assert not (tmp_path / "b").is_symlink()
+
+
+def test_among_a_users_files_none_is_taken_for_a_partial_output(tmp_path: Path) -> None:
+    (tmp_path / "a.partial.csv").write_text("mine")
+    with whole_file(tmp_path / "a.csv", among_others=True) as partial:
+        partial.write_text("new")
+    assert {f.name: f.read_text() for f in tmp_path.iterdir()} == {"a.csv": "new", "a.partial.csv": "mine"}
+
+
 def test_what_a_killed_run_left_does_not_reach_the_next_output(tmp_path: Path) -> None:
     (tmp_path / "folder.partial").mkdir()
     (tmp_path / "folder.partial" / "left").touch()
