@@ -1,8 +1,11 @@
-"""Decode one image file into pixels and facts; what is wrong with a file is noted, and stops nothing.
+"""Decode one image file into pixels and facts, or into the reason why it gives no image.
 
-`read_image` needs nothing but its arguments and the file system, on whichever machine it runs.
+`read_image` uses only its arguments and the file system, so that it can run on any machine. `decoder_version` names
+the code and the Pillow that the pixels depend on: the cache keeps the pixels of each version apart, and a Dask worker
+with another version is refused.
 """
 
+import functools
 import hashlib
 import zlib
 from dataclasses import dataclass
@@ -10,9 +13,14 @@ from pathlib import Path
 
 import imagehash
 import numpy as np
+import PIL
 from PIL import Image
 
 from plumbline.images.decoded import Unreadable, decode, read_file, resize_and_cut
+from plumbline.run.hashes import sha256_of
+
+PROJECT = Path(__file__).parents[2]
+DECODERS = (Path("plumbline/images/decoded.py"), Path("stages/prepare/decoding.py"))
 
 THUMBNAIL = 16  # pixels, height and width
 LEVELS = np.arange(256)  # that a channel may have
@@ -105,3 +113,10 @@ def printable(name: str) -> str:
     """Return the name as text that any reader of UTF-8 CSV takes, with whatever else escaped."""
     escaped = name.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if ord(c) >= 32 else f"\\x{ord(c):02x}" for c in escaped)
+
+
+@functools.cache  # what a process has imported stays as it is when its files change
+def decoder_version() -> str:
+    """Return a sha256, in hexadecimal, of Pillow's version and of the code that decodes."""
+    made_by = [PIL.__version__, *(sha256_of(PROJECT / path) for path in DECODERS)]
+    return hashlib.sha256("\n".join(made_by).encode()).hexdigest()

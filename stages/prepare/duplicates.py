@@ -1,4 +1,4 @@
-"""Find images that are there twice: as the same file, under two classes, or as nearly the same picture."""
+"""Find images that the data set holds more than once: as the same file, or as nearly the same picture."""
 
 import itertools
 from collections import defaultdict
@@ -9,8 +9,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from stages.prepare.decoding import THUMBNAIL
-from stages.prepare.layout import SPLITS
-from stages.prepare.reading import UsableImage
+from stages.prepare.folder_structure import SPLITS
+from stages.prepare.parallel_decoding import UsableImage
 
 HASH_BITS = 64
 # Of the thumbnails, beside the hash, which unlike pictures may share by chance. Measured with 6 bits: no pair of
@@ -50,6 +50,12 @@ def copies_across_splits(images: list[UsableImage]) -> list[Finding]:
         kept, others = kept_and_others(group)
         copies += [(image, f"the same file is {kept.candidate.name}") for image in others]
     return copies
+
+
+def copies_within_splits(images: list[UsableImage]) -> list[Finding]:
+    """Return the second and later copies of a file in one split, in which each of them counts."""
+    groups = alike(images, lambda image: (image.split, image.facts.sha256))
+    return [(image, f"copy of {group[0].candidate.name}") for group in groups for image in group[1:]]
 
 
 def near_copies_across_splits(images: list[UsableImage], clusters: np.ndarray) -> list[Finding]:

@@ -1,15 +1,22 @@
-"""Find what a data set holds: its splits, if it comes with them, its classes, and every file in them."""
+"""Find what `data.root` holds: its splits, if it comes with them, its classes, and every file in them.
+
+An archive is extracted first, and removed again at the end.
+"""
 
 import difflib
 import re
-from collections.abc import Collection
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.images.class_folders import class_folders, files_below
+from plumbline.images.archives import extract
+from plumbline.images.class_folders import class_folders, files_below, visible
 from plumbline.params.data import Data
 from plumbline.run.errors import UserError
 
+EXTRACTED = Path("data/extracted.partial")
 SPLITS = ("train", "val", "test")
 OTHER_NAMES = {
     "train": "train", "training": "train", "trainset": "train",
@@ -30,7 +37,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderStructure:
     """Everything that a data set holds."""
 
     splits: tuple[str, ...]  # that it comes with; none for a flat folder of class folders
@@ -42,7 +49,36 @@ class Layout:
     excluded: list[str]  # files that data.exclude names
 
 
-def find_layout(root: Path, data: Data) -> Layout:
+@contextmanager
+def opened(root: Path) -> Iterator[Path]:
+    """Give the folder that holds the images: `root` itself, or what the archive `root` holds.
+
+    Of an archive, enclosing folders that hold nothing else are stepped into. Raises UserError, with
+    nothing written outside and nothing left behind, if there is no such file or it is not safe to extract.
+    """
+    if root.is_dir():
+        yield root
+        return
+    if not root.is_file():
+        raise UserError(f"data.root: there is no folder or archive {root}: set it to one that holds your images")
+    shutil.rmtree(EXTRACTED, ignore_errors=True)
+    try:
+        extract(root, EXTRACTED)
+        yield innermost(EXTRACTED)
+    finally:
+        shutil.rmtree(EXTRACTED, ignore_errors=True)
+
+
+def innermost(folder: Path) -> Path:
+    """Step into folders that enclose everything else, but not into class folders or splits."""
+    entries = visible(folder)
+    while len(entries) == 1 and entries[0].is_dir() and any(entry.is_dir() for entry in visible(Path(entries[0].path))):
+        folder = Path(entries[0].path)
+        entries = visible(folder)
+    return folder
+
+
+def find_structure(root: Path, data: Data) -> FolderStructure:
     """Return what the folder `root` holds: train/ and perhaps val/ and test/ with class folders, or class folders.
 
     The labels follow from the names of all classes that are kept, sorted, so a class folder that val/
@@ -66,7 +102,7 @@ def find_layout(root: Path, data: Data) -> Layout:
     left_out = [
         file for file, (_, _, class_name) in files.items() if class_name not in classes and file not in excluded
     ]
-    return Layout(
+    return FolderStructure(
         splits,
         classes,
         [(split, name) for split, name, _ in folders if name in classes],
