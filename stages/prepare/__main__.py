@@ -12,6 +12,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from plumbline.data.prepared import SPLITS
 from plumbline.params.data import Data
 from plumbline.params.image import Image
 from plumbline.run import params_file
@@ -24,7 +25,7 @@ from stages.prepare.audit import Audit, audit_images
 from stages.prepare.decoding import Limits, decoder_version, printable
 from stages.prepare.duplicates import tied
 from stages.prepare.executors import executor
-from stages.prepare.folder_structure import SPLITS, FolderStructure, find_structure, opened
+from stages.prepare.folder_structure import FolderStructure, find_structure, opened
 from stages.prepare.metrics import summary
 from stages.prepare.parallel_decoding import UsableImage, read_all
 from stages.prepare.pixel_cache import PixelCache, cache_folder

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from plumbline.data.prepared import SPLITS
 from stages.prepare.decoding import THUMBNAIL
-from stages.prepare.folder_structure import SPLITS
 from stages.prepare.parallel_decoding import UsableImage
 
 HASH_BITS = 64

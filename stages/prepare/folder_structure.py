@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from plumbline.data.prepared import SPLITS
 from plumbline.images.archives import extract
 from plumbline.images.class_folders import class_folders, files_below, visible
 from plumbline.params.data import Data
 from plumbline.run.errors import UserError
 
 EXTRACTED = Path("data/extracted.partial")
-SPLITS = ("train", "val", "test")
 OTHER_NAMES = {
     "train": "train", "training": "train", "trainset": "train",
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
