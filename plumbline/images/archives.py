@@ -1,7 +1,7 @@
-"""Extract .zip and .tar archives of images that may come from anywhere.
+"""Extract .zip and .tar archives of images from untrusted sources.
 
-Nothing is written before all entries are known to be harmless: no path that climbs out, no link, no two entries
-of one name, nothing encrypted, no bomb.
+All entries are checked before anything is written: no path that leads out of the folder, no link, no two entries of one
+name, no encryption, no decompression bomb.
 """
 
 import lzma
@@ -16,15 +16,15 @@ from pathlib import Path, PurePosixPath
 
 from plumbline.run.errors import UserError
 
-# Photographs are compressed already; only a bomb unpacks to many times its size.
+# Photographs are compressed already. Only a decompression bomb unpacks to many times its size.
 MAX_RATIO = 200
 MAX_UNPACKED = 2**40  # bytes
-SMALL = 2**24  # bytes; below, the ratio is no danger: a folder of blank images may have a large one
+SMALL = 2**24  # bytes; below, any ratio is allowed: a folder of blank images may have a large one
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file in an archive, with the path that it will have."""
+    """A file in an archive, and the path to which it is extracted."""
 
     path: PurePosixPath
     size: int  # bytes, unpacked
@@ -34,7 +34,7 @@ class Entry:
 def extract(archive: Path, folder: Path) -> None:
     """Extract a .zip or .tar archive, compressed or not, into a new folder.
 
-    Raises UserError, with nothing written outside of the folder, unless all of it is safe and undamaged.
+    Raises UserError if an entry is unsafe or damaged. Nothing is written outside of the folder in any case.
     """
     folder.mkdir(parents=True)
     try:
@@ -94,7 +94,7 @@ def tar_entries(archive: Path, opened_tar: tarfile.TarFile) -> Iterator[Entry]:
 
 
 def safe_path(archive: Path, name: str) -> PurePosixPath:
-    """Return the path that an entry's name means, inside the folder it is extracted to."""
+    """Return the path of an entry in the folder to which it is extracted. Raises UserError if it leads out of it."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
@@ -108,7 +108,7 @@ def safe_path(archive: Path, name: str) -> PurePosixPath:
 
 
 def safe_entries(archive: Path, entries: Iterator[Entry]) -> list[Entry]:
-    """Return all entries, if no two have one path and they do not unpack to too much."""
+    """Return all entries. Raises UserError if two have one path, or if they unpack to too much."""
     packed, total, seen, safe = archive.stat().st_size, 0, set(), []
     for entry in entries:
         if entry.path in seen:
@@ -132,7 +132,7 @@ def refused(archive: Path, name: str, why: str) -> UserError:
 
 
 def write_entry(folder: Path, entry: Entry, source) -> None:
-    """Write one entry, and not a byte more than it was said to have."""
+    """Write one entry into the folder."""
     target = folder / entry.path
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as file:

@@ -62,12 +62,12 @@ def quarantine_table(quarantine: list[tuple[str, Unusable]]) -> pd.DataFrame:
 def write_array(path: Path, pixels: list[Place], size: int) -> None:
     """Write images as a .npy file, uint8 (len(pixels), size, size, 3).
 
-    Plain reads and writes: pages of a memory map would count as memory in use.
+    Only one image is in memory. The file is not mapped, because mapped pages count as memory in use.
     """
     with path.open("wb") as target:
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(pixels), size, size, 3)}
         np.lib.format.write_array_header_1_0(target, header)
-        image = bytearray(size**2 * 3)  # one for all: memory that is new each time costs more than the copy
+        image = bytearray(size**2 * 3)  # reused: new memory for each image would take longer than the copy
         for place in pixels:
             place.read_into(image)
             target.write(image)

@@ -29,7 +29,7 @@ HASHED = 32  # pixels, height and width of what the perceptual hash is made of; 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may be to count as an image, and the size of its pixels."""
+    """Which images are used, and the size to which they are cut."""
 
     size: int  # pixels, height and width of what is written
     max_pixels: int  # width times height, as stored
@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a usable image, beside its pixels."""
+    """What is known of a usable image besides its pixels."""
 
     sha256: str
     width: int
@@ -56,7 +56,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Unusable:
-    """Why a file gave no image."""
+    """Why a file is not used."""
 
     reason: str
     detail: str
@@ -68,13 +68,13 @@ def read_image(path: Path, limits: Limits, pixels: Path, offset: int) -> tuple[F
     Returns its facts and the CRC-32 of the pixels.
     """
     try:
-        facts, own_pixels = examine(read_file(path), limits)
+        facts, image_pixels = examine(read_file(path), limits)
     except Unreadable as error:
         return Unusable(error.reason, printable(str(error)))
     with pixels.open("r+b", buffering=0) as file:
         file.seek(offset)
-        file.write(own_pixels)
-    return facts, zlib.crc32(own_pixels)
+        file.write(image_pixels)
+    return facts, zlib.crc32(image_pixels)
 
 
 def examine(contents: bytes, limits: Limits) -> tuple[Facts, bytes]:
@@ -110,7 +110,7 @@ def entropy(counts: np.ndarray) -> float:
 
 
 def printable(name: str) -> str:
-    """Return the name as text that any reader of UTF-8 CSV takes, with whatever else escaped."""
+    """Return the name with control characters escaped, and all that UTF-8 cannot encode."""
     escaped = name.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if ord(c) >= 32 else f"\\x{ord(c):02x}" for c in escaped)
 

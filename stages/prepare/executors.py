@@ -78,7 +78,7 @@ def pass_failures_to_joblib() -> None:
 
 @contextmanager
 def in_one_line(where: str) -> Iterator[None]:
-    """Raise UserError for those errors of Dask in the block that a user can mend."""
+    """Raise UserError, of one line, for those errors of Dask in the block that a user can mend."""
     from distributed import CancelledError, KilledWorker
     from distributed.comm import CommClosedError
     from distributed.scheduler import NoWorkerError

@@ -21,7 +21,7 @@ from plumbline.run.hashes import sha256_of
 from stages.prepare.decoding import Facts, Limits, Unusable, decoder_version, printable, read_image
 from stages.prepare.executors import read_on_worker, refuse_what_is_not_shared
 from stages.prepare.folder_structure import Candidate
-from stages.prepare.pixel_cache import PixelCache, Place, Segment
+from stages.prepare.pixel_cache import PixelCache, Place
 
 BAD_NAME = Unusable("bad name", "its name is not UTF-8 text, or holds control characters: rename it")
 
@@ -46,11 +46,11 @@ class UsableImage:
 def read_all(
     candidates: list[Candidate], limits: Limits, cache: PixelCache, scratch: Path, *, remote: bool
 ) -> list[UsableImage | Unusable]:
-    """Read every file: an image, or the reason why there is none, for each candidate.
+    """Return for each candidate an image, or the reason why its file gives none.
 
-    The pixels lie in the cache, or where that cannot be, in the folder `scratch`. `remote`: the workers may be on
-    other machines. Raises UserError if the system ends a worker, as it does when memory runs out, or if a worker
-    remote has other code or another file system.
+    The pixels lie in the cache, or in the folder `scratch` if the cache cannot be written. `remote` means that the
+    workers may be on other machines. Raises UserError if a worker is killed, as happens when memory runs out, or if a
+    remote worker has other code or another file system.
     """
     results: list[tuple[Facts, Place] | Unusable | None] = [
         None if printable(candidate.name) == candidate.name else BAD_NAME for candidate in candidates
@@ -67,20 +67,18 @@ def read_all(
             for row, result in enumerate(decoded):
                 if remote:
                     refuse_what_is_not_shared(candidates[missing[row]], result, segment, row)
-                results[missing[row]] = result if isinstance(result, Unusable) else with_place(segment, row, *result)
+                if not isinstance(result, Unusable):
+                    facts, checksum = result
+                    result = facts, segment.add(facts, row, checksum)
+                results[missing[row]] = result
     return [
         result if isinstance(result, Unusable) else UsableImage(candidate, *result, candidate.split)
         for candidate, result in zip(candidates, results, strict=True)
     ]
 
 
-def with_place(segment: Segment, row: int, facts: Facts, checksum: int) -> tuple[Facts, Place]:
-    """Note an image that was decoded in its segment."""
-    return facts, segment.add(facts, row, checksum)
-
-
 def in_parallel(function: Callable, tasks: list[tuple], progress: str | None) -> Iterator:
-    """Yield the function's result for each task, in their order, with a progress bar if it has a name."""
+    """Yield the function's result for each task, in the tasks' order, with a progress bar if `progress` names it."""
     results = Parallel(n_jobs=-1, return_as="generator")(delayed(function)(*task) for task in tasks)
     try:
         with tqdm(None, progress, len(tasks), unit="image", disable=None if progress else True) as bar:
@@ -94,12 +92,12 @@ def in_parallel(function: Callable, tasks: list[tuple], progress: str | None) ->
         ) from None
     finally:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that some results are not used, where an error ends this early
+            warnings.simplefilter("ignore")  # about results that are not used, if an error ends the loop early
             results.close()
 
 
 def sha256_or_none(path: Path) -> str | None:
-    """Return the sha256 of a file, in hexadecimal, or None if it cannot be read; a pipe would never end."""
+    """Return the sha256 of a file, in hexadecimal, or None if it cannot be read or is not a file."""
     try:
         return sha256_of(path) if path.is_file() else None
     except OSError:
