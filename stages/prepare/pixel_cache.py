@@ -3,7 +3,7 @@
 A run writes what it decodes into a new segment: a file of pixels, one row an image, and a file of facts, one line an
 image, which is added when the image's row is complete. So the next run finds the images of a run that was killed.
 The cache lies outside of DVC's outputs, has a limit in bytes, and may be deleted at any time. If anything in it is
-damaged or missing, an image is decoded again. benchmarks/README.md compares it with LMDB.
+damaged or missing, an image is decoded again. benchmarks/README.md says why it is not LMDB.
 """
 
 import errno
