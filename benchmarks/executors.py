@@ -19,11 +19,11 @@ from pathlib import Path
 import psutil
 
 from benchmarks.preparation import forget, make_photographs, run, workspace
+from stages.prepare.arrays_and_tables import images_table, manifest_table
 from stages.prepare.decoding import Facts
-from stages.prepare.layout import Candidate
+from stages.prepare.folder_structure import Candidate
+from stages.prepare.parallel_decoding import UsableImage
 from stages.prepare.pixel_cache import Place
-from stages.prepare.reading import UsableImage
-from stages.prepare.tables import images_table, manifest_table
 from tests.conftest import change_params
 from tests.support.dask_cluster import cluster
 
@@ -39,7 +39,7 @@ def digest(folder: Path) -> str:
 
 
 def compare(photographs: list[Path], images: int, rounds: int) -> None:
-    """Print images per second of the stage with either engine, in turns, on the same files."""
+    """Print images per second of the stage with each executor, in turns, on the same files."""
     with workspace(photographs, images) as folder, cluster(folder / "dask") as dask:
         rates, written = {"loky": [], "dask": []}, set()
         for _ in range(rounds):
@@ -48,7 +48,7 @@ def compare(photographs: list[Path], images: int, rounds: int) -> None:
                 forget(folder)
                 rates[executor].append(images / run(folder, "-m", "stages.prepare")[0])
                 written.add(digest(folder))
-    assert len(written) == 1, "the engines wrote different bytes"
+    assert len(written) == 1, "the executors wrote different bytes"
     ratios = [dask / loky for loky, dask in zip(rates["loky"], rates["dask"], strict=True)]
     print(f"{images} images, {rounds} rounds, {psutil.cpu_count()} cores; all runs wrote the same bytes")
     for name, unit, values in (
@@ -74,7 +74,7 @@ def objects(folder: Path) -> None:
     with (folder / "pixels").open("wb") as file:
         images = [usable(candidates[i], Place(file, i * 256 * 256 * 3), i) for i in range(COUNTED)]
     read = own_memory()
-    tables = manifest_table({"train": images}, classes), images_table({"train": images})
+    tables = manifest_table({"train": images}, classes), images_table({"train": images}, {})
     tabled = own_memory()
     text = io.StringIO()
     for table in tables:
@@ -110,7 +110,7 @@ def usable(of: Candidate, place: Place, i: int) -> UsableImage:
         sums=sums,
         squares=squares,
     )
-    return UsableImage(of, facts, place, "train", [])
+    return UsableImage(of, facts, place, "train")
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ FOLDERS = {
     "plumbline/params/weights": {"params", "report", "backprop", "convolution", "weights", "plot", "card"},
     "plumbline/audit": {"plot", "report"},
     "plumbline/checks": {"backprop", "convolution", "weight_decay", "curvature", "evaluate", "export"},
-    "plumbline/data": {"curvature", "finetune", "evaluate", "gallery", "plot", "report", "export", "card"},
+    "plumbline/data": {"prepare", "curvature", "finetune", "evaluate", "gallery", "plot", "report", "export", "card"},
     "plumbline/images": {"prepare", "weights"},
     "plumbline/model": {
         "backprop",

@@ -1,1 +1,1 @@
-"""What the prepare stage found in the images, which nothing that trains reads."""
+"""The tables of the prepare stage's audit. No stage that trains reads them."""

@@ -1,4 +1,4 @@
-"""Read data/audit, which the prepare stage writes: how each used image is stored, and every file that is not used."""
+"""Read the tables in data/audit, which the prepare stage writes: the images that are used, and the quarantine."""
 
 from pathlib import Path
 

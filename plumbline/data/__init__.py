@@ -1,1 +1,1 @@
-"""What the prepare stage wrote, as the later stages read it."""
+"""What the prepare stage writes for training and evaluation, and the names of the splits."""

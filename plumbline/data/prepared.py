@@ -1,4 +1,4 @@
-"""Read the tables that the prepare stage wrote: the manifest and the class names. The pixels: `training.splits`."""
+"""Read the manifest and the class names, which the prepare stage writes. `training.splits` reads the pixels."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import pandas as pd
 from plumbline.run.errors import UserError
 
 FOLDER = Path("data/prepared")
+SPLITS = ("train", "val", "test")  # in this order in every table; a data set may lack test
 
 
 def read_classes(folder: Path = FOLDER) -> list[str]:

@@ -1,7 +1,7 @@
-"""Extract .zip and .tar archives of images that may come from anywhere.
+"""Extract .zip and .tar archives of images from untrusted sources.
 
-Nothing is written before all entries are known to be harmless: no path that climbs out, no link, no two entries
-of one name, nothing encrypted, no bomb. What a compressed tar unpacks to is counted as it is read, entries or not.
+All entries are checked before anything is written: no path that leads out of the folder, no link, no two entries of one
+name, no encryption, no decompression bomb. The bytes that a tar unpacks to are counted as they are read, entries or not.
 """
 
 import bz2
@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from plumbline.run.errors import UserError
 
-# Photographs are compressed already; only a bomb unpacks to many times its size.
+# Photographs are compressed already. Only a decompression bomb unpacks to many times its size.
 MAX_RATIO = 200
 MAX_UNPACKED = 2**40  # bytes
 SMALL = 2**24  # bytes; below, the ratio is no danger: a folder of blank images may have a large one
@@ -30,7 +30,7 @@ TAR_COMPRESSIONS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": l
 
 @dataclass(frozen=True)
 class Entry:
-    """A file in an archive, with the path that it will have."""
+    """A file in an archive, and the path to which it is extracted."""
 
     path: PurePosixPath
     size: int  # bytes, unpacked
@@ -82,7 +82,7 @@ class BoundedReader(io.RawIOBase):
 def extract(archive: Path, folder: Path) -> None:
     """Extract a .zip or .tar archive, compressed or not, into a new folder.
 
-    Raises UserError, with nothing written outside of the folder, unless all of it is safe and undamaged.
+    Raises UserError if an entry is unsafe or damaged. Nothing is written outside of the folder in any case.
     """
     folder.mkdir(parents=True)
     try:
@@ -167,7 +167,7 @@ def tar_entries(archive: Path, opened_tar: tarfile.TarFile) -> Iterator[Entry]:
 
 
 def safe_path(archive: Path, name: str) -> PurePosixPath:
-    """Return the path that an entry's name means, inside the folder it is extracted to."""
+    """Return the path of an entry in the folder to which it is extracted. Raises UserError if it leads out of it."""
     try:
         size = len(name.encode("utf-8"))
     except UnicodeEncodeError:
@@ -187,7 +187,7 @@ def safe_path(archive: Path, name: str) -> PurePosixPath:
 
 
 def safe_entries(archive: Path, entries: Iterator[Entry]) -> list[Entry]:
-    """Return all entries, if no two have one path and they do not unpack to too much."""
+    """Return all entries. Raises UserError if two have one path, or if they unpack to too much."""
     packed, total, seen, safe = archive.stat().st_size, 0, set(), []
     for entry in entries:
         if entry.path in seen:
@@ -220,7 +220,7 @@ def bomb(archive: Path, packed: int, unpacked: int) -> UserError:
 
 
 def write_entry(folder: Path, entry: Entry, source) -> None:
-    """Write one entry, and not a byte more than it was said to have."""
+    """Write one entry into the folder."""
     target = folder / entry.path
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as file:

@@ -1,7 +1,7 @@
-"""Find the files of a data set that is laid out as one folder a class.
+"""Find the files of a data set that has one folder a class.
 
-Hidden files and what macOS adds to archives are passed over; links to folders are refused by name,
-for DVC drops them without a word.
+Hidden files and the files that macOS adds to archives are skipped. A link to a folder is an error, because DVC leaves
+such links out without a message.
 """
 
 import os
@@ -17,7 +17,7 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, however deep, in order."""
+    """Yield all files below a folder, at any depth, sorted by name."""
     for entry in visible(folder):
         if entry.is_dir():
             yield from files_below(Path(entry.path))
@@ -26,7 +26,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def visible(folder: Path) -> list[os.DirEntry]:
-    """Return the entries of a folder, in order. Raises UserError for a link to a folder."""
+    """Return the entries of a folder, sorted by name. Raises UserError for a link to a folder."""
     with os.scandir(folder) as found:
         entries = [entry for entry in found if not entry.name.startswith(".") and entry.name != "__MACOSX"]
     for entry in entries:

@@ -1,7 +1,7 @@
 """Decode an image file of any kind into the pixels that every stage works on.
 
-The one place where a file becomes pixels, so that whatever prepares, trains and predicts sees the same:
-orientation applied, colours as 8-bit RGB, transparency on white, 16 bits scaled and not clipped.
+Preparation, training and prediction all decode with this module, so that they see the same pixels: orientation
+applied, colours as 8-bit RGB, transparency on white, 16 bits scaled and not clipped.
 """
 
 import functools
@@ -16,26 +16,26 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 MAX_PIXELS = 100_000_000  # width times height
-MAX_BYTES = 2**30  # of a file: more than MAX_PIXELS take in any format, at four channels of 16 bits
+MAX_BYTES = 2**30  # of a file: more than MAX_PIXELS need in any format, with four channels of 16 bits
 
-# Others hold several images too (a telephone's MPO, an icon's sizes), of which the first is the image.
+# Other formats hold several images too (MPO of telephones, the sizes of an icon). Their first image is the image.
 ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "TIFF")
 
-# Pixels of the resized image, before the centre is cut. A strip of 1 x 100,000 pixels would become
-# 256 x 25,600,000; no photograph comes near.
+# Pixels of the resized image, before the centre is cut. Far more than a photograph has; a strip of 1 x 100,000 pixels
+# would become 256 x 25,600,000.
 MAX_RESIZED_PIXELS = 100_000_000
 
 
-# Pillow hands PostScript to Ghostscript, if there is one: a program for the file to run.
+# Pillow passes PostScript to Ghostscript, which runs the file as a program.
 NEVER_OPENED = ("EPS",)
 
-# Formats whose first bytes leave no doubt, so that a file that begins with them is an image that was damaged.
+# Formats with unmistakable first bytes: a file that begins with them and cannot be decoded is a damaged image.
 SIGNED_FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 class Unreadable(ValueError):
-    """This file gives no pixels. `reason` is one of a few words, the message is the detail."""
+    """The file gives no pixels. `reason` is one of a few fixed words, the message is the detail."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -44,7 +44,7 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An image in RGB with its orientation applied, and what its file said of it."""
+    """An image in RGB with its orientation applied, and the properties of its file."""
 
     rgb: Image.Image
     width: int  # pixels, as stored
@@ -58,8 +58,8 @@ class DecodedImage:
 def read_file(path: Path) -> bytes:
     """Return a file's bytes.
 
-    Raises Unreadable with reason `unreadable`, for what is no ordinary file (a pipe would never end) or may not be
-    read, or `too large`.
+    Raises Unreadable with reason `unreadable`, if it is no ordinary file (a pipe would never end) or may not be read,
+    or with reason `too large`.
     """
     try:
         facts = path.stat()
@@ -84,7 +84,7 @@ def decode(contents: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
         raise Unreadable("empty", "the file has no bytes")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about tags we do not read, and sizes that are checked here
+            warnings.simplefilter("ignore")  # about tags that are not read, and sizes, which are checked here
             with Image.open(io.BytesIO(contents), formats=known_formats()) as image:
                 if image.width * image.height > max_pixels:
                     raise Unreadable("too large", f"{image.width} x {image.height} pixels, more than {max_pixels:,}")
@@ -97,7 +97,7 @@ def decode(contents: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
         raise Unreadable("too large", str(error)) from None
     except MemoryError:
         raise Unreadable("too large", "not enough memory to decode it") from None
-    # What Pillow's readers raise on damaged files of one format or another.
+    # Pillow's readers raise these on damaged files.
     except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError,
             EOFError, AttributeError, OverflowError, RuntimeError, struct.error) as error:  # fmt: skip
         reason = "truncated" if "truncated" in str(error).lower() else "damaged"
@@ -112,7 +112,7 @@ def known_formats() -> list[str]:
 
 
 def _unidentified(contents: bytes) -> Unreadable:
-    """Return the error for bytes that Pillow does not take, with what they look like."""
+    """Return the error for bytes that Pillow does not recognise, with the format that they begin like."""
     if contents[4:8] == b"ftyp" and contents[8:12] in HEIC_BRANDS:
         return Unreadable("not an image", "HEIC, which Pillow does not decode: convert it to JPEG")
     for name in SIGNED_FORMATS:
@@ -122,7 +122,7 @@ def _unidentified(contents: bytes) -> Unreadable:
 
 
 def _as_decoded(image: Image.Image) -> DecodedImage:
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)  # upright_rgb() turns a TIFF and forgets it
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)  # read now: upright_rgb() removes it from a TIFF
     rgb = upright_rgb(image)
     turned = orientation in range(5, 9)
     return DecodedImage(
@@ -137,7 +137,7 @@ def _as_decoded(image: Image.Image) -> DecodedImage:
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """Return the image as 8-bit RGB with the orientation applied that its file asks for."""
+    """Return the image as 8-bit RGB, with its EXIF orientation applied."""
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     image.load()
     return to_rgb(ImageOps.exif_transpose(image) if orientation != 1 else image)

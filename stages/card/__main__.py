@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from plumbline.data.prepared import FOLDER, read_classes, read_manifest
+from plumbline.data.prepared import FOLDER, SPLITS, read_classes, read_manifest
 from plumbline.model.description import Description, read_description
 from plumbline.run import params_file
 from plumbline.run.errors import run
@@ -37,7 +37,6 @@ CARD = Path("models/CARD.md")
 MODEL = Path("models/finetuned.safetensors")
 BACKBONE = Path("models/backbone.safetensors")
 STAGES = ("prepare", "finetune", "evaluate", "export")
-SPLITS = ("train", "val", "test")
 PACKAGES = ("torch", "torchvision", "onnx", "onnxruntime", "pillow")
 STARTS = {"digits": "a network that knows the other eight digits", "none": "random weights",
           "imagenet": "torchvision's IMAGENET1K_V1 weights"}  # fmt: skip

@@ -1,7 +1,6 @@
-"""The prepare stage. `__main__` tells the story, and calls on the others in this order:
+"""The prepare stage. `__main__` runs its steps, which use the other modules in this order:
 
-`root` and `layout` find the files; `reading` has them decoded by `decoding`, or finds them in
-`pixel_cache`, by their `decoder_version`; `engines` says on which machines (Dask's, through `dask_backend`,
-work `elsewhere`); `audit` decides which are used, with `duplicates` and `oddities`; `splitting` chooses the
-splits; `arrays`, `tables` and `metrics` are what is written.
+`folder_structure` finds the files. `parallel_decoding` takes their pixels from `pixel_cache`, or has them decoded by
+`decoding`, on the machines that `executors` names. `audit` decides which images are used, with `duplicates` and
+`outliers`. `splitting` chooses the splits. `arrays_and_tables` and `metrics` make what is written.
 """

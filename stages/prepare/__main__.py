@@ -1,15 +1,18 @@
-"""Read the user's images once: find, decode, audit and split them, and write arrays that are ready to train on.
+"""Find, decode, audit and split the user's images, and write arrays that are ready to train on.
 
-Reads the folder or archive `data.root` and never writes there. Writes data/prepared: an array a split, a
-manifest of what is in it, and the class names in label order; data/audit: how each image is stored and what was noted
-about it, and a quarantine of every file that is not used and why; and metrics/prepare.json, which counts what the audit
-found. What trains depends on data/prepared alone: a file that is not used, or a note, trains nothing anew.
+Reads the folder or archive `data.root`, and writes nothing there. Writes
+- data/prepared: an array for each split, a manifest of the images in them, and the class names in label order;
+- data/audit: how each image is stored and the notes on it, and every file that is not used with the reason;
+- metrics/prepare.json: the numbers of images and of the audit's findings.
+Training depends on data/prepared alone: a file that is not used, or a note, does not cause a new training.
 """
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from plumbline.data.prepared import SPLITS
 from plumbline.params.data import Data
 from plumbline.params.image import Image
 from plumbline.run import params_file
@@ -17,25 +20,22 @@ from plumbline.run.errors import UserError, run
 from plumbline.run.fields import SomeSections
 from plumbline.run.outputs import whole_folder, write_csv, write_json
 from plumbline.run.timing import timed
-from stages.prepare.arrays import write_array
-from stages.prepare.audit import Audit, audited
-from stages.prepare.decoder_version import decoder_version
-from stages.prepare.decoding import Limits, printable
+from stages.prepare.arrays_and_tables import images_table, manifest_table, quarantine_table, write_array
+from stages.prepare.audit import Audit, audit_images
+from stages.prepare.decoding import Limits, decoder_version, printable
 from stages.prepare.duplicates import tied
-from stages.prepare.engines import engine
-from stages.prepare.layout import SPLITS, Layout, find_layout
+from stages.prepare.executors import executor
+from stages.prepare.folder_structure import FolderStructure, find_structure, opened
 from stages.prepare.metrics import summary
+from stages.prepare.parallel_decoding import UsableImage, read_all
 from stages.prepare.pixel_cache import PixelCache, cache_folder
-from stages.prepare.reading import UsableImage, read_all
-from stages.prepare.root import opened
 from stages.prepare.splitting import choose_splits
-from stages.prepare.tables import images_table, manifest_table, quarantine_table
 
 PREPARED = Path("data/prepared")
 AUDIT = Path("data/audit")
 METRICS = Path("metrics/prepare.json")
 
-LINES = 10  # that are printed of each list
+LINES = 10  # to print of each list
 
 
 class Params(SomeSections):
@@ -43,11 +43,11 @@ class Params(SomeSections):
     image: Image
 
 
-def splits_to_choose(layout: Layout, data: Data) -> dict[str, float]:
-    """Return the splits that the data set comes without and that have to be chosen, with their shares."""
+def splits_to_choose(structure: FolderStructure, data: Data) -> dict[str, float]:
+    """Return the share of each split that the data set does not have and that has to be chosen."""
     shares = {"test": data.test_share, "val": data.val_share}
-    missing = {split: share for split, share in shares.items() if split not in layout.splits and share > 0}
-    if not layout.splits or data.carve:
+    missing = {split: share for split, share in shares.items() if split not in structure.splits and share > 0}
+    if not structure.splits or data.carve:
         return missing
     if "val" in missing:
         raise UserError(
@@ -57,25 +57,32 @@ def splits_to_choose(layout: Layout, data: Data) -> dict[str, float]:
 
 
 def pixel_cache(data: Data, limits: Limits) -> PixelCache:
-    """Return the cache for images that are decoded in this way."""
+    """Return the cache of the pixels that these limits and this version of the decoder give."""
     key = hashlib.sha256(f"{decoder_version()} {limits}".encode()).hexdigest()
     return PixelCache(cache_folder(), key, limits.size**2 * 3, round(data.cache_gib * 2**30))
 
 
-def in_order(images: list[UsableImage], classes: list[str]) -> dict[str, list[UsableImage]]:
-    """Return each split's images in their final order, by class and path."""
+def in_order(images: list[UsableImage], chosen: dict[str, str], classes: list[str]) -> dict[str, list[UsableImage]]:
+    """Return each split's images in their final order, by class and path. `chosen` are the splits not in the data."""
     by_class = sorted(images, key=lambda image: classes.index(image.candidate.class_name))
-    splits = {split: [image for image in by_class if image.split == split] for split in SPLITS}
-    return {split: members for split, members in splits.items() if members}
+    members: dict[str, list[UsableImage]] = {split: [] for split in SPLITS}
+    for image in by_class:
+        split = image.split or chosen[image.candidate.name]
+        members[split].append(replace(image, split=split))
+    return {split: images for split, images in members.items() if images}
 
 
 def report(splits: dict[str, list[UsableImage]], audit: Audit) -> None:
-    """Print what is used, and the first of what a person should look at."""
+    """Print how many images are used, and the first of those that a person should look at."""
     print(", ".join(f"{split}: {len(images)} images" for split, images in splits.items()))
-    aside = [f"{printable(name)}: {why.reason}, {why.detail}" for name, why in audit.set_aside]
-    noted = [f"{i.candidate.name}: {'; '.join(i.notes)}" for images in splits.values() for i in images if i.notes]
-    listed = (aside, f"not used, listed in {AUDIT}/quarantine.csv"), (noted, f"used and noted in {AUDIT}/images.csv")
-    for lines, what in listed:
+    notes = audit.notes_by_image()
+    used = [image.candidate.name for images in splits.values() for image in images]
+    not_used = [f"{printable(name)}: {why.reason}, {why.detail}" for name, why in audit.quarantine]
+    noted = [f"{name}: {notes[name]}" for name in used if name in notes]
+    for lines, what in (
+        (not_used, f"not used, listed in {AUDIT}/quarantine.csv"),
+        (noted, f"used and noted in {AUDIT}/images.csv"),
+    ):
         if lines:
             print(f"{len(lines)} {what}:")
             more = [f"... and {len(lines) - LINES} more"] if len(lines) > LINES else []
@@ -92,21 +99,21 @@ def main() -> None:
         whole_folder(AUDIT) as audit_folder,
         pixel_cache(data, limits) as cache,
     ):
-        layout = find_layout(root, data)
-        shares = splits_to_choose(layout, data)
-        with timed("prepare", len(layout.candidates)), engine(data):
-            results = read_all(layout.candidates, limits, cache, folder, elsewhere=data.executor != "loky")
-        audit = audited(layout, results, data, chosen=set(shares))
+        structure = find_structure(root, data)
+        shares = splits_to_choose(structure, data)
+        with timed("prepare", len(structure.candidates)), executor(data):
+            results = read_all(structure.candidates, limits, cache, folder, remote=data.executor != "loky")
+        audit = audit_images(structure, results, data, to_choose=set(shares))
         to_split = [image for image in audit.images if image.split is None]
-        choose_splits(to_split, tied(to_split, data.near_distance), shares, data.split_seed)
-        splits = in_order(audit.images, layout.classes)
+        chosen = choose_splits(to_split, tied(to_split, data.near_distance), shares, data.split_seed)
+        splits = in_order(audit.images, chosen, structure.classes)
         for split, images in splits.items():
             write_array(folder / f"{split}.npy", [image.pixels for image in images], limits.size)
-        write_csv(folder / "manifest.csv", manifest_table(splits, layout.classes))
-        write_csv(audit_folder / "images.csv", images_table(splits))
-        write_csv(audit_folder / "quarantine.csv", quarantine_table(audit.set_aside))
-        (folder / "classes.json").write_text(json.dumps(layout.classes, ensure_ascii=False) + "\n", encoding="utf-8")
-        metrics = summary(splits, audit, layout.classes, limits.size)
+        write_csv(folder / "manifest.csv", manifest_table(splits, structure.classes))
+        write_csv(audit_folder / "images.csv", images_table(splits, audit.notes_by_image()))
+        write_csv(audit_folder / "quarantine.csv", quarantine_table(audit.quarantine))
+        (folder / "classes.json").write_text(json.dumps(structure.classes, ensure_ascii=False) + "\n", encoding="utf-8")
+        metrics = summary(splits, audit, structure.classes, limits.size)
         report(splits, audit)
     write_json(METRICS, metrics)
 

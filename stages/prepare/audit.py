@@ -1,11 +1,11 @@
-"""Decide which images are used: within the limits and by the policies that params.yaml sets.
+"""Decide which images are used, by the limits and policies in section `data` of params.yaml, and note what is unusual.
 
-A policy says what becomes of a finding: `keep` notes it in the audit's images.csv, `drop` sets the image aside in the
+A policy decides what happens to a finding: `keep` notes it in the audit's images.csv, `drop` moves the image to the
 quarantine, `fail` ends the stage.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from plumbline.params.data import Data
 from plumbline.run.errors import UserError
@@ -15,70 +15,83 @@ from stages.prepare.duplicates import (
     alike,
     copies_across_classes,
     copies_across_splits,
+    copies_within_splits,
     near_clusters,
     near_copies_across_classes,
     near_copies_across_splits,
 )
-from stages.prepare.layout import Layout
-from stages.prepare.oddities import note_oddities
-from stages.prepare.reading import UsableImage
+from stages.prepare.folder_structure import FolderStructure
+from stages.prepare.outliers import cropped_to_less_than_half, nearly_blank, rare_formats
+from stages.prepare.parallel_decoding import UsableImage
 
 MISPLACED = Unusable("misplaced", "not in a class folder")
 LEFT_OUT = Unusable("excluded", "data.classes leaves its class out")
 EXCLUDED = Unusable("excluded", "named in data.exclude")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Audit:
-    """The images that are used, the files that are set aside, and how often each finding was made."""
+    """The images that are used, the notes on them, the files that are not used, and the number of each finding."""
 
     images: list[UsableImage]
-    set_aside: list[tuple[str, Unusable]]
-    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[tuple[str, str]]  # an image's name and one note on it
+    quarantine: list[tuple[str, Unusable]]  # a file's name and why it is not used
+    counts: dict[str, int]
+
+    def notes_by_image(self) -> dict[str, str]:
+        """Return all notes on an image in one text, by the image's name."""
+        notes: dict[str, str] = {}
+        for name, note in self.notes:
+            notes[name] = f"{notes[name]}; {note}" if name in notes else note
+        return notes
 
 
-def audited(layout: Layout, results: list[UsableImage | Unusable], data: Data, chosen: set[str]) -> Audit:
+def audit_images(
+    structure: FolderStructure, results: list[UsableImage | Unusable], data: Data, to_choose: set[str]
+) -> Audit:
     """Return which of the files that were read are used.
 
-    `results` belong to the layout's candidates; `chosen` are the splits that will be chosen later on.
-    Raises UserError where a limit is passed, a policy says `fail`, or a class folder is left empty.
+    `results` are in the order of the structure's candidates. `to_choose` are the splits that will be chosen later: if
+    there are any, an image of train has no split yet.
+    Raises UserError if a limit is passed, a policy says `fail`, or a class folder is left empty.
     """
-    pairs = list(zip(layout.candidates, results, strict=True))
+    pairs = list(zip(structure.candidates, results, strict=True))
     unusable = [(candidate.name, result) for candidate, result in pairs if isinstance(result, Unusable)]
     refuse_too_many(unusable, len(pairs), data)
     images = [result for result in results if isinstance(result, UsableImage)]
-    for image in images:
-        if chosen and image.split in (None, "train"):
-            image.split = None
-        image.notes += notes_of_file(image)
-    strays = [(name, MISPLACED) for name in layout.strays] + [(name, LEFT_OUT) for name in layout.left_out]
-    strays += [(name, EXCLUDED) for name in layout.excluded]
-    audit = Audit(images, strays + unusable)
-    settle(audit, data.conflicts, "conflicting label", copies_across_classes(audit.images))
-    settle(audit, data.duplicates, "duplicate", copies_across_splits(audit.images))
+    if to_choose:
+        images = [replace(image, split=None) if image.split == "train" else image for image in images]
+    not_read = [(name, MISPLACED) for name in structure.strays] + [(name, LEFT_OUT) for name in structure.left_out]
+    not_read += [(name, EXCLUDED) for name in structure.excluded]
+    audit = Audit(images, notes_on_files(images), not_read + unusable, counts={})
+    audit = with_policy(audit, data.conflicts, "conflicting label", copies_across_classes(audit.images))
+    audit = with_policy(audit, data.duplicates, "duplicate", copies_across_splits(audit.images))
     clusters = near_clusters(audit.images, data.near_distance)
     near = near_copies_across_splits(audit.images, clusters)
-    settle(audit, "keep", "near conflicting label", near_copies_across_classes(audit.images, clusters))
-    settle(audit, data.near_duplicates, "near duplicate", near)
-    note_copies_within_splits(audit)
-    audit.counts |= note_oddities(audit.images)
+    audit = with_policy(audit, "keep", "near conflicting label", near_copies_across_classes(audit.images, clusters))
+    audit = with_policy(audit, data.near_duplicates, "near duplicate", near)
+    audit = with_notes(audit, "copies_within_a_split", copies_within_splits(audit.images))
+    audit = with_notes(audit, "rare_format_images", rare_formats(audit.images))
+    audit = with_notes(audit, "plain_images", nearly_blank(audit.images))
+    audit = with_notes(audit, "mostly_cut_off_images", cropped_to_less_than_half(audit.images))
     refuse_divided_groups(audit.images)
-    refuse_empty_folders(layout, audit)
+    refuse_empty_folders(structure, audit)
     return audit
 
 
-def notes_of_file(image: UsableImage) -> list[str]:
-    """Return what is unusual about a file that is used all the same."""
+def notes_on_files(images: list[UsableImage]) -> list[tuple[str, str]]:
+    """Return the notes on files that do not hold what their name says, or more than one image."""
     notes = []
-    if image.misnamed:
-        notes.append(f"named {image.candidate.path.suffix}, holds {image.facts.format}")
-    if image.facts.animated:
-        notes.append("animated: the first frame is used")
+    for image in images:
+        if image.misnamed:
+            notes.append((image.candidate.name, f"named {image.candidate.path.suffix}, holds {image.facts.format}"))
+        if image.facts.animated:
+            notes.append((image.candidate.name, "animated: the first frame is used"))
     return notes
 
 
 def refuse_too_many(unusable: list[tuple[str, Unusable]], files: int, data: Data) -> None:
-    """Refuse a data set of which too many files give no image."""
+    """Raise UserError if too many files give no image."""
     if not unusable:
         return
     name, first = unusable[0]
@@ -92,9 +105,9 @@ def refuse_too_many(unusable: list[tuple[str, Unusable]], files: int, data: Data
         )
 
 
-def settle(audit: Audit, policy: str, finding: str, findings: list[Finding]) -> None:
-    """Apply a policy to the images of which something was found."""
-    audit.counts[f"{finding.replace(' ', '_')}s"] = len(findings)
+def with_policy(audit: Audit, policy: str, finding: str, findings: list[Finding]) -> Audit:
+    """Return the audit after a policy is applied to the images of the findings. Raises UserError if it says `fail`."""
+    counted = f"{finding.replace(' ', '_')}s"
     if findings and policy == "fail":
         image, detail = findings[0]
         raise UserError(
@@ -102,26 +115,24 @@ def settle(audit: Audit, policy: str, finding: str, findings: list[Finding]) -> 
             f"in params.yaml's data to drop or keep"
         )
     if policy == "keep":
-        for image, detail in findings:
-            image.notes.append(f"{finding}: {detail}")
-        return
-    audit.set_aside += [(image.candidate.name, Unusable(finding, detail)) for image, detail in findings]
-    dropped = {image.candidate.name for image, _ in findings}
-    audit.images = [image for image in audit.images if image.candidate.name not in dropped]
+        return with_notes(audit, counted, [(image, f"{finding}: {detail}") for image, detail in findings])
+    dropped = {image.candidate.name: Unusable(finding, detail) for image, detail in findings}
+    return replace(
+        audit,
+        images=[image for image in audit.images if image.candidate.name not in dropped],
+        quarantine=[*audit.quarantine, *dropped.items()],
+        counts=audit.counts | {counted: len(findings)},
+    )
 
 
-def note_copies_within_splits(audit: Audit) -> None:
-    """Note the copies of a file that stay in its split: they count more than once there."""
-    copies = 0
-    for group in alike(audit.images, lambda image: (image.split, image.facts.sha256)):
-        copies += len(group) - 1
-        for image in group[1:]:
-            image.notes.append(f"copy of {group[0].candidate.name}")
-    audit.counts["copies_within_a_split"] = copies
+def with_notes(audit: Audit, counted: str, findings: list[Finding]) -> Audit:
+    """Return the audit with each finding as a note on its image, and their number as the count `counted`."""
+    notes = [(image.candidate.name, note) for image, note in findings]
+    return replace(audit, notes=audit.notes + notes, counts=audit.counts | {counted: len(findings)})
 
 
 def refuse_divided_groups(images: list[UsableImage]) -> None:
-    """Refuse a group that the data set itself divides between two splits."""
+    """Raise UserError if the data set itself divides a group between two splits."""
     for group in alike([image for image in images if image.candidate.group], lambda image: image.candidate.group):
         splits = {image.split: image.candidate.name for image in group if image.split}
         if len(splits) > 1:
@@ -131,14 +142,14 @@ def refuse_divided_groups(images: list[UsableImage]) -> None:
             )
 
 
-def refuse_empty_folders(layout: Layout, audit: Audit) -> None:
-    """Refuse a class folder of which no image is left, in any split that came with the data."""
+def refuse_empty_folders(structure: FolderStructure, audit: Audit) -> None:
+    """Raise UserError if no image of a class folder is used, in any split that came with the data."""
     used = Counter((image.candidate.split, image.candidate.class_name) for image in audit.images)
-    for split, class_name in layout.folders:
+    for split, class_name in structure.folders:
         if not used[split, class_name]:
             folder = f"{split}/{class_name}" if split else class_name
-            names = {c.name for c in layout.candidates if (c.split, c.class_name) == (split, class_name)}
+            names = {c.name for c in structure.candidates if (c.split, c.class_name) == (split, class_name)}
             reasons = [
-                f"; {printable(name)}: {why.reason}, {why.detail}" for name, why in audit.set_aside if name in names
+                f"; {printable(name)}: {why.reason}, {why.detail}" for name, why in audit.quarantine if name in names
             ]
             raise UserError(f"{folder} holds no usable image: add some, or remove the folder{''.join(reasons[:1])}")

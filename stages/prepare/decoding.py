@@ -1,8 +1,11 @@
-"""Decode one image file into pixels and facts; what is wrong with a file is noted, and stops nothing.
+"""Decode one image file into pixels and facts, or into the reason why it gives no image.
 
-`read_image` needs nothing but its arguments and the file system, on whichever machine it runs.
+`read_image` uses only its arguments and the file system, so that it can run on any machine. `decoder_version` names
+the code and the Pillow that the pixels depend on: the cache keeps the pixels of each version apart, and a Dask worker
+with another version is refused.
 """
 
+import functools
 import hashlib
 import zlib
 from dataclasses import dataclass
@@ -10,9 +13,14 @@ from pathlib import Path
 
 import imagehash
 import numpy as np
+import PIL
 from PIL import Image
 
 from plumbline.images.decoded import Unreadable, decode, read_file, resize_and_cut
+from plumbline.run.hashes import sha256_of
+
+PROJECT = Path(__file__).parents[2]
+DECODERS = (Path("plumbline/images/decoded.py"), Path("stages/prepare/decoding.py"))
 
 THUMBNAIL = 16  # pixels, height and width
 LEVELS = np.arange(256)  # that a channel may have
@@ -21,7 +29,7 @@ HASHED = 32  # pixels, height and width of what the perceptual hash is made of; 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may be to count as an image, and the size of its pixels."""
+    """Which images are used, and the size to which they are cut."""
 
     size: int  # pixels, height and width of what is written
     max_pixels: int  # width times height, as stored
@@ -30,7 +38,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a usable image, beside its pixels."""
+    """What is known of a usable image besides its pixels."""
 
     sha256: str
     width: int
@@ -48,7 +56,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Unusable:
-    """Why a file gave no image."""
+    """Why a file is not used."""
 
     reason: str
     detail: str
@@ -60,13 +68,13 @@ def read_image(path: Path, limits: Limits, pixels: Path, offset: int) -> tuple[F
     Returns its facts and the CRC-32 of the pixels.
     """
     try:
-        facts, own_pixels = examine(read_file(path), limits)
+        facts, image_pixels = examine(read_file(path), limits)
     except Unreadable as error:
         return Unusable(error.reason, printable(str(error)))
     with pixels.open("r+b", buffering=0) as file:
         file.seek(offset)
-        file.write(own_pixels)
-    return facts, zlib.crc32(own_pixels)
+        file.write(image_pixels)
+    return facts, zlib.crc32(image_pixels)
 
 
 def examine(contents: bytes, limits: Limits) -> tuple[Facts, bytes]:
@@ -102,6 +110,13 @@ def entropy(counts: np.ndarray) -> float:
 
 
 def printable(name: str) -> str:
-    """Return the name as text that any reader of UTF-8 CSV takes, with whatever else escaped."""
+    """Return the name with control characters escaped, and all that UTF-8 cannot encode."""
     escaped = name.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if ord(c) >= 32 else f"\\x{ord(c):02x}" for c in escaped)
+
+
+@functools.cache  # what a process has imported stays as it is when its files change
+def decoder_version() -> str:
+    """Return a sha256, in hexadecimal, of Pillow's version and of the code that decodes."""
+    made_by = [PIL.__version__, *(sha256_of(PROJECT / path) for path in DECODERS)]
+    return hashlib.sha256("\n".join(made_by).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Find images that are there twice: as the same file, under two classes, or as nearly the same picture."""
+"""Find images that the data set holds more than once: as the same file, or as nearly the same picture."""
 
 import itertools
 from collections import defaultdict
@@ -8,15 +8,15 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from plumbline.data.prepared import SPLITS
 from stages.prepare.decoding import THUMBNAIL
-from stages.prepare.layout import SPLITS
-from stages.prepare.reading import UsableImage
+from stages.prepare.parallel_decoding import UsableImage
 
 HASH_BITS = 64
-# Of the thumbnails, beside the hash, which unlike pictures may share by chance. Measured with 6 bits: no pair of
-# the 1,797 different digits passes both, though the closest reaches 0.991, and none of 398 photographs (0.835).
+# Of two thumbnails. The hash is not enough, because different pictures may have close hashes by chance. Measured with
+# 6 bits: no pair of the 1,797 digits passes both tests (the closest has 0.991), and none of 398 photographs (0.835).
 MIN_CORRELATION = 0.992
-PAIRS_AT_ONCE = 1024  # whose thumbnails are compared together
+PAIRS_AT_ONCE = 1024  # to compare in one step
 
 Finding = tuple[UsableImage, str]  # an image, and what was found about it
 
@@ -30,7 +30,7 @@ def alike(images: list[UsableImage], key: Callable[[UsableImage], Hashable]) -> 
 
 
 def copies_across_classes(images: list[UsableImage]) -> list[Finding]:
-    """Return every copy of an image that stands under two classes or more."""
+    """Return every copy of a file that lies under two classes or more."""
     conflicts = []
     for group in alike(images, lambda image: image.facts.sha256):
         for image in group:
@@ -41,15 +41,21 @@ def copies_across_classes(images: list[UsableImage]) -> list[Finding]:
 
 
 def copies_across_splits(images: list[UsableImage]) -> list[Finding]:
-    """Return the copies of a file that is in several splits, all but those in the last of them.
+    """Return the copies of each file that lies in several splits, except those in the last of these splits.
 
-    Test comes after val, and val after train: what is measured on stays as it is.
+    The order is train, val, test, so that the images on which the model is measured stay the same.
     """
     copies = []
     for group in alike(images, lambda image: image.facts.sha256):
         kept, others = kept_and_others(group)
         copies += [(image, f"the same file is {kept.candidate.name}") for image in others]
     return copies
+
+
+def copies_within_splits(images: list[UsableImage]) -> list[Finding]:
+    """Return the second and later copies of a file in one split, in which each of them counts."""
+    groups = alike(images, lambda image: (image.split, image.facts.sha256))
+    return [(image, f"copy of {group[0].candidate.name}") for group in groups for image in group[1:]]
 
 
 def near_copies_across_splits(images: list[UsableImage], clusters: np.ndarray) -> list[Finding]:
@@ -63,7 +69,7 @@ def near_copies_across_splits(images: list[UsableImage], clusters: np.ndarray) -
 
 
 def near_copies_across_classes(images: list[UsableImage], clusters: np.ndarray) -> list[Finding]:
-    """Return the images that look like one of another class, in another file: one of the two labels may be wrong."""
+    """Return the images that look like another file's image of another class: one of the two labels may be wrong."""
     doubts = []
     for group in clustered(images, clusters):
         for image in group:
@@ -78,7 +84,7 @@ def near_copies_across_classes(images: list[UsableImage], clusters: np.ndarray) 
 
 
 def kept_and_others(group: list[UsableImage]) -> tuple[UsableImage, list[UsableImage]]:
-    """Return an image of the group's last split, and those of earlier splits. Splits yet to be chosen are none."""
+    """Return an image of the group's last split, and all of earlier splits. Images without a split are left out."""
     given = [image for image in group if image.split is not None]
     if not given:
         return group[0], []
@@ -90,8 +96,8 @@ def kept_and_others(group: list[UsableImage]) -> tuple[UsableImage, list[UsableI
 def near_clusters(images: list[UsableImage], distance: int) -> np.ndarray:
     """Return a number for each image (N,), the same for images that are nearly the same picture.
 
-    Nearly: at most `distance` bits of the perceptual hash differ (Zauner 2010, pHash), and the thumbnails'
-    correlation is at least MIN_CORRELATION; chains of such pairs count as one.
+    Two images are nearly the same if at most `distance` bits of their perceptual hashes differ (Zauner 2010, pHash) and
+    the correlation of their thumbnails is at least MIN_CORRELATION. Chains of such pairs form one cluster.
     """
     hashes = np.array([image.facts.perceptual_hash for image in images], dtype=np.uint64)
     thumbnails = [image.facts.thumbnail for image in images]
@@ -104,7 +110,7 @@ def near_clusters(images: list[UsableImage], distance: int) -> np.ndarray:
 
 
 def correlations(thumbnails: list[str], pairs: list[tuple[int, int]]) -> np.ndarray:
-    """Return the correlation (M,) of the two thumbnails of each pair; a blank one's with any other is 0."""
+    """Return the correlation (M,) of the two thumbnails of each pair. It is 0 if one of them is blank."""
     first, second = (standardised([thumbnails[pair[side]] for pair in pairs]) for side in (0, 1))
     return np.einsum("mp,mp->m", first, second)
 
@@ -120,7 +126,7 @@ def standardised(thumbnails: list[str]) -> np.ndarray:
 def tied(images: list[UsableImage], distance: int) -> np.ndarray:
     """Return a number for each image (N,), the same for those that must stay in one split.
 
-    Tied are copies of a file, near copies, and images of one group, however indirectly.
+    These are copies of a file, near copies, and images of one group, also through other images.
     """
     near = near_clusters(images, distance)
     first: dict[Hashable, int] = {}
@@ -134,7 +140,7 @@ def tied(images: list[UsableImage], distance: int) -> np.ndarray:
 
 
 def clusters_of(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
-    """Return a number for each of `count` things, the same for those that pairs join, however indirectly."""
+    """Return a number for each of `count` things, the same for those that pairs join, also through others."""
     joined = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(joined)), (joined[:, 0], joined[:, 1])), shape=(count, count))
     return connected_components(graph, directed=False)[1]
@@ -151,9 +157,9 @@ def clustered(images: list[UsableImage], clusters: np.ndarray) -> list[list[Usab
 def close_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[int, int]]:
     """Yield pairs (i, j), i < j, of 64-bit hashes (N,) that differ in at most `distance` bits.
 
-    Cut into `distance` + 1 bands, two such hashes agree in at least one (the pigeonhole principle), so only
-    hashes that share a band are compared. Pairs may come more than once; of many equal hashes, each is paired
-    with the one before it alone.
+    The hashes are cut into `distance` + 1 bands. Two close hashes agree in at least one band (the pigeonhole
+    principle), so only hashes that share a band are compared. A pair may be yielded more than once. Among equal hashes,
+    each is paired only with the one before it.
     """
     edges = np.linspace(0, HASH_BITS, distance + 2).astype(int)
     for low, high in itertools.pairwise(edges):

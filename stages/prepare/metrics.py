@@ -1,13 +1,13 @@
-"""Count what the audit found, and measure the pixels of train."""
+"""Count what the audit found, and compute the mean and deviation of the pixels of train."""
 
 from collections import Counter
 
 import numpy as np
 
 from stages.prepare.audit import Audit
-from stages.prepare.reading import UsableImage
+from stages.prepare.parallel_decoding import UsableImage
 
-# Of the quarantine, in the metrics; what the policies drop is counted by its finding, whatever became of it.
+# Of the quarantine. What the policies drop is not among them: findings are counted under any policy.
 REASONS = (
     "empty", "not an image", "truncated", "damaged", "too large", "too long", "too small", "unreadable", "bad name",
     "misplaced", "excluded",
@@ -18,24 +18,25 @@ CHANNELS = ("red", "green", "blue")
 def summary(
     splits: dict[str, list[UsableImage]], audit: Audit, classes: list[str], size: int
 ) -> dict[str, int | float]:
-    """Return the metrics: counts of images, of what is unusual about them, and the pixels' mean and deviation."""
+    """Return the metrics: counts of images, of what is unusual about them, and the mean and deviation of the pixels."""
     per_class = Counter(image.candidate.class_name for image in splits["train"])
     smallest, largest = min(per_class[name] for name in classes), max(per_class.values())
     images = [image for members in splits.values() for image in members]
-    reasons = Counter(why.reason for _, why in audit.set_aside)
+    noted = audit.notes_by_image()
+    reasons = Counter(why.reason for _, why in audit.quarantine)
     return {
         **{f"{split}_images": len(members) for split, members in splits.items()},
         "classes": len(classes),
         "smallest_class_train_images": smallest,
         "largest_class_train_images": largest,
         "class_imbalance": largest / smallest,
-        "quarantined": len(audit.set_aside),
+        "quarantined": len(audit.quarantine),
         **{f"quarantined_{reason.replace(' ', '_')}": reasons[reason] for reason in REASONS},
         **audit.counts,
         "turned_by_orientation": sum(image.facts.orientation != 1 for image in images),
         "animated": sum(image.facts.animated for image in images),
         "named_as_another_format": sum(image.misnamed for image in images),
-        "noted": sum(bool(image.notes) for image in images),
+        "noted": sum(image.candidate.name in noted for image in images),
         **channel_metrics(splits["train"], size),
     }
 
@@ -43,7 +44,7 @@ def summary(
 def channel_metrics(images: list[UsableImage], size: int) -> dict[str, float]:
     """Return the mean and deviation of each channel over the train images' pixels, in [0, 1].
 
-    From exact integer sums, so that they do not depend on the order of the images.
+    They are computed from exact integer sums, so that they do not depend on the order of the images.
     """
     pixels = len(images) * size**2
     metrics = {}

@@ -1,9 +1,9 @@
-"""Keep decoded images from run to run, by their content, so that an added image is the only one that is decoded.
+"""Keep decoded images from run to run, by the sha256 of their files, so that a run decodes only the images it lacks.
 
-A run writes what it decodes into a segment: a file of pixels, row by row, and a file of facts, one line an
-image, added when its row is complete. The next run, also after one that was killed, finds its images there.
-The cache lies outside of DVC's outputs, is bounded in size, and may be deleted at any time: whatever is
-wrong with it only means that an image is decoded again.
+A run writes what it decodes into a new segment: a file of pixels, one row an image, and a file of facts, one line an
+image, which is added when the image's row is complete. So the next run finds the images of a run that was killed.
+The cache lies outside of DVC's outputs, has a limit in bytes, and may be deleted at any time. If anything in it is
+damaged or missing, an image is decoded again. benchmarks/README.md says why it is not LMDB.
 """
 
 import errno
@@ -20,37 +20,37 @@ from stages.prepare.decoding import Facts
 
 try:
     import fcntl
-except ImportError:  # Windows, which removes no file that is open
+except ImportError:  # on Windows, where a file that is open cannot be removed
     fcntl = None
 
-MOST_SEGMENTS = 64  # beyond, the smallest go
-DIGITS = 64  # of a sha256, with which a line begins
+MAX_SEGMENTS = 64  # if there are more, the smallest are removed
+DIGITS = 64  # of the sha256 at the start of each line of facts
 
 
 def cache_folder() -> Path:
-    """Return where the cache lies, absolute, for the worker processes.
+    """Return the cache's folder as an absolute path, for the worker processes.
 
-    In `dvc exp run --temp` and in the queue, DVC_ROOT names the repository that they belong to.
+    In `dvc exp run --temp` and in the queue it is in the repository they belong to, which DVC_ROOT names.
     """
     return Path(os.environ.get("DVC_ROOT", ".")).absolute() / ".cache" / "prepare"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image's pixels lie."""
+    """The file and the offset at which an image's pixels begin."""
 
     file: io.FileIO
     offset: int  # bytes
 
     def read_into(self, pixels: bytearray) -> None:
-        """Fill `pixels` from here. Raises OSError if there are not as many bytes."""
+        """Fill `pixels` with the bytes from here. Raises OSError if the file has fewer."""
         self.file.seek(self.offset)
         if self.file.readinto(pixels) != len(pixels):
             raise OSError(errno.EIO, "fewer bytes than were written", self.file.name)
 
 
 class Segment:
-    """Rows of pixels in one file, and in another one line of facts for each row that is complete."""
+    """A file with one row of pixels an image, and a file with one line of facts for each row that is complete."""
 
     def __init__(self, pixels: Path, row_bytes: int, mode: str, log_mode: str) -> None:
         self.path = pixels
@@ -59,19 +59,19 @@ class Segment:
         self.log = pixels.with_suffix(".facts").open(log_mode)
 
     def add(self, facts: Facts, row: int, checksum: int) -> Place:
-        """Note that a row of which this is the checksum is complete."""
+        """Write the facts of a row that is complete and has this CRC-32; return where it lies."""
         text = json.dumps(asdict(facts)).encode()
         if not self.log.closed:
             try:
                 self.log.write(b"%s %d %d %s\n" % (facts.sha256.encode(), row, zlib.crc32(text, checksum), text))
                 self.log.flush()
-            except OSError:  # a full disk: the rest is not remembered
+            except OSError:  # a full disk: the other images are not kept for the next run
                 with suppress(OSError):
                     self.log.close()
         return self.place(row)
 
     def find(self, position: int) -> tuple[Facts, Place] | None:
-        """Return the facts at a position of the log and the place of their pixels, if both are as they were written."""
+        """Return the facts at a position of the log and the place of their pixels, or None if their CRC-32 is wrong."""
         try:
             self.log.seek(position)
             _, row, checksum, text = self.log.readline().rstrip(b"\n").split(b" ", 3)
@@ -84,18 +84,20 @@ class Segment:
             return None
 
     def holds(self, row: int, checksum: int) -> bool:
-        """Say whether a row reads as it was written, by whichever machine: NFS looks anew when a file is opened."""
+        """Return whether a row, which any machine may have written, has this CRC-32.
+
+        The file is opened anew, because NFS shows the writes of other machines only after that.
+        """
         pixels = bytearray(self.row_bytes)
         with self.path.open("rb", buffering=0) as file:
             Place(file, row * self.row_bytes).read_into(pixels)
         return zlib.crc32(pixels) == checksum
 
     def place(self, row: int) -> Place:
-        """Return where a row lies."""
         return Place(self.pixels, row * self.row_bytes)
 
     def positions(self) -> dict[str, int]:
-        """Return where in the log each image's line begins, by the sha256 of its file."""
+        """Return the position of each image's line in the log, by the sha256 of its file."""
         self.log.seek(0)
         found, position = {}, 0
         for line in self.log:
@@ -104,22 +106,20 @@ class Segment:
         return found
 
     def close(self) -> None:
-        """Close both files."""
         self.pixels.close()
         with suppress(OSError):
             self.log.close()
 
     def remove(self) -> None:
-        """Remove both files."""
         self.path.unlink(missing_ok=True)
         self.path.with_suffix(".facts").unlink(missing_ok=True)
 
 
 class PixelCache:
-    """The segments that hold pixels of one size, made in one way. To be used in a `with` block."""
+    """The segments whose pixels one version of the decoder made with one set of limits. Used in a `with` block."""
 
     def __init__(self, folder: Path, key: str, row_bytes: int, limit: int) -> None:
-        """`key` names everything that pixels follow from, beside the file; `limit` is in bytes, 0 for no cache."""
+        """`key` names all that the pixels depend on beside the file; `limit` is in bytes, 0 for no cache."""
         self.root = folder
         self.folder = folder / key[:16]
         self.row_bytes = row_bytes
@@ -153,7 +153,7 @@ class PixelCache:
         return segment.find(position)
 
     def new_segment(self, rows: int, scratch: Path) -> Segment:
-        """Return a segment with room for `rows`: in the cache, or for this run alone, in `scratch`."""
+        """Return a new segment with room for `rows`: in the cache if possible, else in `scratch` for this run alone."""
         if self.limit:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ class PixelCache:
         return self.created(rows, scratch)
 
     def created(self, rows: int, folder: Path) -> Segment:
-        """Create a segment. Its name is new: workers that outlive a killed run find no file of the next to write to."""
+        """Create a segment under a new name, so that workers of a killed run cannot write into the next run's file."""
         handle, name = tempfile.mkstemp(suffix=".pixels", dir=folder.absolute())
         try:
             reserve(handle, rows * self.row_bytes)
@@ -182,7 +182,7 @@ class PixelCache:
 
 
 def reserve(handle: int, size: int) -> None:
-    """Make room for `size` bytes in a file; a disk without that room is noticed now, and not later."""
+    """Reserve `size` bytes in a file. Raises OSError now, not during decoding, if the disk has too little room."""
     if hasattr(os, "posix_fallocate") and size:
         os.posix_fallocate(handle, 0, size)
     else:
@@ -190,7 +190,10 @@ def reserve(handle: int, size: int) -> None:
 
 
 def shrink(folder: Path, limit: int) -> None:
-    """Remove segments until the cache has at most `limit` bytes: the longest unused go first, but for those in use."""
+    """Remove segments, the least recently used first, until the cache has at most `limit` bytes.
+
+    A segment to which a run is writing stays.
+    """
     segments = {path: path.stat() for path in folder.rglob("*.pixels")}
     oldest = sorted(segments, key=lambda path: segments[path].st_mtime_ns)
     total = sum(map(size_of, segments))
@@ -198,21 +201,21 @@ def shrink(folder: Path, limit: int) -> None:
         if total <= limit:
             break
         size = size_of(path)
-        if removed(path):
+        if remove_if_unlocked(path):
             total -= size
             del segments[path]
     smallest = sorted(segments, key=lambda path: segments[path].st_size)
-    for path in smallest[: max(0, len(smallest) - MOST_SEGMENTS)]:
-        removed(path)
+    for path in smallest[: max(0, len(smallest) - MAX_SEGMENTS)]:
+        remove_if_unlocked(path)
 
 
 def size_of(pixels: Path) -> int:
-    """Return the bytes that a segment takes."""
+    """Return the size of a segment's two files, in bytes."""
     return sum(path.stat().st_size for path in (pixels, pixels.with_suffix(".facts")) if path.exists())
 
 
-def removed(pixels: Path) -> bool:
-    """Remove a segment, if no run is writing to it; say whether it is gone."""
+def remove_if_unlocked(pixels: Path) -> bool:
+    """Remove a segment unless a run is writing to it. Returns whether it was removed."""
     try:
         with unlocked(pixels):
             pixels.unlink()

@@ -8,12 +8,11 @@ from typing import Any
 import pandas as pd
 
 from plumbline.audit.tables import read_images, read_quarantine
-from plumbline.data.prepared import read_classes, read_manifest
+from plumbline.data.prepared import SPLITS, read_classes, read_manifest
 from plumbline.results.predictions_file import read_predictions
 
 CHECK_STAGES = ("backprop", "convolution", "weight_decay")
 MEASURING_STAGES = (*CHECK_STAGES, "prepare", "curvature", "finetune", "evaluate")
-SPLITS = ("train", "val", "test")
 NAMES = ("split", "path", "actual", "predicted", "suggested", "class", "layer")
 
 

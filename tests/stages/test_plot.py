@@ -20,7 +20,7 @@ from stages.plot.reliability import draw_reliability
 from stages.plot.step_size import draw_step_size
 from stages.plot.style import MOST_NAMES, STYLE, shortened
 from stages.plot.trade_offs import draw_trade_offs
-from stages.prepare.tables import QUARANTINE_COLUMNS
+from stages.prepare.arrays_and_tables import QUARANTINE_COLUMNS
 from tests.support.results import make_results
 
 NOTHING_NOTED = dict.fromkeys([*NOTED, "noted"], 0)

@@ -1,4 +1,4 @@
-"""The cache saves decoding and nothing else depends on it: it may be full, damaged, hostile or gone."""
+"""The cache saves decoding and nothing else depends on it: it may be full, damaged, or deleted."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from joblib import parallel_config
 from stages.prepare import __main__ as prepare
 from stages.prepare import decoding
 from stages.prepare.decoding import Limits, examine
-from stages.prepare.pixel_cache import MOST_SEGMENTS, PixelCache
+from stages.prepare.pixel_cache import MAX_SEGMENTS, PixelCache
 from tests.conftest import PROJECT, Workspace, write_data_set, write_image
 from tests.stages.prepare.conftest import prepared
 
@@ -134,10 +134,10 @@ def test_the_cache_stays_below_its_limit_and_the_longest_unused_makes_way(tmp_pa
 
 
 def test_of_many_small_segments_some_make_way(tmp_path: Path) -> None:
-    for seed in range(MOST_SEGMENTS + 3):
+    for seed in range(MAX_SEGMENTS + 3):
         fill(tmp_path, 10**9, 2 if seed == 0 else 1, seed)
     sizes = sorted(path.stat().st_size for path in tmp_path.rglob("*.pixels"))
-    assert len(sizes) == MOST_SEGMENTS
+    assert len(sizes) == MAX_SEGMENTS
     assert sizes[-1] == 2 * 128 * 128 * 3  # the largest stays
 
 

@@ -1,7 +1,7 @@
-"""Read all files of a data set, on all cores, decoding only those that the cache does not hold.
+"""Read all files of a data set in parallel, and decode only those that the cache does not hold.
 
-joblib hands the files to its workers, which are this machine's processes or Dask's (see `engines`); each writes its
-pixels straight to their place in one file, so that memory stays flat however many there are.
+joblib gives the files to its workers, which are processes of this machine or Dask's (see `executors`). Each worker
+writes its pixels straight to their place in one file, so that memory does not grow with the number of images.
 """
 
 import warnings
@@ -18,16 +18,15 @@ from tqdm import tqdm
 
 from plumbline.run.errors import UserError
 from plumbline.run.hashes import sha256_of
-from stages.prepare.decoder_version import decoder_version
-from stages.prepare.decoding import Facts, Limits, Unusable, printable, read_image
-from stages.prepare.elsewhere import read_elsewhere, refuse_what_is_not_shared
-from stages.prepare.layout import Candidate
-from stages.prepare.pixel_cache import PixelCache, Place, Segment
+from stages.prepare.decoding import Facts, Limits, Unusable, decoder_version, printable, read_image
+from stages.prepare.executors import read_on_worker, refuse_what_is_not_shared
+from stages.prepare.folder_structure import Candidate
+from stages.prepare.pixel_cache import PixelCache, Place
 
 BAD_NAME = Unusable("bad name", "its name is not UTF-8 text, or holds control characters: rename it")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class UsableImage:
     """A file that gave an image."""
 
@@ -35,24 +34,23 @@ class UsableImage:
     facts: Facts
     pixels: Place
     split: str | None  # None until it is chosen
-    notes: list[str]
 
     @property
     def misnamed(self) -> bool:
-        """Say whether the file's suffix belongs to another format than what the file holds."""
+        """Return whether the file's suffix belongs to another format than its contents."""
         named = Image.registered_extensions().get(self.candidate.path.suffix.lower())
-        family = {"MPO": "JPEG"}.get(self.facts.format, self.facts.format)  # what telephones write as .jpg
+        family = {"MPO": "JPEG"}.get(self.facts.format, self.facts.format)  # telephones write MPO as .jpg
         return named is not None and named != family
 
 
 def read_all(
-    candidates: list[Candidate], limits: Limits, cache: PixelCache, scratch: Path, *, elsewhere: bool
+    candidates: list[Candidate], limits: Limits, cache: PixelCache, scratch: Path, *, remote: bool
 ) -> list[UsableImage | Unusable]:
-    """Read every file: an image, or the reason why there is none, for each candidate.
+    """Return for each candidate an image, or the reason why its file gives none.
 
-    The pixels lie in the cache, or where that cannot be, in the folder `scratch`. `elsewhere`: the workers may be on
-    other machines. Raises UserError if the system ends a worker, as it does when memory runs out, or if a worker
-    elsewhere has other code or another file system.
+    The pixels lie in the cache, or in the folder `scratch` if the cache cannot be written. `remote` means that the
+    workers may be on other machines. Raises UserError if a worker is killed, as happens when memory runs out, or if a
+    remote worker has other code or another file system.
     """
     results: list[tuple[Facts, Place] | Unusable | None] = [
         None if printable(candidate.name) == candidate.name else BAD_NAME for candidate in candidates
@@ -64,25 +62,23 @@ def read_all(
     if missing:
         segment = cache.new_segment(len(missing), scratch)
         tasks = [(candidates[i].path, limits, segment.path, row * segment.row_bytes) for row, i in enumerate(missing)]
-        decode = partial(read_elsewhere, decoder_version()) if elsewhere else read_image
+        decode = partial(read_on_worker, decoder_version()) if remote else read_image
         with closing(in_parallel(decode, tasks, "decoding")) as decoded:
             for row, result in enumerate(decoded):
-                if elsewhere:
+                if remote:
                     refuse_what_is_not_shared(candidates[missing[row]], result, segment, row)
-                results[missing[row]] = result if isinstance(result, Unusable) else with_place(segment, row, *result)
+                if not isinstance(result, Unusable):
+                    facts, checksum = result
+                    result = facts, segment.add(facts, row, checksum)
+                results[missing[row]] = result
     return [
-        result if isinstance(result, Unusable) else UsableImage(candidate, *result, candidate.split, [])
+        result if isinstance(result, Unusable) else UsableImage(candidate, *result, candidate.split)
         for candidate, result in zip(candidates, results, strict=True)
     ]
 
 
-def with_place(segment: Segment, row: int, facts: Facts, checksum: int) -> tuple[Facts, Place]:
-    """Note an image that was decoded in its segment."""
-    return facts, segment.add(facts, row, checksum)
-
-
 def in_parallel(function: Callable, tasks: list[tuple], progress: str | None) -> Iterator:
-    """Yield the function's result for each task, in their order, with a progress bar if it has a name."""
+    """Yield the function's result for each task, in the tasks' order, with a progress bar if `progress` names it."""
     results = Parallel(n_jobs=-1, return_as="generator")(delayed(function)(*task) for task in tasks)
     try:
         with tqdm(None, progress, len(tasks), unit="image", disable=None if progress else True) as bar:
@@ -96,12 +92,12 @@ def in_parallel(function: Callable, tasks: list[tuple], progress: str | None) ->
         ) from None
     finally:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that some results are not used, where an error ends this early
+            warnings.simplefilter("ignore")  # about results that are not used, if an error ends the loop early
             results.close()
 
 
 def sha256_or_none(path: Path) -> str | None:
-    """Return the sha256 of a file, in hexadecimal, or None if it cannot be read; a pipe would never end."""
+    """Return the sha256 of a file, in hexadecimal, or None if it cannot be read or is not a file."""
     try:
         return sha256_of(path) if path.is_file() else None
     except OSError:

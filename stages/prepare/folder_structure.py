@@ -1,16 +1,23 @@
-"""Find what a data set holds: its splits, if it comes with them, its classes, and every file in them."""
+"""Find what `data.root` holds: its splits, if it comes with them, its classes, and every file in them.
+
+An archive is extracted first, and removed again at the end.
+"""
 
 import difflib
 import re
-from collections.abc import Collection
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.images.class_folders import class_folders, files_below
+from plumbline.data.prepared import SPLITS
+from plumbline.images.archives import extract
+from plumbline.images.class_folders import class_folders, files_below, visible
 from plumbline.params.data import Data
 from plumbline.run.errors import UserError
 
-SPLITS = ("train", "val", "test")
+EXTRACTED = Path("data/extracted.partial")
 OTHER_NAMES = {
     "train": "train", "training": "train", "trainset": "train",
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
@@ -24,16 +31,16 @@ class Candidate:
 
     path: Path  # absolute, for the worker processes
     name: str  # relative to the data set, with forward slashes
-    split: str | None  # None: not given, to be chosen
+    split: str | None  # None: to be chosen
     class_name: str
-    group: str | None  # what data.groups finds in the name
+    group: str | None  # the part of the name that data.groups matches
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderStructure:
     """Everything that a data set holds."""
 
-    splits: tuple[str, ...]  # that it comes with; none for a flat folder of class folders
+    splits: tuple[str, ...]  # empty for class folders without splits
     classes: list[str]  # in label order
     folders: list[tuple[str | None, str]]  # split and class of each class folder that is kept
     candidates: list[Candidate]  # by split, class and path
@@ -42,11 +49,40 @@ class Layout:
     excluded: list[str]  # files that data.exclude names
 
 
-def find_layout(root: Path, data: Data) -> Layout:
-    """Return what the folder `root` holds: train/ and perhaps val/ and test/ with class folders, or class folders.
+@contextmanager
+def opened(root: Path) -> Iterator[Path]:
+    """Yield the folder that holds the images: `root` itself, or the folder to which the archive `root` was extracted.
 
-    The labels follow from the names of all classes that are kept, sorted, so a class folder that val/
-    lacks shifts none. Raises UserError for a folder that cannot be right.
+    A folder in an archive that encloses everything else is skipped. Raises UserError if there is no such file or it is
+    not safe to extract. Then nothing is written outside of the folder, and nothing is left of it.
+    """
+    if root.is_dir():
+        yield root
+        return
+    if not root.is_file():
+        raise UserError(f"data.root: there is no folder or archive {root}: set it to one that holds your images")
+    shutil.rmtree(EXTRACTED, ignore_errors=True)
+    try:
+        extract(root, EXTRACTED)
+        yield innermost(EXTRACTED)
+    finally:
+        shutil.rmtree(EXTRACTED, ignore_errors=True)
+
+
+def innermost(folder: Path) -> Path:
+    """Return the innermost folder that encloses everything else, and is no class folder and no split."""
+    entries = visible(folder)
+    while len(entries) == 1 and entries[0].is_dir() and any(entry.is_dir() for entry in visible(Path(entries[0].path))):
+        folder = Path(entries[0].path)
+        entries = visible(folder)
+    return folder
+
+
+def find_structure(root: Path, data: Data) -> FolderStructure:
+    """Return what the folder `root` holds: class folders, or train/, and perhaps val/ and test/, with class folders.
+
+    The labels follow from the sorted names of all classes that are kept, so that a class folder missing from val/
+    shifts no label. Raises UserError if the folder has neither form.
     """
     splits = find_splits(root)
     roots = {split: root / split for split in splits} or {None: root}
@@ -66,7 +102,7 @@ def find_layout(root: Path, data: Data) -> Layout:
     left_out = [
         file for file, (_, _, class_name) in files.items() if class_name not in classes and file not in excluded
     ]
-    return Layout(
+    return FolderStructure(
         splits,
         classes,
         [(split, name) for split, name, _ in folders if name in classes],
@@ -78,7 +114,7 @@ def find_layout(root: Path, data: Data) -> Layout:
 
 
 def find_splits(root: Path) -> tuple[str, ...]:
-    """Return the splits that the folder has; refuse one under another name, lest it be taken for a class."""
+    """Return the splits that the folder has. Raises UserError for a split under another name, such as valid/."""
     folders = class_folders(root)
     splits = tuple(split for split in SPLITS if split in folders)
     for folder in folders:
@@ -91,7 +127,7 @@ def find_splits(root: Path) -> tuple[str, ...]:
 
 
 def excluded_files(files: Collection[str], exclude: list[str]) -> set[str]:
-    """Return the files that `data.exclude` names, each of which must be there."""
+    """Return the files that `data.exclude` names. Raises UserError if one of them does not exist."""
     for name in exclude:
         if name not in files:
             close = difflib.get_close_matches(name, files, n=1)
@@ -106,26 +142,26 @@ def relative(path: Path, root: Path) -> str:
 
 
 def find_classes(roots: dict[str | None, Path]) -> list[str]:
-    """Return the class names, sorted: the first folder's, which no other may exceed."""
+    """Return the sorted class names of the first split. Raises UserError if another split has further classes."""
     (first, folder), *others = roots.items()
     classes = class_folders(folder)
     if len(classes) < 2:
         found = ", ".join(f"{name}/" for name in classes) or "none"
-        raise UserError(f"{place(first)} must hold a folder for each of at least two classes; it has {found}")
+        raise UserError(f"{name_of(first)} must hold a folder for each of at least two classes; it has {found}")
     for split, folder in others:
         own = class_folders(folder)
         if not own:
-            raise UserError(f"{place(split)} has no class folder: it must hold one for each of {' '.join(classes)}")
+            raise UserError(f"{name_of(split)} has no class folder: it must hold one for each of {' '.join(classes)}")
         unknown = sorted(set(own) - set(classes))
         if unknown:
             raise UserError(
-                f"{place(split)} has the class {unknown[0]!r}, which {place(first)} lacks: {' '.join(classes)}"
+                f"{name_of(split)} has the class {unknown[0]!r}, which {name_of(first)} lacks: {' '.join(classes)}"
             )
     return classes
 
 
-def place(split: str | None) -> str:
-    """Return what a message calls a split's folder."""
+def name_of(split: str | None) -> str:
+    """Return the name of a split's folder in messages."""
     return f"data.root's {split}/" if split else "data.root"
 
 
@@ -142,6 +178,6 @@ def kept_classes(classes: list[str], keep: list[str] | None) -> list[str]:
 
 
 def group_of(name: str, groups: str | None) -> str | None:
-    """Return what the regular expression's group finds in a file's name; a file that it does not match has none."""
+    """Return the text that the regular expression's group matches in a file's name, or None."""
     match = re.search(groups, name) if groups else None
     return match.group(1) if match else None

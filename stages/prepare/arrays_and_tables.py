@@ -1,12 +1,16 @@
-"""Make the tables: the manifest of what is trained on and evaluated, and the audit of the files.
+"""Write a split's pixels as an array; make the tables: the manifest, and the audit's images and quarantine.
 
-The manifest holds only what training follows from: what else the audit found may change and nothing is trained anew.
+The manifest holds only what training depends on. The audit may change without a new training.
 """
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 
 from stages.prepare.decoding import Unusable, printable
-from stages.prepare.reading import UsableImage
+from stages.prepare.parallel_decoding import UsableImage
+from stages.prepare.pixel_cache import Place
 
 MANIFEST_COLUMNS = ["split", "index", "path", "label", "class", "sha256"]
 IMAGE_COLUMNS = ["split", "path", "width", "height", "format", "mode", "orientation", "notes"]
@@ -30,8 +34,8 @@ def manifest_table(splits: dict[str, list[UsableImage]], classes: list[str]) -> 
     return pd.DataFrame(rows, columns=MANIFEST_COLUMNS)
 
 
-def images_table(splits: dict[str, list[UsableImage]]) -> pd.DataFrame:
-    """Return how each used image is stored, and what was noted about it: one row an image, in the manifest's order."""
+def images_table(splits: dict[str, list[UsableImage]], notes: dict[str, str]) -> pd.DataFrame:
+    """Return how each used image is stored, and the notes on it: one row an image, in the manifest's order."""
     rows = [
         {
             "split": split,
@@ -41,7 +45,7 @@ def images_table(splits: dict[str, list[UsableImage]]) -> pd.DataFrame:
             "format": image.facts.format,
             "mode": image.facts.mode,
             "orientation": image.facts.orientation,
-            "notes": "; ".join(image.notes),
+            "notes": notes.get(image.candidate.name, ""),
         }
         for split, images in splits.items()
         for image in images
@@ -49,7 +53,21 @@ def images_table(splits: dict[str, list[UsableImage]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=IMAGE_COLUMNS)
 
 
-def quarantine_table(set_aside: list[tuple[str, Unusable]]) -> pd.DataFrame:
+def quarantine_table(quarantine: list[tuple[str, Unusable]]) -> pd.DataFrame:
     """Return the quarantine: one row a file, by path."""
-    rows = sorted((printable(name), why.reason, why.detail) for name, why in set_aside)
+    rows = sorted((printable(name), why.reason, why.detail) for name, why in quarantine)
     return pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)
+
+
+def write_array(path: Path, pixels: list[Place], size: int) -> None:
+    """Write images as a .npy file, uint8 (len(pixels), size, size, 3).
+
+    Only one image is in memory. The file is not mapped, because mapped pages count as memory in use.
+    """
+    with path.open("wb") as target:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(pixels), size, size, 3)}
+        np.lib.format.write_array_header_1_0(target, header)
+        image = bytearray(size**2 * 3)  # reused: new memory for each image would take longer than the copy
+        for place in pixels:
+            place.read_into(image)
+            target.write(image)
