@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from plumbline.data.prepared import FOLDER, read_classes, read_manifest
 from plumbline.model.description import Description, read_description
+from plumbline.presentation.percent import percent
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.hashes import sha256_of
@@ -25,7 +26,6 @@ from stages.card.facts import (
     files_table,
     measures_table,
     recipe_table,
-    share,
     table,
     text,
     untested,
@@ -66,7 +66,7 @@ def card(settings: Params) -> str:
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True, autoescape=False,  # Markdown: `text` escapes what comes from outside
     )  # fmt: skip
-    template.filters |= {"text": text, "share": share, "few": few}
+    template.filters |= {"text": text, "percent": percent, "few": few}
     return template.get_template("card.md.jinja").render(
         header=header(name, data_set, metrics["evaluate"], splits[1:]).strip(),
         name=name,

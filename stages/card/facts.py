@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from plumbline.presentation.percent import percent
 from plumbline.run.dotted_keys import flat, written
 from plumbline.run.errors import one_line
 from stages.card.params import Params
@@ -88,13 +89,8 @@ def files_table(export: dict[str, Any]) -> str:
         if f"{name}_bytes" in export:
             far = f"{name}_largest_difference"
             far = f"{export[far]:.3f}" if far in export else f"{10 ** export[f'{name}_log10_largest_difference']:.0e}"
-            rows.append([file, what, f"{export[f'{name}_bytes']:,}", far, share(export[f"{name}_same_class"])])
+            rows.append([file, what, f"{export[f'{name}_bytes']:,}", far, percent(export[f"{name}_same_class"])])
     return table(["file", "", "bytes", "largest difference from torch's probabilities", "same class"], rows)
-
-
-def share(value: float) -> str:
-    """Return a share in percent that says 100 only where it is all, and 0 only where it is none."""
-    return f"{value:.0%}" if value in (0, 1) else f"{min(max(value, 0.001), 0.999):.1%}"
 
 
 def audit(prepare: dict[str, float]) -> str:

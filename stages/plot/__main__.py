@@ -17,6 +17,7 @@ from plumbline.data.prepared import read_classes, read_manifest
 from plumbline.params.evaluate import Evaluate
 from plumbline.params.finetune import Finetune
 from plumbline.params.weights import Weights
+from plumbline.presentation.figure_style import STYLE, save
 from plumbline.results.predictions_file import read_predictions
 from plumbline.run import params_file
 from plumbline.run.errors import run
@@ -32,7 +33,6 @@ from stages.plot.gallery import draw_gallery
 from stages.plot.network_layers import draw_network_layers
 from stages.plot.reliability import draw_reliability
 from stages.plot.step_size import draw_step_size
-from stages.plot.style import STYLE, save
 from stages.plot.trade_offs import draw_trade_offs
 from stages.plot.weight_decay import draw_weight_decay
 
@@ -98,7 +98,8 @@ def main() -> None:
     drawn = figures(settings)
     with whole_folder(VECTORS) as folder:
         for name, figure in drawn.items():
-            save(figure, PLOTS / f"{name}.png", folder / f"{name}.svg")
+            save(figure, PLOTS / f"{name}.png")
+            save(figure, folder / f"{name}.svg", transparent=True)  # the report has a dark scheme
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from stages.plot.style import LINES, SPLITS
+from plumbline.presentation.figure_style import LINES, SPLITS
 
 ROWS = {"accuracy": "this model", "probe_accuracy": "linear probe", "majority_accuracy": "commonest class"}
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from stages.plot.style import BLUE, VERMILION
+from plumbline.presentation.figure_style import BLUE, VERMILION
 
 FORWARD, BACKWARD = BLUE, VERMILION
 STEP = 2.6  # between two values of the row

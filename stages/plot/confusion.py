@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-from stages.plot.style import MOST_NAMES, SPLITS, shortened
+from plumbline.presentation.figure_style import MOST_NAMES, SPLITS, shortened
 
 LETTER = 0.08  # inches
 MOST_CELLS_IN_NUMBERS = 15  # classes; beyond, the numbers would not fit their cells

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from stages.plot.style import BLUE, LINES
+from plumbline.presentation.figure_style import BLUE, LINES
 
 
 def draw_curves(history: pd.DataFrame, sizes: dict[str, int], quantity: str, unit: str) -> Figure:

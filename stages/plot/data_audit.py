@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from stages.plot.style import BLUE, GREY, MOST_NAMES, ORANGE, SPLITS, VERMILION, shortened
+from plumbline.presentation.figure_style import BLUE, GREY, MOST_NAMES, ORANGE, SPLITS, VERMILION, shortened
 
 # Hatched too, for black and white.
 SPLIT_STYLES = {

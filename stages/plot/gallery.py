@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from stages.plot.style import shortened
+from plumbline.presentation.figure_style import shortened
+from plumbline.presentation.percent import percent
 
 MOST_COLUMNS = 8
 LONGEST_CLASS = 12  # characters above an image
@@ -47,12 +48,7 @@ def caption(actual: str, predicted: str, probability: float) -> str:
     """Return what was right and what was said, with its probability."""
     names = [shortened(name, LONGEST_CLASS) for name in (actual, predicted)]
     said = names[0] if actual == predicted else f"{names[0]}, not {names[1]}"
-    return f"{said}\n{rounded(probability)}"
-
-
-def rounded(probability: float) -> str:
-    """Return a probability in percent that never says 100 where it is less."""
-    return f"{min(probability, 0.999):.1%}" if probability < 1 else "100%"
+    return f"{said}\n{percent(probability)}"
 
 
 def show(axes: Axes, path: Path) -> None:

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from stages.plot.style import BLUE, ORANGE
+from plumbline.presentation.figure_style import BLUE, ORANGE
 
 MOST_LAYERS_BY_NAME = 60
 

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.plot.style import BLUE, GREY, SPLITS, VERMILION
+from plumbline.presentation.figure_style import BLUE, GREY, SPLITS, VERMILION
 
 SHARED = {"markersize": 4, "clip_on": False}
 STYLES = {

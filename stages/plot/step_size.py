@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from stages.plot.style import BLUE, GREY, VERMILION
+from plumbline.presentation.figure_style import BLUE, GREY, VERMILION
 
 MARGIN = 8  # times, to either side
 

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.plot.style import GREY, LINES, shortened
+from plumbline.presentation.figure_style import GREY, LINES, shortened
 
 SHOWN = ("val", "test")  # of the training images every model knows the answer
 

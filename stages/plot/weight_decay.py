@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from stages.plot.style import BLUE, GREY, VERMILION
+from plumbline.presentation.figure_style import BLUE, GREY, VERMILION
 
 STYLES = (
     {"color": BLUE, "linestyle": "-", "marker": "o"},

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from plumbline.presentation.percent import percent
 from stages.report.figures import inlined
-from stages.report.numbers import percent
 from stages.report.results import Results
 from stages.report.tables import Table, table
 

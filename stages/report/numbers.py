@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from plumbline.presentation.percent import percent
+
 NOTHING = "\N{EN DASH}"
 
 
@@ -16,11 +18,6 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{int(value):,}" if value == int(value) and abs(value) >= 1000 else f"{value:.4g}"
     return str(value)
-
-
-def percent(share: float) -> str:
-    """Return a share in percent that says 100 only where it is all."""
-    return "100%" if share >= 1 else f"{min(share, 0.999):.1%}"
 
 
 def interval(low: float, high: float) -> str:

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from plumbline.presentation.percent import percent
 from stages.report.figures import Figure, figure
-from stages.report.numbers import interval, percent, shown
+from stages.report.numbers import interval, shown
 from stages.report.results import Results
 from stages.report.tables import Table, table
 

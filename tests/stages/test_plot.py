@@ -9,16 +9,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from plumbline.presentation.figure_style import MOST_NAMES, STYLE, shortened
 from stages.plot import __main__ as plot
 from stages.plot.baselines import draw_baselines
 from stages.plot.confusion import draw_confusion
 from stages.plot.curves import draw_curves
 from stages.plot.data_audit import NOTED, draw_data_audit
-from stages.plot.gallery import rounded
 from stages.plot.network_layers import draw_network_layers
 from stages.plot.reliability import draw_reliability
 from stages.plot.step_size import draw_step_size
-from stages.plot.style import MOST_NAMES, STYLE, shortened
 from stages.plot.trade_offs import draw_trade_offs
 from stages.prepare.tables import QUARANTINE_COLUMNS
 from tests.support.results import make_results
@@ -171,7 +170,3 @@ def test_reliability_and_trade_offs_hold_the_tables_points() -> None:
     assert left.lines[1].get_xydata().tolist() == [[0, 0], [0.2, 0.9], [1, 1]]
     assert left.lines[1].get_label() == "val, 24 images (class 8)"
     assert [text.get_text() for text in right.texts] == ["a single class: no curve"]
-
-
-def test_a_probability_is_never_rounded_to_certainty() -> None:
-    assert [rounded(p) for p in (1.0, 0.99999, 0.5)] == ["100%", "99.9%", "50.0%"]

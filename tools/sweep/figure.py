@@ -6,36 +6,31 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from plumbline.presentation.figure_style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY_BLUE,
+    STYLE,
+    VERMILION,
+    save,
+)
 from plumbline.run.dotted_keys import written
 from plumbline.run.errors import one_line
-from plumbline.run.outputs import whole_file
 from tools.sweep.experiments import Experiment, Sweep
 
-STYLE = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e5e5e5",
-    "legend.frameon": False,
-    "text.parse_math": False,  # a value may be called "$"
-    "savefig.dpi": 150,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "plumbline",  # the same names within the file at every run
-}
-# Wong 2011, "Points of view: Color blindness"; told apart by marker and dash too, for black and white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#777777", "#000000")
+COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE, GREY, BLACK)
 MARKERS, DASHES = "os^Dvp*X", ("-", "--", ":", "-.")
 WIDTH = 0.2  # of a value's place on the axis, over which the lines are spread so that their intervals stay apart
 
 
 def write_figure(path: Path, sweep: Sweep, keys: list[str]) -> None:
     """Draw the sweep into a file, as PNG or SVG by its suffix; the same sweep gives the same bytes."""
-    metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
-    with mpl.rc_context(STYLE), whole_file(path) as partial:
-        draw(sweep, keys).savefig(partial, metadata=metadata)
+    with mpl.rc_context(STYLE):
+        save(draw(sweep, keys), path)
 
 
 def draw(sweep: Sweep, keys: list[str]) -> Figure:

@@ -14,7 +14,7 @@ from stages.report import __main__ as report
 from stages.report.last_commit import METRICS, last_other_metrics
 from stages.report.math_font import math_font
 from stages.report.mathml import mathml
-from stages.report.numbers import percent, shown
+from stages.report.numbers import shown
 from stages.report.tables import table
 from tests.conftest import commit_all, run_in
 
@@ -23,7 +23,6 @@ def test_numbers_read_as_a_person_writes_them() -> None:
     values = [5133600, 0.0311, 1.0, 65536.0, None, "", "x", True]
     dash = "\N{EN DASH}"
     assert [shown(value) for value in values] == ["5,133,600", "0.0311", "1", "65,536", dash, dash, "x", "true"]
-    assert [percent(share) for share in (1.0, 0.99996, 0.5, 0.0)] == ["100%", "99.9%", "50.0%", "0.0%"]
 
 
 def test_formulas_become_mathml_with_words_upright() -> None:

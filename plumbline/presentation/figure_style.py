@@ -1,4 +1,4 @@
-"""What all figures share: their style, how they name classes and splits, how they are written."""
+"""The style that all figures share: colours, the look of each split, short class names, files without a date."""
 
 import warnings
 from pathlib import Path
@@ -18,13 +18,14 @@ STYLE = {
     "grid.color": "#e5e5e5",
     "axes.axisbelow": True,
     "legend.frameon": False,
-    "text.parse_math": False,  # a class may be called "$"
+    "text.parse_math": False,  # a class or a parameter's value may be called "$"
     "savefig.dpi": 150,
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "plumbline",  # the same names within the file at every run
 }
 # Wong 2011, "Points of view: Color blindness"; lines are told apart by dash and marker too, for black and white.
-BLUE, VERMILION, GREEN, ORANGE, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#777777"
+BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+PURPLE, SKY_BLUE, GREY, BLACK = "#CC79A7", "#56B4E9", "#777777", "#000000"
 LINES: dict[str, dict[str, Any]] = {
     "train": {"color": BLUE, "linestyle": "-", "marker": "o", "markersize": 4},
     "val": {"color": VERMILION, "linestyle": "--", "marker": "s", "markersize": 4},
@@ -43,10 +44,9 @@ def shortened(name: str, longest: int = LONGEST_NAME) -> str:
     return f"{name[: longest - end - 1]}…{name[-end:]}"
 
 
-def save(figure: Figure, *paths: Path) -> None:
-    """Write a figure in the formats that the paths' suffixes name, without a date or a program's name."""
+def save(figure: Figure, path: Path, *, transparent: bool = False) -> None:
+    """Write a figure as PNG or SVG, by the path's suffix; the same figure gives the same bytes."""
     warnings.filterwarnings("ignore", "Glyph .* missing from font")  # PNG shows a box, SVG the reader's own font
-    for path in paths:
-        metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
-        with whole_file(path) as partial:
-            figure.savefig(partial, metadata=metadata, transparent=path.suffix == ".svg")
+    metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
+    with whole_file(path) as partial:
+        figure.savefig(partial, metadata=metadata, transparent=transparent)
