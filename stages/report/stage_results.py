@@ -1,4 +1,4 @@
-"""Everything that the other stages found, as the page's parts read it."""
+"""Read what the other stages wrote: their metrics, tables and derivations."""
 
 import json
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Results:
 
     @property
     def splits(self) -> list[str]:
-        """The splits that there are."""
+        """The splits of this data set, train first."""
         return [split for split in SPLITS if f"{split}_accuracy" in self.metrics["evaluate"]]
 
 
@@ -53,7 +53,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_results() -> Results:
-    """Read what the stages before wrote."""
+    """Read everything that the page shows, except the figures."""
     names = ("history", "per_class", "label_doubts", "reliability", "cost_ratio", "network_layers")
     return Results(
         metrics={stage: read_json(Path("metrics") / f"{stage}.json") for stage in MEASURING_STAGES},

@@ -1,23 +1,22 @@
-"""The images to look at: the gallery, and the labels to doubt."""
+"""The mistakes: images that are misclassified or nearly so, with their saliency, and labels that look wrong."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.presentation.percent import percent
-from stages.report.figures import inlined
-from stages.report.results import Results
-from stages.report.tables import Table, table
+from stages.report.figures_and_tables import Table, data_uri, table
+from stages.report.stage_results import Results
 
 GALLERY = Path("data/gallery")
 MOST_DOUBTS = 20
 
 
 @dataclass(frozen=True)
-class Card:
-    """An image of the gallery, and where the network looked."""
+class GalleryImage:
+    """An image of the gallery, and its saliency map."""
 
     image: str  # a data URI
-    saliency: str
+    saliency: str  # a data URI
     actual: str
     predicted: str
     probability: str
@@ -25,17 +24,17 @@ class Card:
 
     @property
     def alt(self) -> str:
-        """What the image is."""
+        """The image's alternative text."""
         return f"{self.path}: {self.actual}, predicted as {self.predicted} with {self.probability}"
 
 
-def gallery(results: Results) -> dict[str, list[Card]]:
-    """Return the cards of each row."""
+def gallery(results: Results) -> dict[str, list[GalleryImage]]:
+    """Return the images of each row of the gallery."""
     return {
         row: [
-            Card(
-                inlined(GALLERY / image.image),
-                inlined(GALLERY / image.saliency),
+            GalleryImage(
+                data_uri(GALLERY / image.image),
+                data_uri(GALLERY / image.saliency),
                 image.actual,
                 image.predicted,
                 percent(image.probability),
@@ -48,9 +47,11 @@ def gallery(results: Results) -> dict[str, list[Card]]:
 
 
 def doubts_table(results: Results) -> Table:
-    """Return the labels that are contradicted most."""
+    """Return the labels that are most likely wrong."""
     rows = [
         [row.path, row.actual, row.suggested, percent(row.probability_of_suggested)]
         for row in results.label_doubts.itertuples()
     ]
-    return table("Labels to look at first", ["image", "label", "suggested", "probability"], rows, most=MOST_DOUBTS)
+    return table(
+        "Labels that may be wrong", ["image", "label", "predicted class", "its probability"], rows, most=MOST_DOUBTS
+    )
