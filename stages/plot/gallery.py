@@ -1,4 +1,4 @@
-"""The images to look at: most wrong, least sure and most sure, and below each where the network looked."""
+"""The gallery: images that are most wrong, least sure and most sure, and below each its saliency map."""
 
 from pathlib import Path
 
@@ -45,10 +45,10 @@ def draw_gallery(gallery: pd.DataFrame, folder: Path) -> Figure:
 
 
 def caption(actual: str, predicted: str, probability: float) -> str:
-    """Return what was right and what was said, with its probability."""
+    """Return the actual and the predicted class, with its probability."""
     names = [shortened(name, LONGEST_CLASS) for name in (actual, predicted)]
-    said = names[0] if actual == predicted else f"{names[0]}, not {names[1]}"
-    return f"{said}\n{percent(probability)}"
+    named = names[0] if actual == predicted else f"{names[0]}, not {names[1]}"
+    return f"{named}\n{percent(probability)}"
 
 
 def show(axes: Axes, path: Path) -> None:

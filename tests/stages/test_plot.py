@@ -11,14 +11,12 @@ from PIL import Image
 
 from plumbline.presentation.figure_style import MOST_NAMES, STYLE, shortened
 from stages.plot import __main__ as plot
-from stages.plot.baselines import draw_baselines
-from stages.plot.confusion import draw_confusion
-from stages.plot.curves import draw_curves
+from stages.plot.accuracy_and_confusion import draw_baselines, draw_confusion
 from stages.plot.data_audit import NOTED, draw_data_audit
-from stages.plot.network_layers import draw_network_layers
+from stages.plot.homework_figures import draw_network_layers, draw_step_size
 from stages.plot.reliability import draw_reliability
-from stages.plot.step_size import draw_step_size
-from stages.plot.trade_offs import draw_trade_offs
+from stages.plot.roc_and_precision_recall import draw_trade_offs
+from stages.plot.training_curves import draw_curves
 from stages.prepare.tables import QUARANTINE_COLUMNS
 from tests.support.results import make_results
 

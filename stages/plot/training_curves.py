@@ -1,4 +1,4 @@
-"""Figure 2: loss and accuracy of both phases over the epochs; and the learning rate over them."""
+"""Figure 2, loss and accuracy of both phases over the epochs; and the learning rate over the epochs."""
 
 import pandas as pd
 from matplotlib.figure import Figure

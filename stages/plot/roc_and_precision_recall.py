@@ -1,4 +1,4 @@
-"""What a threshold chooses from: ROC, and precision against recall."""
+"""ROC curves, and precision against recall, on val and test."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from plumbline.presentation.figure_style import GREY, LINES, shortened
 
-SHOWN = ("val", "test")  # of the training images every model knows the answer
+SHOWN = ("val", "test")  # the curves of the images that were trained on say nothing
 
 
 def draw_trade_offs(roc: pd.DataFrame, precision_recall: pd.DataFrame, sizes: dict[str, int]) -> Figure:
@@ -26,7 +26,7 @@ def draw_trade_offs(roc: pd.DataFrame, precision_recall: pd.DataFrame, sizes: di
 
 
 def draw_curves_of(axes: Axes, curves: pd.DataFrame, x: str, y: str, sizes: dict[str, int], steps: str) -> None:
-    """Draw each split's curve; of many classes their mean, and thinly, without a name, the hardest ones."""
+    """Draw each split's curve; of many classes their mean, and as thin lines those of the hardest classes."""
     for split in SHOWN:
         of_split = curves[curves["split"] == split]
         style = {key: value for key, value in LINES[split].items() if not key.startswith("marker")}
