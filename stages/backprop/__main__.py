@@ -22,14 +22,12 @@ from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import whole_file, write_csv, write_json
 from stages.backprop import derivation
-from stages.backprop.cost import check_cost, ratio_curve
-from stages.backprop.graph import ComputationalGraph, check_graph
-from stages.backprop.layer_checks import check_layers
-from stages.backprop.measured import measure_passes
+from stages.backprop.cost import check_cost, measure_passes, ratio_curve
+from stages.backprop.gradient_checks import check_gradients, check_symbolically
 from stages.backprop.network_cost import check_network_cost
-from stages.backprop.numeric import check_gradients
-from stages.backprop.printed import KEYS, check_print
-from stages.backprop.symbolic import check_symbolically
+from stages.backprop.printed_equations import KEYS, check_print
+from stages.backprop.resnet_layer_checks import check_layers
+from stages.backprop.traced_graph import ComputationalGraph, check_graph
 
 METRICS = Path("metrics/backprop.json")
 COST_RATIO = Path("plots/cost_ratio.csv")

@@ -2,7 +2,7 @@
 
 from plumbline.checks.derivations import Derivation, Step, Table
 from stages.backprop.network_cost import LayerPasses
-from stages.backprop.printed import OUTCOMES
+from stages.backprop.printed_equations import OUTCOMES
 
 Metrics = dict[str, int | float]
 

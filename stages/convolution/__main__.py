@@ -21,8 +21,8 @@ from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
 from stages.convolution import derivation
-from stages.convolution.conventions import counts_of
-from stages.convolution.layer_checks import check_homework, check_random_layers
+from stages.convolution.counting_conventions import counts_of
+from stages.convolution.layer_against_torch import check_homework, check_random_layers
 from stages.convolution.network_table import IMAGENET_CLASSES, check_network
 
 METRICS = Path("metrics/convolution.json")

@@ -4,7 +4,7 @@ import pandas as pd
 
 from plumbline.checks.derivations import Derivation, Step, Table
 from plumbline.params.convolution import Convolution as Settings
-from stages.convolution.layer_checks import RANDOM_LAYERS
+from stages.convolution.layer_against_torch import RANDOM_LAYERS
 
 Metrics = dict[str, int]
 

@@ -23,9 +23,8 @@ from plumbline.run.timing import timed
 from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
 from plumbline.training.batches import to_input
 from plumbline.training.splits import read_splits
-from stages.gallery.choice import chosen
-from stages.gallery.overlay import overlay
-from stages.gallery.saliency import method_of, saliency
+from stages.gallery.chosen_images import chosen
+from stages.gallery.saliency import method_of, overlay, saliency
 
 MODEL = Path("models/finetuned.safetensors")
 GALLERY = Path("data/gallery")

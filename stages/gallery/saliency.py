@@ -1,16 +1,23 @@
-"""Where a network looked: Grad-CAM, or for a vision transformer the input's gradient.
+"""Saliency: Grad-CAM, or for a vision transformer the input's gradient; and how it is drawn over the image.
 
 Source: Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via gradient-based localization",
 arXiv:1610.02391; Simonyan, Vedaldi and Zisserman 2014, "Deep inside convolutional networks", arXiv:1312.6034.
 Both by captum.
 """
 
+import matplotlib as mpl
+import numpy as np
 import torch
 from captum.attr import LayerGradCam, Saliency
+from scipy.ndimage import binary_erosion, gaussian_filter
 from torch import nn
 from torchvision.models import VisionTransformer
 
 PATCHES = 16  # along a side, over which the input's gradient is averaged
+COLOUR_MAP = "cividis"  # readable for the colour-blind, and in black and white
+HEAT_SHARE = 0.55  # of the heat map; the rest is the image in grey
+LINE_WIDTH = 1.5  # pixels
+GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's
 
 GRAD_CAM, INPUT_GRADIENT = "Grad-CAM", "gradient of the input"
 
@@ -53,3 +60,14 @@ def saliency(network: nn.Module, inputs: torch.Tensor, classes: torch.Tensor) ->
         heat = nn.functional.adaptive_avg_pool2d(gradient, PATCHES)
     heat = nn.functional.interpolate(heat.detach(), inputs.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     return heat / heat.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def overlay(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Return uint8 (H, W, 3) for an image, uint8 (H, W, 3), and heat, (H, W) in [0, 1]."""
+    grey = (pixels @ GREY_WEIGHTS)[..., None]
+    coloured = 255 * mpl.colormaps[COLOUR_MAP](heat)[..., :3]
+    mixed = HEAT_SHARE * coloured + (1 - HEAT_SHARE) * grey
+    within = heat >= 0.5 if heat.any() else np.zeros_like(heat, bool)
+    edge = gaussian_filter((within & ~binary_erosion(within)).astype(float), LINE_WIDTH / 2)
+    strength = np.clip(edge / max(edge.max(), 1e-9), 0, 1)[..., None]
+    return np.clip(strength * 255 + (1 - strength) * mixed, 0, 255).round().astype(np.uint8)

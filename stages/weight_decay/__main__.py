@@ -19,10 +19,15 @@ from plumbline.run.certificates import withdraw_certificate, write_certificate
 from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
-from stages.weight_decay.bounds import check_bounds, check_place_of_the_homeworks_bound, trajectories_at_the_bound
+from stages.weight_decay.bounds import (
+    check_bounds,
+    check_place_of_the_homeworks_bound,
+    refuse_unstable_example,
+    refuse_unstable_run,
+    trajectories_at_the_bound,
+)
 from stages.weight_decay.decoupling import check_decoupling
 from stages.weight_decay.derivation import derive
-from stages.weight_decay.run_at_hand import refuse_unstable_example, refuse_unstable_run
 from stages.weight_decay.updates import check_factor, check_updates, shrink_factor, step_size_limit
 
 METRICS = Path("metrics/weight_decay.json")

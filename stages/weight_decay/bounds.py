@@ -1,5 +1,7 @@
 """Find the largest stable step size on a quadratic by running updates, and compare it with the formula.
 
+At the end, the homework's own bound, (d): step sizes in params.yaml beyond it are refused.
+
 On L(w) = mu w^2 / 2 the update is linear in w and the velocity. With c = mu + 2 lambda its characteristic polynomial
 is rho^2 - (1 + beta - alpha c) rho + beta for heavy-ball momentum; a root reaches -1 where alpha c = 2 (1 + beta).
 For Nesterov's it is rho^2 - (1 + beta)(1 - alpha c) rho + beta (1 - alpha c), which gives 2 (1 + beta) / (1 + 2 beta).
@@ -14,6 +16,7 @@ import torch
 
 from plumbline.checks.claims import Checks
 from plumbline.checks.stability import lr_over_limit
+from plumbline.run.errors import UserError
 from stages.weight_decay.updates import FORMS, Momentum, moved, shrink_factor, step_size_limit, trajectory_of_sgd
 
 CURVATURES = (0.0, 1.0, 30.0)
@@ -136,3 +139,22 @@ def trajectories_at_the_bound(alpha_scales: dict[str, float] = DRAWN) -> pd.Data
         weights = [1.0, *run[:, 0].tolist()]
         tables.append(pd.DataFrame({"step": range(len(weights)), "step_size": name, "weight": weights}))
     return pd.concat(tables)
+
+
+def refuse_unstable_run(lr: float, weight_decay: float) -> None:
+    """Refuse a run whose shrink factor is not positive. Without weight decay it is 1, and nothing shrinks."""
+    lambda_ = weight_decay / 2
+    if shrink_factor(lr, lambda_) <= 0:
+        raise UserError(
+            f"finetune.lr is {lr:g}, too large for finetune.weight_decay {weight_decay:g}: each update would "
+            f"multiply the weights by {shrink_factor(lr, lambda_):g}; set it below {step_size_limit(lambda_):g}"
+        )
+
+
+def refuse_unstable_example(alpha: float, lambda_: float) -> None:
+    """Refuse an example whose shrink factor is not positive."""
+    if shrink_factor(alpha, lambda_) <= 0:
+        raise UserError(
+            f"weight_decay.alpha is {alpha:g}, and 1 / (2 weight_decay.lambda_) is {step_size_limit(lambda_):g}: "
+            "set it below that"
+        )

@@ -1,12 +1,12 @@
 """The computational graph: what torch.fx traced, named as in the homework, with derivatives that autograd confirms."""
 
 from plumbline.checks.claims import Checks
-from stages.backprop import graph
+from stages.backprop import traced_graph
 
 
 def test_the_graph_is_the_homeworks() -> None:
     checks = Checks()
-    traced = graph.check_graph(checks)
+    traced = traced_graph.check_graph(checks)
     assert checks.failures == []
     assert [node.symbol for node in traced.nodes] == ["X", "W_1", "W_2", "y", "Z", "u", r"\hat{y}", "e", "s", "L"]
     shapes = {node.symbol: node.shape for node in traced.nodes}

@@ -7,8 +7,8 @@ from torch.nn import functional
 from torchvision.models.resnet import BasicBlock, conv1x1
 
 from plumbline.checks.claims import Checks
-from stages.backprop import basic_block, layers
-from stages.backprop.numeric import AUTOGRAD_LIMIT, relative_error
+from stages.backprop import resnet_layers
+from stages.backprop.gradient_checks import AUTOGRAD_LIMIT, relative_error
 
 BATCH, CHANNELS, SIZE = 3, 4, 9  # of the random images: odd, so that strides do not divide them
 CLASSES = 5
@@ -37,48 +37,50 @@ def cases() -> dict[str, Case]:
     found: dict[str, Case] = {}
     for kernel, stride, padding in CONVOLUTIONS:
         W = leaf(CHANNELS + 1, CHANNELS, kernel, kernel)
-        ours, saved = layers.convolution(X.detach(), W.detach(), stride, padding)
+        ours, saved = resnet_layers.convolution(X.detach(), W.detach(), stride, padding)
         found[f"convolution {kernel}x{kernel}, stride {stride}"] = (
             functional.conv2d(X, W, stride=stride, padding=padding),
             ours,
             [X, W],
-            lambda dY, s=saved, stride=stride, padding=padding: layers.convolution_backward(dY, s, stride, padding),
+            lambda dY, s=saved, stride=stride, padding=padding: resnet_layers.convolution_backward(
+                dY, s, stride, padding
+            ),
         )
-    ours, normalised = layers.batch_norm(X.detach(), gamma.detach(), beta.detach(), basic_block.EPS)
+    ours, normalised = resnet_layers.batch_norm(X.detach(), gamma.detach(), beta.detach(), resnet_layers.EPS)
     found["batch normalisation"] = (
-        functional.batch_norm(X, None, None, gamma, beta, training=True, eps=basic_block.EPS),
+        functional.batch_norm(X, None, None, gamma, beta, training=True, eps=resnet_layers.EPS),
         ours,
         [X, gamma, beta],
-        lambda dY: layers.batch_norm_backward(dY, normalised),
+        lambda dY: resnet_layers.batch_norm_backward(dY, normalised),
     )
-    ours, positive = layers.relu(X.detach())
-    found["ReLU"] = (functional.relu(X), ours, [X], lambda dY: (layers.relu_backward(dY, positive),))
-    ours, largest = layers.max_pool(X.detach(), *POOLING)
+    ours, positive = resnet_layers.relu(X.detach())
+    found["ReLU"] = (functional.relu(X), ours, [X], lambda dY: (resnet_layers.relu_backward(dY, positive),))
+    ours, largest = resnet_layers.max_pool(X.detach(), *POOLING)
     found["max pooling"] = (
         functional.max_pool2d(X, *POOLING),
         ours,
         [X],
-        lambda dY: (layers.max_pool_backward(dY, largest, *POOLING),),
+        lambda dY: (resnet_layers.max_pool_backward(dY, largest, *POOLING),),
     )
-    ours, pooled = layers.average_pool(X.detach())
+    ours, pooled = resnet_layers.average_pool(X.detach())
     found["average pooling"] = (
         functional.adaptive_avg_pool2d(X, 1).flatten(1),
         ours,
         [X],
-        lambda dY: (layers.average_pool_backward(dY, pooled),),
+        lambda dY: (resnet_layers.average_pool_backward(dY, pooled),),
     )
     found["residual sum"] = (
         X + branch,
-        layers.residual_sum(X.detach(), branch.detach()),
+        resnet_layers.residual_sum(X.detach(), branch.detach()),
         [X, branch],
-        layers.residual_sum_backward,
+        resnet_layers.residual_sum_backward,
     )
-    ours, softmax = layers.cross_entropy(logits.detach(), labels)
+    ours, softmax = resnet_layers.cross_entropy(logits.detach(), labels)
     found["softmax cross-entropy"] = (
         functional.cross_entropy(logits, labels),
         ours,
         [logits],
-        lambda dY: (dY * layers.cross_entropy_backward(softmax),),
+        lambda dY: (dY * resnet_layers.cross_entropy_backward(softmax),),
     )
     return found
 
@@ -104,10 +106,10 @@ def block_error(stride: int) -> float:
         torch.nn.init.normal_(parameter)
     X = leaf(BATCH, CHANNELS, SIZE, SIZE)
     weights = {name: parameter.detach() for name, parameter in theirs.named_parameters()}
-    ours, saved = basic_block.block(X.detach(), weights, stride)
+    ours, saved = resnet_layers.block(X.detach(), weights, stride)
     output = theirs(X)
     dY = torch.randn_like(output)
-    dX, gradients = basic_block.block_backward(dY, saved, stride)
+    dX, gradients = resnet_layers.block_backward(dY, saved, stride)
     wanted = torch.autograd.grad(output, [X, *theirs.parameters()], dY)
     found = [dX, *(gradients[name] for name in weights)]
     return max(relative_error(a, b) for a, b in zip([ours, *found], [output.detach(), *wanted], strict=True))

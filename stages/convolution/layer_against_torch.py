@@ -7,8 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from plumbline.checks.claims import Checks
 from plumbline.checks.network_layers import number_of_parameters
 from plumbline.params.convolution import Convolution as Settings
-from stages.convolution.arithmetic import Convolution, macs, output_shape, parameters
-from stages.convolution.formula import convolve
+from stages.convolution.layer_by_formula import Convolution, convolve, macs, output_shape, parameters
 
 RANDOM_LAYERS = 50
 

@@ -12,7 +12,7 @@ from torch import fx
 
 from plumbline.checks.claims import Checks
 from stages.backprop import hidden_layer
-from stages.backprop.numeric import AUTOGRAD_LIMIT, relative_error
+from stages.backprop.gradient_checks import AUTOGRAD_LIMIT, relative_error
 
 SIZES = {"n": 2, "d": 3, "h": 4, "o": 5}  # all different: a shape then says which letters it is made of
 
