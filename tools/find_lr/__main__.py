@@ -100,6 +100,7 @@ def draw(table: pd.DataFrame, suggested: float) -> Figure:
     axes.plot(table["learning_rate"], table["smoothed_loss"], color=BLUE, label="smoothed")
     axes.axvline(suggested, color=VERMILION, linestyle="--", label=f"falls fastest at {suggested:.2g}")
     axes.set(xscale="log", xlabel="learning rate", ylabel="train loss (cross-entropy, nats)")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_title("Loss while the learning rate rises")
     axes.legend()
     return figure
