@@ -1,7 +1,7 @@
-"""Write the model card, models/CARD.md: what the model was trained on, how, how good it is, and what nobody tested.
+"""Write the model card, models/CARD.md: the data, the recipe, the result with its intervals, and what is not tested.
 
 Reads the model files' metadata, data/prepared and the metrics of prepare, finetune, evaluate and export. The header is
-in the form that model hubs expect.
+for model hubs.
 """
 
 import json
@@ -18,7 +18,9 @@ from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import whole_file
-from stages.card.facts import (
+from stages.card.hub_header import header
+from stages.card.tables_and_sentences import (
+    Params,
     audit,
     counts_table,
     data_set_name,
@@ -30,8 +32,6 @@ from stages.card.facts import (
     text,
     untested,
 )
-from stages.card.header import header
-from stages.card.params import Params
 
 CARD = Path("models/CARD.md")
 MODEL = Path("models/finetuned.safetensors")
@@ -44,13 +44,13 @@ STARTS = {"digits": "a network that knows the other eight digits", "none": "rand
 
 
 def start(backbone: Description) -> str:
-    """Return what was fine-tuned."""
+    """Return where the weights before fine-tuning come from."""
     source = STARTS.get(backbone.source, f"weights of {text(backbone.source)}")
     return f"{source} (sha256 {backbone.sha256})" if backbone.sha256 else source
 
 
 def provenance_table() -> str:
-    """Return what made the model."""
+    """Return the hashes and the versions that identify the run."""
     hashes = [(f"sha256 of {path.name}", sha256_of(path)) for path in (MODEL, FOLDER / "manifest.csv")]
     versions = [("Python", platform.python_version()), *((name, version(name)) for name in PACKAGES)]
     return table(["", ""], [*hashes, *versions])

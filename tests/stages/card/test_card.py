@@ -20,7 +20,7 @@ from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.outputs import write_csv
 from stages.card import __main__ as card
-from stages.card.facts import few, table, text, untested
+from stages.card.tables_and_sentences import few, table, text, untested
 from tests.conftest import PROJECT, change_params, run_in, write_image
 
 

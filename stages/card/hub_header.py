@@ -1,4 +1,4 @@
-"""The YAML header by which model hubs find a model, and show its results.
+"""The card's YAML header, by which model hubs find a model and show its results.
 
 Source: https://huggingface.co/docs/hub/model-cards, written by that hub's own library.
 """

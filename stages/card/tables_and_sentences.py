@@ -1,4 +1,4 @@
-"""What the card says of the run, as rows and sentences."""
+"""The card's tables and sentences about the run, as Markdown; and the parameters that they print."""
 
 import re
 from collections.abc import Sequence
@@ -8,10 +8,14 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from plumbline.params.data import Data
+from plumbline.params.evaluate import Evaluate
+from plumbline.params.finetune import Finetune
+from plumbline.params.weights import Weights
 from plumbline.presentation.percent import percent
 from plumbline.run.dotted_keys import flat, written
 from plumbline.run.errors import one_line
-from stages.card.params import Params
+from plumbline.run.fields import Seed, SomeSections
 
 MEASURES = {
     "accuracy": "accuracy",
@@ -36,23 +40,33 @@ FILES = (
     ("int8", "int8/finetuned.onnx", "ONNX, int8"),
 )
 MOST_ROWS, MOST_NAMES = 100, 20
-SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&])")  # by which Markdown marks something within a line
+SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&])")  # characters with a meaning in Markdown
+
+
+class Params(SomeSections):
+    """The sections of params.yaml that the card prints."""
+
+    seed: Seed
+    data: Data
+    weights: Weights
+    finetune: Finetune
+    evaluate: Evaluate
 
 
 def text(value: object) -> str:
-    """Return a value as Markdown that shows it as it is, in one line."""
+    """Return a value escaped for Markdown, in one line."""
     return SPECIAL.sub(r"\\\1", one_line(str(value)))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a Markdown table, with everything in it escaped."""
+    """Return a Markdown table of at most MOST_ROWS rows, with every cell escaped."""
     more = [["...", f"and {len(rows) - MOST_ROWS} more"]] if len(rows) > MOST_ROWS else []
     cells = [[text(cell) for cell in row] for row in [*rows[:MOST_ROWS], *more]]
     return tabulate(cells, columns, tablefmt="pipe", disable_numparse=True)
 
 
 def few(names: Sequence[str]) -> str:
-    """Return names in a sentence, the first of many."""
+    """Return the first names, separated by commas, and how many more there are."""
     more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
     return ", ".join(text(name) for name in names[:MOST_NAMES]) + more
 
@@ -83,7 +97,7 @@ def with_interval(metrics: dict[str, float], name: str) -> str:
 
 
 def files_table(export: dict[str, Any]) -> str:
-    """Return the files with the model, and how far each is from torch's."""
+    """Return the exported files, and how much their probabilities differ from torch's."""
     rows = []
     for name, file, what in FILES:
         if f"{name}_bytes" in export:
@@ -100,7 +114,7 @@ def audit(prepare: dict[str, float]) -> str:
 
 
 def untested(splits: Sequence[str], settings: Params, prepare: dict[str, float]) -> list[str]:
-    """Return what the result does not speak of."""
+    """Return what the result says nothing about."""
     said = [
         f"Other images than those of this data set. The {splits[-1]} images come from the same source as those it was "
         "trained on; with another camera, place, season or preparation the accuracy may be another.",
