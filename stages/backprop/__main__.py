@@ -1,10 +1,10 @@
-"""Problem 1: backpropagation through one hidden layer, proved and priced.
+"""Problem 1: backpropagation through one hidden layer, with its gradients checked and the cost of both passes.
 
-The hand-written gradients are compared with sympy, autograd, central differences and the complex step; the
-printed equations are examined; both passes are priced, of problem 1's network and of the one that is trained;
-and so are the hand-written passes of what ResNet34 is made of. Writes metrics/backprop.json, the curve
-plots/cost_ratio.csv, and for the figures and the report data/derivations/backprop.json with the graph. Its
-certificate is what training waits for.
+The hand-written gradients are compared with sympy, autograd, central differences and the complex step. The printed
+equations are evaluated for all small shapes. The cost of both passes is counted, for problem 1's network and for the
+one that is trained. The hand-written passes of ResNet34's layers are compared with torch. Writes
+metrics/backprop.json, the curve plots/cost_ratio.csv, and for the figures and the report data/derivations/backprop.json
+and the computational graph. Training waits for its certificate.
 """
 
 import json

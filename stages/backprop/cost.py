@@ -34,7 +34,7 @@ def forward_macs(n: int, d: int, h: int, o: int) -> int:
 
 
 def backward_macs(n: int, d: int, h: int, o: int, *, input_gradient: bool) -> int:
-    """Return those of the backward pass: h n o + n o h + d n h, and n h d for the input's gradient.
+    """Return the multiply-adds of the backward pass: h n o + n o h + d n h, and n h d for the input's gradient.
 
     Without it the ratio to the forward pass is (d + 2 o) / (d + o), between 1 and 2; with it, exactly 2.
     """
@@ -83,14 +83,14 @@ class Counted:
 
 
 def value_of(number: Counted | float) -> float:
-    """Return the number itself."""
+    """Return the number as a float."""
     return number.value if isinstance(number, Counted) else number
 
 
 def counted_multiplications(n: int, d: int, h: int, o: int, *, input_gradient: bool) -> tuple[int, int]:
-    """Return the multiplications that the matrix products of both passes do, counted as they are done.
+    """Return the multiplications in the matrix products of both passes, counted one by one.
 
-    What is multiplied entry by entry (the 2 of dy_hat, n o times; u (1 - u), n h times each) is taken off.
+    Multiplications entry by entry (the 2 of dy_hat, n o times; u (1 - u), n h times each) are subtracted.
     """
     X, W1, W2, y = (np.vectorize(Counted, otypes=[object])(t.numpy()) for t in random_network(n, d, h, o))
     Counted.multiplications = 0
@@ -102,7 +102,7 @@ def counted_multiplications(n: int, d: int, h: int, o: int, *, input_gradient: b
 
 
 def check_cost(checks: Checks, n: int, d: int, h: int, o: int) -> dict[str, int | float]:
-    """Compare the formulas with both counts, and judge "roughly 2 times"; return the metrics."""
+    """Compare the formulas with both counts, and check "roughly 2 times"; return the metrics."""
     ahead = forward_macs(n, d, h, o)
     back, back_with_input = (backward_macs(n, d, h, o, input_gradient=wanted) for wanted in (False, True))
     for wanted, what in ((False, "without"), (True, "with")):
@@ -157,7 +157,7 @@ def measure_passes() -> None:
 
 
 def milliseconds(work: Callable[..., object], *arguments: object, **options: object) -> float:
-    """Return the median time of a few calls of `work` with these arguments."""
+    """Return the median time of `TIMED_REPEATS` calls of `work` with these arguments."""
     times = []
     for _ in range(TIMED_REPEATS):
         start = time.perf_counter()

@@ -16,7 +16,7 @@ SYMBOLIC_SIZES = ((1, 2, 3, 2), (2, 3, 2, 2))  # n, d, h, o
 AUTOGRAD_LIMIT = 1e-12  # relative error in float64
 COMPLEX_STEP_LIMIT = 1e-12
 DIFFERENCE_LIMIT = 1e-6  # of gradcheck's central differences, whose step is 1e-6
-COMPLEX_STEP = 1e-30  # no difference is taken, so the step may be as small as that
+COMPLEX_STEP = 1e-30  # may be so small because no difference is taken
 LARGEST_SIZE = 9  # of the random networks
 
 
@@ -54,7 +54,7 @@ def symbols(name: str, rows: int, columns: int) -> np.ndarray:
 
 
 def exponentials_as_u(Z: np.ndarray) -> dict[sympy.Expr, sympy.Expr]:
-    """Return the substitution that makes polynomials of the derivatives: exp(-z) = 1/u - 1, as u = sigma(z)."""
+    """Return the substitution that turns the derivatives into polynomials: exp(-z) = 1/u - 1, as u = sigma(z)."""
     substitution = {}
     for (i, j), z in np.ndenumerate(Z):
         u = sympy.Symbol(f"u{i}{j}", positive=True)
@@ -103,7 +103,7 @@ def error_to_autograd(X: torch.Tensor, W1: torch.Tensor, W2: torch.Tensor, y: to
 
 
 def error_to_complex_step(X: torch.Tensor, W1: torch.Tensor, W2: torch.Tensor, y: torch.Tensor) -> float:
-    """Return the same for the derivative im L(x + i s) / s, which no subtraction makes inexact.
+    """Return the largest error relative to the derivative im L(x + i s) / s, which loses no digits to a subtraction.
 
     Source: Squire and Trapp 1998, "Using complex variables to estimate derivatives of real functions".
     """
@@ -119,7 +119,7 @@ def error_to_complex_step(X: torch.Tensor, W1: torch.Tensor, W2: torch.Tensor, y
 
 
 def agrees_with_central_differences(X: torch.Tensor, W1: torch.Tensor, W2: torch.Tensor, y: torch.Tensor) -> bool:
-    """Say whether torch.autograd.gradcheck finds the gradients right, along random directions."""
+    """Whether torch.autograd.gradcheck accepts the gradients, along random directions."""
     leaves = [t.clone().requires_grad_() for t in (X, W1, W2)]
     limits = {"atol": DIFFERENCE_LIMIT, "rtol": DIFFERENCE_LIMIT}
     return torch.autograd.gradcheck(HandWritten.apply, (*leaves, y), **limits, fast_mode=True, raise_exception=False)

@@ -1,10 +1,10 @@
-"""Say for which shapes the homework's (0.5) and (0.6) hold as they are printed.
+"""Find the shapes for which the homework's (0.5) and (0.6) hold as they are printed.
 
     (0.5)   dL/dW2 = 2 (y_hat - y)^T u
     (0.6)   dL/dW1 = 2 (y_hat - y) W2 sigma(Z) (1 - sigma(Z)) X        sigma's factors entry by entry
 
-Each is computed as it stands for all shapes n, d, h, o up to 3, and compared with the gradient; a rule in words
-says beforehand what each shape gives.
+Each is computed as printed for all shapes n, d, h, o up to 3, and compared with the gradient. A rule predicts the
+outcome for each shape, and is compared with it.
 """
 
 import itertools
@@ -38,12 +38,12 @@ def printed_06(y: torch.Tensor, X: torch.Tensor, W2: torch.Tensor, kept: Activat
 
 
 def rule_of_05(n: int, d: int, h: int, o: int) -> str:
-    """Say what (0.5) as printed gives: always the transpose, which is the gradient itself if it is one number."""
+    """Predict the outcome of (0.5) as printed: the transpose, which is the gradient itself if h = o = 1."""
     return EQUAL if h == o == 1 else TRANSPOSED
 
 
 def rule_of_06(n: int, d: int, h: int, o: int) -> str:
-    """Say what (0.6) as printed gives: its factors conform only if n = h = o."""
+    """Predict the outcome of (0.6) as printed: its factors conform only if n = h = o."""
     if not n == h == o:
         return NOT_CONFORMABLE
     if n > 1:
@@ -53,7 +53,7 @@ def rule_of_06(n: int, d: int, h: int, o: int) -> str:
 
 @dataclass(frozen=True)
 class Printed:
-    """An equation of the print."""
+    """An equation as the homework prints it."""
 
     number: str
     value: Callable[..., torch.Tensor]
@@ -65,7 +65,7 @@ EQUATIONS = (Printed("0.5", printed_05, rule_of_05, 1), Printed("0.6", printed_0
 
 
 def check_print(checks: Checks) -> dict[str, dict[str, int]]:
-    """Compute both equations for all shapes; return for each how many shapes gave which outcome."""
+    """Compute both equations for all shapes; return for each the number of shapes by outcome."""
     tallies = {}
     shapes = list(itertools.product(range(1, LARGEST + 1), repeat=4))
     for equation in EQUATIONS:
@@ -79,7 +79,7 @@ def check_print(checks: Checks) -> dict[str, dict[str, int]]:
 
 
 def outcome(equation: Printed, n: int, d: int, h: int, o: int) -> str:
-    """Say what the equation as printed gives for a random network of this shape."""
+    """Return the outcome of the equation as printed, for a random network of this shape."""
     X, W1, W2, y = random_network(n, d, h, o)
     kept = hidden_layer.forward(X, W1, W2)
     gradient = hidden_layer.backward(X, W1, W2, y, kept, input_gradient=False)[equation.gradient]
@@ -93,5 +93,5 @@ def outcome(equation: Printed, n: int, d: int, h: int, o: int) -> str:
 
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Say whether two matrices agree in shape and, to rounding, in every entry."""
+    """Whether two matrices have the same shape and, up to rounding, the same entries."""
     return a.shape == b.shape and torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE)

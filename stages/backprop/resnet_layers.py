@@ -27,7 +27,7 @@ def convolution(X: torch.Tensor, W: torch.Tensor, stride: int, padding: int) -> 
 
 
 def convolution_backward(dY: torch.Tensor, saved: Saved, stride: int, padding: int) -> tuple[torch.Tensor, ...]:
-    """Return dX and dW: a patch's gradient is W^T dY, and pixels sum over the patches that hold them."""
+    """Return dX and dW: a patch's gradient is W^T dY, a pixel's the sum over the patches that contain it."""
     X, W = saved
     kernel, dY = W.shape[-1], dY.flatten(2)  # (B, M, positions)
     dW = (dY @ unfolded(X, kernel, stride, padding).transpose(1, 2)).sum(dim=0).view_as(W)
@@ -67,7 +67,7 @@ def relu_backward(dY: torch.Tensor, saved: Saved) -> torch.Tensor:
 
 
 def max_pool(X: torch.Tensor, kernel: int, stride: int, padding: int) -> tuple[torch.Tensor, Saved]:
-    """Return the largest entry of each patch; what pads is smaller than all."""
+    """Return the largest entry of each patch; the padding is -inf."""
     height, width = ((size + 2 * padding - kernel) // stride + 1 for size in X.shape[-2:])
     padded = functional.pad(X, (padding,) * 4, value=-torch.inf)
     patches = unfolded(padded, kernel, stride, 0).view(*X.shape[:2], kernel**2, -1)
@@ -76,7 +76,7 @@ def max_pool(X: torch.Tensor, kernel: int, stride: int, padding: int) -> tuple[t
 
 
 def max_pool_backward(dY: torch.Tensor, saved: Saved, kernel: int, stride: int, padding: int) -> torch.Tensor:
-    """Return dX: each patch hands its gradient to its largest entry."""
+    """Return dX: the gradient of each patch goes to its largest entry."""
     X, largest = saved
     patches = torch.zeros(*X.shape[:2], kernel**2, largest.shape[-1], dtype=X.dtype)
     patches.scatter_(2, largest[:, :, None], dY.flatten(2)[:, :, None])
@@ -100,7 +100,7 @@ def residual_sum(X: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
 
 
 def residual_sum_backward(dY: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the gradients of both summands: the whole gradient goes either way."""
+    """Return the gradients of both summands: each is dY."""
     return dY, dY
 
 

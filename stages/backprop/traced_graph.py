@@ -1,7 +1,7 @@
 """Trace problem 1's computational graph from the very code of the forward pass, with its local derivatives.
 
-torch.fx gives the operations and how they are joined; this module names them as the homework does, puts the
-derivative on each edge, and checks it: the gradient that arrives at an input is the one autograd finds.
+torch.fx gives the operations and the edges between them. This module names them as the homework does, adds to each edge
+its local derivative, and compares the gradients that follow with autograd's.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from plumbline.checks.claims import Checks
 from stages.backprop import hidden_layer
 from stages.backprop.gradient_checks import AUTOGRAD_LIMIT, relative_error
 
-SIZES = {"n": 2, "d": 3, "h": 4, "o": 5}  # all different: a shape then says which letters it is made of
+SIZES = {"n": 2, "d": 3, "h": 4, "o": 5}  # all different, so that each size has one letter
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def trace() -> fx.Graph:
 
 
 def check_graph(checks: Checks) -> ComputationalGraph:
-    """Trace the graph, compare what flows back along every edge with autograd, and return it."""
+    """Trace the graph, compare the gradient along every edge with autograd's, and return the graph."""
     traced = [node for node in trace().nodes if node.op != "output"]
     operations = [operation_of(node) for node in traced if node.op != "placeholder"]
     checks.expect_equal(
@@ -111,7 +111,7 @@ def check_graph(checks: Checks) -> ComputationalGraph:
 
 
 def operation_of(node: fx.Node) -> str:
-    """Return the plain name of what a traced node does."""
+    """Return the name of a traced node's operation."""
     return node.target if isinstance(node.target, str) else node.target.__name__
 
 

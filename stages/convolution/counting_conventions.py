@@ -1,4 +1,4 @@
-"""Say why tools disagree: the same network, counted by one convention after another."""
+"""Count one network by several conventions, which explains why tools report different totals."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class Counts:
 def counts_of(network: nn.Module, crop: int, macs: int) -> Counts:
     """Return the operations of a network on the meta device for one image of crop x crop pixels.
 
-    Of activations and pooling those that are modules; what a network calls as a function is not seen.
+    Activations and pooling are counted where they are modules; those called as functions are not.
     """
     found = {"bias_additions": 0, "normalisation": 0, "activations": 0, "pooling": 0}
 

@@ -1,4 +1,4 @@
-"""Lay problem 2 out for the report: from the formula to the verified numbers, in the homework's numbering."""
+"""Problem 2 as the report shows it: from the formula to the verified numbers, in the homework's numbering."""
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ Metrics = dict[str, int]
 
 
 def derive(own: Settings, metrics: Metrics, architecture: str, crop: int) -> Derivation:
-    """Return the derivation, with what was found behind each step; tables are added by the caller."""
+    """Return the derivation, with what verified each step; the caller adds the tables."""
     shape = (metrics["output_height"], metrics["output_width"], metrics["output_channels"])
     k, n, m = own.kernel, own.input_channels, own.output_channels
     return Derivation(

@@ -1,4 +1,4 @@
-"""Compare problem 2's layer, and random ones of every kind, with torch."""
+"""Compare problem 2's layer, and layers of random stride, padding, dilation and groups, with torch."""
 
 import torch
 from torch import nn
@@ -31,7 +31,7 @@ def integers(*shape: int) -> torch.Tensor:
 
 
 def compare(height: int, width: int, layer: Convolution) -> dict[str, tuple[object, object]]:
-    """Return for one layer what the formulas give and what torch gives, by what it is."""
+    """Return the value by formula and the value in torch of each property of one layer."""
     X = integers(height, width, layer.input_channels)
     W = integers(layer.kernel, layer.kernel, layer.input_channels // layer.groups, layer.output_channels)
     b = integers(layer.output_channels) * layer.bias

@@ -68,7 +68,7 @@ def convolve(X: torch.Tensor, W: torch.Tensor, b: torch.Tensor, layer: Convoluti
     of_group = channels // layer.groups
     for k1 in range(layer.kernel):
         for k2 in range(layer.kernel):
-            pixels = taken(padded, layer.dilation * k1, layer.dilation * k2, height, width, layer.stride)
+            pixels = strided_pixels(padded, layer.dilation * k1, layer.dilation * k2, height, width, layer.stride)
             for n in range(layer.input_channels // layer.groups):
                 for group in range(layer.groups):
                     first = group * of_group
@@ -77,6 +77,6 @@ def convolve(X: torch.Tensor, W: torch.Tensor, b: torch.Tensor, layer: Convoluti
     return Z
 
 
-def taken(X: torch.Tensor, top: int, left: int, height: int, width: int, stride: int) -> torch.Tensor:
+def strided_pixels(X: torch.Tensor, top: int, left: int, height: int, width: int, stride: int) -> torch.Tensor:
     """Return the pixels (height, width, N) from a corner on, `stride` apart."""
     return X[top : top + (height - 1) * stride + 1 : stride, left : left + (width - 1) * stride + 1 : stride]

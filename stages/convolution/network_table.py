@@ -23,8 +23,8 @@ from plumbline.model.networks import (
 from stages.convolution.receptive_field import receptive_fields
 
 IMAGENET_CLASSES = 1000  # torchvision publishes its numbers for them
-# Training's auxiliary head, which a fine-tuned network comes without: inception_v3's is published along with the
-# network, in parameters though not in multiply-adds; googlenet's two are not.
+# Of the auxiliary head, which is used only in training from scratch and is left out here. torchvision's count of
+# parameters includes inception_v3's, its count of multiply-adds does not; both exclude googlenet's two.
 AUXILIARY_PARAMETERS = {"inception_v3": 3_326_696}
 
 
@@ -36,7 +36,7 @@ def counted_macs(network: nn.Module, crop: int) -> int:
 
 
 def layer_table(layers: list[Layer], fields: dict[str, int] | None) -> pd.DataFrame:
-    """Return one row a layer, in the order in which an image meets them; the field is empty where it is not known."""
+    """Return one row a layer, in the order of the forward pass; an unknown receptive field is empty."""
     total = sum(layer.macs for layer in layers)
     return pd.DataFrame(
         {
@@ -53,7 +53,7 @@ def layer_table(layers: list[Layer], fields: dict[str, int] | None) -> pd.DataFr
 
 
 def check_network(checks: Checks, architecture: str, crop: int) -> tuple[dict[str, int], pd.DataFrame]:
-    """Price the network, compare with what others count, and return the metrics and the table."""
+    """Compare the totals with torch's and torchvision's, and return the metrics and the table."""
     network = shape_of_network(architecture, IMAGENET_CLASSES)
     refuse_image_size(network, crop, "image.crop")
     layers, counted = multiplying_layers(network, crop), counted_macs(network, crop)
@@ -92,12 +92,12 @@ class Published:
     billions: float  # 1e9 multiply-adds, to three decimals
 
     def takes(self, network: nn.Module) -> bool:
-        """Say whether the network takes images of that size: a vision transformer is built for one alone."""
+        """Whether the network takes images of that size: a vision transformer takes only one."""
         return getattr(network, "image_size", self.crop) == self.crop
 
 
 def as_published(weights: WeightsEnum) -> Published:
-    """Return what torchvision says of a set of weights."""
+    """Return the numbers that torchvision publishes for a set of weights."""
     crop = weights.transforms.keywords["crop_size"]
     return Published(crop, weights.meta["num_params"], weights.meta["_ops"])
 

@@ -1,4 +1,4 @@
-"""Which images to look at: where the model is most wrong, least sure, and most sure."""
+"""Choose the images on which the model is most wrong, least sure and most sure."""
 
 import pandas as pd
 
@@ -8,9 +8,10 @@ SPLITS = ("test", "val")  # the first that there is
 
 
 def chosen(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return at most so many images for each row, of plots/predictions.csv's columns and `row`; none comes twice.
+    """Return at most `count` images for each row, of plots/predictions.csv's columns and `row`; none is in two rows.
 
-    Most wrong: the mistakes whose label was least likely. Least sure: of the others, the least likely predictions.
+    Most wrong: mistakes with the highest loss. Least and most sure: of the other images, the predictions with the
+    lowest and the highest probability.
     """
     split = next(split for split in SPLITS if (predictions["split"] == split).any())
     left = predictions[predictions["split"] == split]

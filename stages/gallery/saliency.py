@@ -23,7 +23,7 @@ GRAD_CAM, INPUT_GRADIENT = "Grad-CAM", "gradient of the input"
 
 
 def method_of(network: nn.Module) -> str:
-    """Return how the network is looked into: a vision transformer has no feature map at its end."""
+    """Return the name of the method: a vision transformer has no last feature map, which Grad-CAM needs."""
     return INPUT_GRADIENT if isinstance(network, VisionTransformer) else GRAD_CAM
 
 
@@ -46,9 +46,9 @@ def last_feature_map(network: nn.Module, inputs: torch.Tensor) -> nn.Module:
 
 
 def saliency(network: nn.Module, inputs: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """Return what speaks for a class, float32 (B, crop, crop) in [0, 1], for inputs (B, 3, crop, crop), classes (B,).
+    """Return the saliency of a class, float32 (B, crop, crop) in [0, 1], for inputs (B, 3, crop, crop), classes (B,).
 
-    The strongest place of each image is 1; an image where nothing speaks for the class is 0 everywhere.
+    The maximum of each image is 1; where nothing contributes to the class the whole image is 0.
     """
     network.eval()
     if method_of(network) == GRAD_CAM:

@@ -1,10 +1,9 @@
 """Problem 3: weight decay, as a penalty in the loss, as a shrinking of the weights, and in torch's SGD.
 
-The three forms give one trajectory, with momentum too; with Adam the penalty and the shrinking part. The bound of
-(d) is shown on torch's updates and placed beside the sharp one, which is found by running. It is then applied to
-the run at hand, to `finetune.lr` and `finetune.weight_decay`. Writes metrics/weight_decay.json, the trajectories
-plots/weight_decay.csv, and for the report data/derivations/weight_decay.json. Its certificate is what
-training waits for.
+The three forms give the same trajectory, also with momentum; with Adam the penalty and the shrinking differ. The bound
+of (d) is checked on torch's updates and compared with the sharp bound, which is found by running updates. It is then
+applied to `finetune.lr` and `finetune.weight_decay`. Writes metrics/weight_decay.json, the trajectories
+plots/weight_decay.csv, and for the report data/derivations/weight_decay.json. Training waits for its certificate.
 """
 
 from pathlib import Path

@@ -17,14 +17,14 @@ import torch
 from plumbline.checks.claims import Checks
 from plumbline.checks.stability import lr_over_limit
 from plumbline.run.errors import UserError
-from stages.weight_decay.updates import FORMS, Momentum, moved, shrink_factor, step_size_limit, trajectory_of_sgd
+from stages.weight_decay.updates import FORMS, Momentum, sgd_step, shrink_factor, step_size_limit, trajectory_of_sgd
 
 CURVATURES = (0.0, 1.0, 30.0)
 LAMBDAS = (0.05, 0.5)
 BOUND_LIMIT = 1e-6  # relative error of the bound that is found
 STEPS = 400  # of each run: 1e-7 above the bound the weight grows by 4e-5 in half of them
-WINDOW = 8  # steps, over which the weight's size is taken: where it swings, one step may lie near 0
-HALVINGS = 24  # of the interval: more digits than BOUND_LIMIT asks for
+WINDOW = 8  # steps, whose largest weight is taken: an oscillating weight may be near 0 at a single step
+HALVINGS = 24  # of the interval: more digits than BOUND_LIMIT requires
 DRAWN_STEPS = 40
 DRAWN = {"0.9 of the bound": 0.9, "at the bound": 1.0, "1.05 of the bound": 1.05}
 
@@ -53,17 +53,17 @@ def stable_step_size(curvature: float, lambda_: float, momentum: Momentum) -> fl
 
 
 def grows(alpha: torch.Tensor, decayed_curvature: torch.Tensor, momentum: Momentum) -> torch.Tensor:
-    """Say for each step size (N,) whether the weight is larger at the end of a run than half-way through."""
+    """Return for each step size (N,) whether the weight is larger at the end of a run than half-way through."""
     w, velocity = torch.ones_like(alpha), torch.zeros_like(alpha)
     halfway, end = torch.zeros_like(w), torch.zeros_like(w)
     for step in range(1, STEPS + 1):
         gradient = decayed_curvature * w  # of mu w^2 / 2 + lambda w^2
-        w, velocity = moved(w, velocity, gradient, alpha, momentum)
+        w, velocity = sgd_step(w, velocity, gradient, alpha, momentum)
         if STEPS // 2 - WINDOW < step <= STEPS // 2:
             halfway = torch.maximum(halfway, w.abs())
         if step > STEPS - WINDOW:
             end = torch.maximum(end, w.abs())
-    return ~(end <= halfway)  # what is no longer finite has grown
+    return ~(end <= halfway)  # not finite counts as grown
 
 
 def bounds_by_bisection() -> list[Bound]:
@@ -83,7 +83,7 @@ def bounds_by_bisection() -> list[Bound]:
 
 
 def final_weight(alpha: float, curvature: float, lambda_: float, momentum: Momentum, steps: int = STEPS) -> float:
-    """Return where torch's SGD takes a weight of 1 on a quadratic of this curvature."""
+    """Return a weight of 1 after `steps` updates of torch's SGD on a quadratic of this curvature."""
     start = torch.ones(1, dtype=torch.float64)
     return trajectory_of_sgd(lambda w: (curvature * w**2 / 2).sum(), start, alpha, lambda_, steps, momentum)[-1].item()
 

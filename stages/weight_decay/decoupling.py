@@ -1,7 +1,7 @@
-"""Show where a penalty in the loss and a shrinking of the weights part: with Adam, not with SGD.
+"""Show where a penalty in the loss and a shrinking of the weights differ: with Adam, not with SGD.
 
-Adam divides the gradient by the root of its second moment, the penalty's gradient with it, so that weights with
-large gradients hardly decay; AdamW shrinks the weights beside that step, all by the same factor.
+Adam divides the gradient, including the penalty's, by the root of its second moment, so that weights with large
+gradients hardly decay. AdamW shrinks all weights by the same factor, in addition to that step.
 Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2; Kingma and Ba 2015, arXiv:1412.6980, algorithm 1.
 """
 
@@ -22,15 +22,15 @@ from stages.weight_decay.updates import (
 
 BETA_1, BETA_2, EPS = 0.9, 0.999, 1e-8  # torch's defaults
 VISIBLE = 0.01  # of 2 alpha lambda, by which AdamW shrinks in one step
-# In hundreds of steps Adam comes to where its second moment is next to 0 and its steps jump: rounding then grows
-# until no two computations agree.
+# After hundreds of steps the second moment is close to 0 and the steps are large: rounding errors then grow until no
+# two computations agree.
 ADAM_STEPS = 50
 
 
 def trajectory_of_adam(
     loss: Loss, w: torch.Tensor, alpha: float, lambda_: float, steps: int, *, decoupled: bool
 ) -> torch.Tensor:
-    """Return the weights after each step, (steps, FEATURES), of Adam with the penalty, or decoupled of AdamW."""
+    """Return the weights after each step, (steps, FEATURES), of Adam with the penalty, or of AdamW if `decoupled`."""
     first, second, trajectory = torch.zeros_like(w), torch.zeros_like(w), []
     for step in range(1, steps + 1):
         w = w.detach().requires_grad_()
@@ -49,7 +49,7 @@ def trajectory_of_adam(
 
 
 def check_decoupling(checks: Checks, own: WeightDecay) -> float:
-    """Show that both kinds of decay are one for SGD and two for Adam; return Adam's relative difference."""
+    """Show that both kinds of decay are equal for SGD and differ for Adam; return Adam's relative difference."""
     loss, start = logistic_regression(own.alpha), torch.randn(FEATURES, dtype=torch.float64)
     w = start.clone().requires_grad_()
     shrink = shrink_factor(own.alpha, own.lambda_)

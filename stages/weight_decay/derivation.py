@@ -1,4 +1,4 @@
-"""Lay problem 3 out for the report: from the definitions to the verified numbers, in the homework's numbering."""
+"""Problem 3 as the report shows it: from the definitions to the verified numbers, in the homework's numbering."""
 
 from plumbline.checks.derivations import Derivation, Step, Table
 from plumbline.params.weight_decay import WeightDecay
@@ -8,7 +8,7 @@ from stages.weight_decay.updates import shrink_factor, step_size_limit
 
 
 def derive(own: WeightDecay, errors: dict[str, float], bounds: list[Bound], adam_difference: float) -> Derivation:
-    """Return the derivation, with what was found behind each step."""
+    """Return the derivation, with what verified each step."""
     factor, limit = shrink_factor(own.alpha, own.lambda_), step_size_limit(own.lambda_)
     worst = max(bound.error for bound in bounds)
     return Derivation(

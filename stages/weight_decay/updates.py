@@ -26,7 +26,7 @@ Loss = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Momentum:
-    """How gradients add up over the steps; beta 0 is none."""
+    """A kind of momentum; beta 0 is none."""
 
     name: str
     beta: float
@@ -41,7 +41,7 @@ def shrink_factor(alpha: float, lambda_: float) -> float:
     return 1 - 2 * alpha * lambda_
 
 
-def moved(
+def sgd_step(
     w: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor, alpha: float | torch.Tensor, momentum: Momentum
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the weights and the velocity after one update, (b); `gradient` is that of (a)."""
@@ -57,7 +57,7 @@ def trajectory_of_penalty(
     for _ in range(steps):
         w = w.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(loss(w) + lambda_ * (w**2).sum(), w)
-        w, velocity = moved(w.detach(), velocity, gradient, alpha, momentum)
+        w, velocity = sgd_step(w.detach(), velocity, gradient, alpha, momentum)
         trajectory.append(w)
     return torch.stack(trajectory)
 
@@ -97,7 +97,7 @@ def trajectory_of_sgd(
 def trajectory_of_torch(
     optimiser: torch.optim.Optimizer, loss: Loss, w: torch.Tensor, steps: int, shrink: float = 1.0
 ) -> torch.Tensor:
-    """Return the weights after each step, (steps, FEATURES), of an optimiser of w; `shrink` multiplies w beside it."""
+    """Return the weights after each step, (steps, FEATURES), of an optimiser of w; before each, w times `shrink`."""
     trajectory = []
     for _ in range(steps):
         optimiser.zero_grad()
@@ -113,8 +113,8 @@ def logistic_regression(alpha: float) -> Loss:
     """Return the mean loss of a random two-class problem as a function of its weights, in float64.
 
     The features are scaled down where alpha is too large for them: then alpha (mu + 2 lambda) < 1.3 whenever
-    2 alpha lambda < 1, which every form of momentum bears. An update that swings out may be chaotic, and no two
-    ways of computing it would agree for long.
+    2 alpha lambda < 1, where every form of momentum is stable. Unstable updates amplify rounding errors, so that no
+    two ways of computing them agree for long.
     """
     x = torch.randn(SAMPLES, FEATURES, dtype=torch.float64)
     y = (torch.rand(SAMPLES) < 0.5).double()
@@ -161,5 +161,5 @@ def step_size_limit(lambda_: float) -> float:
 
 
 def factor_in_torch(alpha: float, lambda_: float) -> float:
-    """Return by what torch's SGD multiplies a weight of 1 on which the loss does not depend."""
+    """Return the factor by which torch's SGD multiplies a weight on which the loss does not depend."""
     return trajectory_of_sgd(lambda w: 0 * w.sum(), torch.ones(1, dtype=torch.float64), alpha, lambda_, 1).item()

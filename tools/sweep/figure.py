@@ -24,7 +24,7 @@ from tools.sweep.experiments import Experiment, Sweep
 
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE, GREY, BLACK)
 MARKERS, DASHES = "os^Dvp*X", ("-", "--", ":", "-.")
-WIDTH = 0.2  # of a value's place on the axis, over which the lines are spread so that their intervals stay apart
+WIDTH = 0.2  # of the distance between two values: the lines are spread over it, so that their intervals do not overlap
 
 
 def write_figure(path: Path, sweep: Sweep, keys: list[str]) -> None:
@@ -49,7 +49,7 @@ def draw(sweep: Sweep, keys: list[str]) -> Figure:
             [each.accuracy for each in own],
             yerr=[arms(own, -1), arms(own, 1)],
             label=f"{by[0]} {line}" if by else None,
-            **look(number),
+            **line_style(number),
         )
     axes.set_xticks(list(places.values()), list(places))
     axes.set(xlabel=over, ylabel="accuracy (fraction right)")
@@ -60,13 +60,13 @@ def draw(sweep: Sweep, keys: list[str]) -> Figure:
 
 
 def arms(experiments: list[Experiment], side: int) -> list[float]:
-    """Return how far the intervals reach to one side: -1, down, or 1, up; rounding may put an end beyond its middle."""
+    """Return the length of each error bar to one side: -1, down, or 1, up; at least 0, whatever the rounding."""
     ends = [each.low if side < 0 else each.high for each in experiments]
     return [max(0.0, side * (end - each.accuracy)) for end, each in zip(ends, experiments, strict=True)]
 
 
-def look(number: int) -> dict[str, Any]:
-    """Return how the line of this number is drawn."""
+def line_style(number: int) -> dict[str, Any]:
+    """Return the colour, marker and dash of a line, by its number."""
     return {
         "color": COLOURS[number % len(COLOURS)],
         "marker": MARKERS[number % len(MARKERS)],
