@@ -25,7 +25,7 @@ class GalleryImage:
     @property
     def alt(self) -> str:
         """The image's alternative text."""
-        return f"{self.path}: {self.actual}, predicted as {self.predicted} with {self.probability}"
+        return f"{self.path}: {self.actual}, predicted as {self.predicted} with probability {self.probability}"
 
 
 def gallery(results: Results) -> dict[str, list[GalleryImage]]:

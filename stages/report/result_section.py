@@ -128,8 +128,8 @@ def probability_figures(results: Results) -> list[Figure]:
             "reliability",
             "Calibration: the share that is correct over the predicted probability. A calibrated model is on the "
             "diagonal.",
-            f"Reliability before and after temperature scaling with {own['temperature']:.3g}. {split}: calibration "
-            f"error {before:.3f} before, {after:.3f} after.",
+            f"Reliability before and after temperature scaling, temperature {own['temperature']:.3g}. {split}: "
+            f"calibration error {before:.3f} before, {after:.3f} after.",
             wide=True,
         ),
     ]
