@@ -52,12 +52,12 @@ def main() -> None:
     withdraw_certificate("backprop")
     settings = params_file.load(Params)
     torch.manual_seed(settings.seed)
-    own = settings.backprop
+    params = settings.backprop
     checks = Checks()
     entries = check_symbolically(checks)
-    errors = check_gradients(checks, own.trials)
+    errors = check_gradients(checks, params.trials)
     tallies = check_print(checks)
-    metrics = check_cost(checks, own.samples, own.inputs, own.hidden, own.outputs)
+    metrics = check_cost(checks, params.samples, params.inputs, params.hidden, params.outputs)
     curve = ratio_curve(checks)
     graph = check_graph(checks)
     layers = check_layers(checks)
@@ -72,7 +72,7 @@ def main() -> None:
         "log10_max_complex_step_error": log10_error(errors["complex_step"]),
         "log10_max_layer_error": log10_error(max(layers.values())),
     }
-    derived = derivation.derive(metrics, entries, own.trials)
+    derived = derivation.derive(metrics, entries, params.trials)
     derived.tables += [
         derivation.printed_table(tallies),
         derivation.layer_table(layers),

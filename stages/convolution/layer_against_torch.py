@@ -47,22 +47,22 @@ def compare(height: int, width: int, layer: Convolution) -> dict[str, tuple[obje
     }
 
 
-def check_homework(checks: Checks, own: Settings) -> dict[str, int]:
+def check_homework(checks: Checks, params: Settings) -> dict[str, int]:
     """Answer (a) to (d), compare each with torch, and return the metrics."""
-    layer = Convolution(own.input_channels, own.output_channels, own.kernel)
-    found = compare(own.height, own.width, layer)
+    layer = Convolution(params.input_channels, params.output_channels, params.kernel)
+    found = compare(params.height, params.width, layer)
     checks.expect_equal(*found["shape"], "(a) the shape of Z and Y is the same by formula and in torch")
     checks.expect(found["values"][0], "Z by the printed formula equals torch's, bit for bit in integers")
     checks.expect_equal(*found["channels"], "(b) the input and output channels are torch's")
     checks.expect_equal(*found["macs"], "(c) the multiply-adds are the same by formula and as torch counts")
     checks.expect_equal(*found["parameters"], "(d) the trainable parameters are as many as torch's")
-    height, width, channels = output_shape(own.height, own.width, layer)
+    height, width, channels = output_shape(params.height, params.width, layer)
     return {
         "output_height": height,
         "output_width": width,
         "output_channels": channels,
-        "input_channels": own.input_channels,
-        "macs": macs(own.height, own.width, layer),
+        "input_channels": params.input_channels,
+        "macs": macs(params.height, params.width, layer),
         "parameters": parameters(layer),
     }
 

@@ -54,7 +54,7 @@ def saliency(network: nn.Module, inputs: torch.Tensor, classes: torch.Tensor) ->
     if method_of(network) == GRAD_CAM:
         explain = LayerGradCam(network, last_feature_map(network, inputs[:1])).attribute
         pairs = zip(inputs.split(1), classes.tolist(), strict=True)
-        heat = torch.cat([explain(own, label, relu_attributions=True) for own, label in pairs])
+        heat = torch.cat([explain(image, label, relu_attributions=True) for image, label in pairs])
     else:
         gradient = Saliency(network).attribute(inputs.requires_grad_(), classes).amax(dim=1, keepdim=True)
         heat = nn.functional.adaptive_avg_pool2d(gradient, PATCHES)

@@ -17,20 +17,20 @@ LONGEST_CLASS = 12  # characters above an image
 
 def draw_gallery(gallery: pd.DataFrame, folder: Path) -> Figure:
     """Return the figure for data/gallery: a pair of rows for each kind, with at most eight images."""
-    rows = {row: own.head(MOST_COLUMNS) for row, own in gallery.groupby("row", sort=False)}
-    columns = max(len(own) for own in rows.values())
+    rows = {row: shown.head(MOST_COLUMNS) for row, shown in gallery.groupby("row", sort=False)}
+    columns = max(len(shown) for shown in rows.values())
     figure = Figure(figsize=(1.3 + 1.45 * max(columns, 3), 0.6 + 3.5 * len(rows)), layout="constrained")
     grid = figure.subplots(2 * len(rows), max(columns, 3), squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    for r, (row, own) in enumerate(rows.items()):
-        for c, image in enumerate(own.itertuples()):
+    for r, (row, shown) in enumerate(rows.items()):
+        for c, image in enumerate(shown.itertuples()):
             show(grid[2 * r, c], folder / image.image)
             show(grid[2 * r + 1, c], folder / image.saliency)
             grid[2 * r, c].set_title(
                 caption(image.actual, image.predicted, image.probability), fontsize=8, loc="center"
             )
-        left_out = (gallery["row"] == row).sum() - len(own)
+        left_out = (gallery["row"] == row).sum() - len(shown)
         grid[2 * r, 0].text(
             -0.08,
             0.5,

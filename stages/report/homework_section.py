@@ -41,13 +41,13 @@ def problems(results: Results) -> list[Problem]:
     return [
         Problem(
             anchor=stage.replace("_", "-"),
-            title=own["title"],
-            steps=[Step(s["number"], mathml(s["latex"]), s["words"], s["verified"]) for s in own["steps"]],
+            title=derivation["title"],
+            steps=[Step(s["number"], mathml(s["latex"]), s["words"], s["verified"]) for s in derivation["steps"]],
             figures=drawn[stage](results),
-            tables=[table(t["title"], t["columns"], t["rows"], most=len(t["rows"])) for t in own["tables"]],
+            tables=[table(t["title"], t["columns"], t["rows"], most=len(t["rows"])) for t in derivation["tables"]],
             checks_passed=results.metrics[stage]["checks_passed"],
         )
-        for stage, own in results.derivations.items()
+        for stage, derivation in results.derivations.items()
     ]
 
 

@@ -37,23 +37,23 @@ def right_and_all(results: Results) -> tuple[int, int]:
 
 def headline(results: Results, confidence: float) -> str:
     """Return the accuracy in a sentence, with its interval and as k of n."""
-    split, own = final_split(results), results.metrics["evaluate"]
+    split, measures = final_split(results), results.metrics["evaluate"]
     right, images = right_and_all(results)
-    bounds = interval(own[f"{split}_accuracy_low"], own[f"{split}_accuracy_high"])
+    bounds = interval(measures[f"{split}_accuracy_low"], measures[f"{split}_accuracy_high"])
     return (
         f"{right:,} of {images:,} {split} images are classified correctly: accuracy "
-        f"{percent(own[f'{split}_accuracy'])}, {100 * confidence:g}% interval {bounds}."
+        f"{percent(measures[f'{split}_accuracy'])}, {100 * confidence:g}% interval {bounds}."
     )
 
 
 def baselines_sentence(results: Results) -> str:
     """Return what the accuracy has to be compared with."""
-    split, own = final_split(results), results.metrics["evaluate"]
+    split, measures = final_split(results), results.metrics["evaluate"]
     optimistic = "" if split == "test" else " There is no test split: the accuracy on val is optimistic."
     return (
         f"On the same images, always predicting the most frequent class reaches "
-        f"{percent(own[f'{split}_majority_accuracy'])}, and a linear probe on the network before fine-tuning "
-        f"{percent(own[f'{split}_probe_accuracy'])}.{optimistic}"
+        f"{percent(measures[f'{split}_majority_accuracy'])}, and a linear probe on the network before fine-tuning "
+        f"{percent(measures[f'{split}_probe_accuracy'])}.{optimistic}"
     )
 
 
@@ -69,11 +69,11 @@ def mistakes_sentence(results: Results) -> str:
 
 def measures_table(results: Results) -> Table:
     """Return every measure on every split, with its interval."""
-    own, rows = results.metrics["evaluate"], []
+    measures, rows = results.metrics["evaluate"], []
     for name, words in MEASURES.items():
-        if any(f"{split}_{name}" in own for split in results.splits):
-            rows.append([words, *(measure(own, f"{split}_{name}") for split in results.splits)])
-    columns = ["", *(f"{split}, {own[f'{split}_images']:,} images" for split in results.splits)]
+        if any(f"{split}_{name}" in measures for split in results.splits):
+            rows.append([words, *(measure(measures, f"{split}_{name}") for split in results.splits)])
+    columns = ["", *(f"{split}, {measures[f'{split}_images']:,} images" for split in results.splits)]
     return table("Measures, with their intervals", columns, rows, measures=True)
 
 
@@ -88,13 +88,13 @@ def measure(metrics: dict[str, float], name: str) -> str:
 
 def accuracy_figures(results: Results) -> list[Figure]:
     """Return the figures of the accuracy with its baselines, and of the confusion matrices."""
-    split, own = final_split(results), results.metrics["evaluate"]
+    split, measures = final_split(results), results.metrics["evaluate"]
     right, images = right_and_all(results)
     worst = results.per_class[results.per_class["split"] == split].sort_values("f1", kind="stable").iloc[0]
     model, probe, majority = (
-        percent(own[f"{split}_{name}"]) for name in ("accuracy", "probe_accuracy", "majority_accuracy")
+        percent(measures[f"{split}_{name}"]) for name in ("accuracy", "probe_accuracy", "majority_accuracy")
     )
-    bounds = interval(own[f"{split}_accuracy_low"], own[f"{split}_accuracy_high"])
+    bounds = interval(measures[f"{split}_accuracy_low"], measures[f"{split}_accuracy_high"])
     return [
         figure(
             "baselines",
@@ -114,9 +114,9 @@ def accuracy_figures(results: Results) -> list[Figure]:
 
 def probability_figures(results: Results) -> list[Figure]:
     """Return the figures of what can be done with the probabilities: thresholds, and calibration."""
-    split, own = final_split(results), results.metrics["evaluate"]
-    auroc, precision = (measure(own, f"{split}_{name}") for name in ("auroc", "average_precision"))
-    before, after = (own[f"{split}_{name}"] for name in ("calibration_error", "calibrated_calibration_error"))
+    split, measures = final_split(results), results.metrics["evaluate"]
+    auroc, precision = (measure(measures, f"{split}_{name}") for name in ("auroc", "average_precision"))
+    before, after = (measures[f"{split}_{name}"] for name in ("calibration_error", "calibrated_calibration_error"))
     return [
         figure(
             "trade_offs",
@@ -128,7 +128,7 @@ def probability_figures(results: Results) -> list[Figure]:
             "reliability",
             "Calibration: the share that is correct over the predicted probability. A calibrated model is on the "
             "diagonal.",
-            f"Reliability before and after temperature scaling, temperature {own['temperature']:.3g}. {split}: "
+            f"Reliability before and after temperature scaling, temperature {measures['temperature']:.3g}. {split}: "
             f"calibration error {before:.3f} before, {after:.3f} after.",
             wide=True,
         ),
@@ -170,13 +170,13 @@ def summary(results: Results) -> dict[str, int | float]:
 
     The accuracy with its interval and the log loss on the final split; and val's accuracy, to choose by.
     """
-    split, own = final_split(results), results.metrics["evaluate"]
+    split, measures = final_split(results), results.metrics["evaluate"]
     found: dict[str, int | float] = {
-        f"{split}_accuracy": own[f"{split}_accuracy"],
-        f"{split}_low": own[f"{split}_accuracy_low"],
-        f"{split}_high": own[f"{split}_accuracy_high"],
-        f"{split}_loss": own[f"{split}_loss"],
+        f"{split}_accuracy": measures[f"{split}_accuracy"],
+        f"{split}_low": measures[f"{split}_accuracy_low"],
+        f"{split}_high": measures[f"{split}_accuracy_high"],
+        f"{split}_loss": measures[f"{split}_loss"],
     }
     if split != "val":
-        found["val_accuracy"] = own["val_accuracy"]
+        found["val_accuracy"] = measures["val_accuracy"]
     return found

@@ -43,15 +43,15 @@ class Params(SomeSections):
 def main() -> None:
     withdraw_certificate("weight_decay")
     settings = params_file.load(Params)
-    own, lr, weight_decay = settings.weight_decay, settings.finetune.lr, settings.finetune.weight_decay
+    params, lr, weight_decay = settings.weight_decay, settings.finetune.lr, settings.finetune.weight_decay
     refuse_unstable_run(lr, weight_decay)
-    refuse_unstable_example(own.alpha, own.lambda_)
+    refuse_unstable_example(params.alpha, params.lambda_)
     torch.manual_seed(settings.seed)
     torch.set_num_threads(1)  # vectors this small are slower on two
     checks = Checks()
-    errors = check_updates(checks, own)
-    check_factor(checks, own)
-    adam_difference = check_decoupling(checks, own)
+    errors = check_updates(checks, params)
+    check_factor(checks, params)
+    adam_difference = check_decoupling(checks, params)
     bounds = check_bounds(checks)
     check_place_of_the_homeworks_bound(checks)
     run_factor = shrink_factor(lr, weight_decay / 2)
@@ -59,15 +59,15 @@ def main() -> None:
     checks.expect(0 < run_factor <= 1, "the run at hand shrinks its weights, if at all, by a positive factor", figures)
     checks.end()
     metrics = {
-        "shrink_factor": shrink_factor(own.alpha, own.lambda_),
-        "step_size_limit": step_size_limit(own.lambda_),
+        "shrink_factor": shrink_factor(params.alpha, params.lambda_),
+        "step_size_limit": step_size_limit(params.lambda_),
         "log10_max_relative_error": log10_error(max(errors.values())),
         "log10_max_bound_error": log10_error(max(bound.error for bound in bounds)),
         "adam_over_adamw_difference": adam_difference,
         "finetune_shrink_factor": run_factor,
         "finetune_lr_over_limit": lr * weight_decay,  # of 1 / (2 lambda); 0 without weight decay
     }
-    derive(own, errors, bounds, adam_difference).write(DERIVATION)
+    derive(params, errors, bounds, adam_difference).write(DERIVATION)
     write_csv(TRAJECTORIES, trajectories_at_the_bound())
     write_json(METRICS, metrics | checks.counts())
     write_certificate("weight_decay", checks.held)

@@ -92,10 +92,10 @@ def check_bounds(checks: Checks) -> list[Bound]:
     """Compare what bisection finds with the formulas, and with torch's SGD on either side; return the bounds."""
     bounds = bounds_by_bisection()
     for momentum in FORMS:
-        own = [bound for bound in bounds if bound.momentum == momentum]
-        worst = max(bound.error for bound in own)
+        of_momentum = [bound for bound in bounds if bound.momentum == momentum]
+        worst = max(bound.error for bound in of_momentum)
         checks.expect_error(worst, BOUND_LIMIT, f"stable step sizes by bisection, {momentum.name}, equal the formula")
-        bound = own[-1]
+        bound = of_momentum[-1]
         below, above = (
             abs(final_weight(scale * bound.found, bound.curvature, bound.lambda_, momentum, 400))
             for scale in (0.97, 1.03)

@@ -128,30 +128,30 @@ def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
-def check_updates(checks: Checks, own: WeightDecay) -> dict[str, float]:
+def check_updates(checks: Checks, params: WeightDecay) -> dict[str, float]:
     """Compare the three forms of the update, with each momentum; return the largest relative error of each."""
-    loss, start = logistic_regression(own.alpha), torch.randn(FEATURES, dtype=torch.float64)
+    loss, start = logistic_regression(params.alpha), torch.randn(FEATURES, dtype=torch.float64)
     errors = {}
     for momentum in FORMS:
-        arguments = (loss, start, own.alpha, own.lambda_, own.steps, momentum)
+        arguments = (loss, start, params.alpha, params.lambda_, params.steps, momentum)
         sgd = trajectory_of_sgd(*arguments)
         of_penalty = relative_error(trajectory_of_penalty(*arguments), sgd)
         of_shrinking = relative_error(trajectory_of_shrinking(*arguments), sgd)
-        what, steps = f"equals torch's SGD, {momentum.name}", f"over {own.steps} steps"
+        what, steps = f"equals torch's SGD, {momentum.name}", f"over {params.steps} steps"
         checks.expect_error(of_penalty, TRAJECTORY_LIMIT, f"loss with penalty, by autograd, {what}", steps)
         checks.expect_error(of_shrinking, TRAJECTORY_LIMIT, f"hand-written shrinking {what}", steps)
         errors[momentum.name] = max(of_penalty, of_shrinking)
     return errors
 
 
-def check_factor(checks: Checks, own: WeightDecay) -> None:
+def check_factor(checks: Checks, params: WeightDecay) -> None:
     """Show the shrink factor and its bound, (d), on updates that torch makes where the loss is flat."""
-    limit, factor = step_size_limit(own.lambda_), shrink_factor(own.alpha, own.lambda_)
-    error = abs(factor_in_torch(own.alpha, own.lambda_) - factor)
+    limit, factor = step_size_limit(params.lambda_), shrink_factor(params.alpha, params.lambda_)
+    error = abs(factor_in_torch(params.alpha, params.lambda_) - factor)
     checks.expect_error(error, TRAJECTORY_LIMIT, "torch's SGD shrinks by 1 - 2 alpha lambda", f"{factor:g}")
-    figures = f"{own.alpha:g} and {limit:g}, 0 < {factor:g} < 1"
+    figures = f"{params.alpha:g} and {limit:g}, 0 < {factor:g} < 1"
     checks.expect(0 < factor < 1, "(d) alpha is below 1 / (2 lambda), and the factor shrinks", figures)
-    below, above = (factor_in_torch(scale * limit, own.lambda_) for scale in (0.999, 1.001))
+    below, above = (factor_in_torch(scale * limit, params.lambda_) for scale in (0.999, 1.001))
     checks.expect(below > 0 > above, "the factor changes sign at that bound", f"{below:.4f} below, {above:.4f} above")
 
 

@@ -41,13 +41,13 @@ def draw(sweep: Sweep, keys: list[str]) -> Figure:
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
     for number, line in enumerate(lines):
-        own = [each for each in sweep.experiments if not by or value_of(by[0], each) == line]
-        own.sort(key=lambda each: places[value_of(over, each)])
+        experiments = [each for each in sweep.experiments if not by or value_of(by[0], each) == line]
+        experiments.sort(key=lambda each: places[value_of(over, each)])
         shift = WIDTH * (number - (len(lines) - 1) / 2) / len(lines)
         axes.errorbar(
-            [places[value_of(over, each)] + shift for each in own],
-            [each.accuracy for each in own],
-            yerr=[arms(own, -1), arms(own, 1)],
+            [places[value_of(over, each)] + shift for each in experiments],
+            [each.accuracy for each in experiments],
+            yerr=[arms(experiments, -1), arms(experiments, 1)],
             label=f"{by[0]} {line}" if by else None,
             **line_style(number),
         )
