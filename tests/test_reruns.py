@@ -90,6 +90,7 @@ FOLDERS = {
         "export",
         "card",
     },
+    "plumbline/presentation": {"plot", "report", "card"},
     "plumbline/results": {"evaluate", "gallery", "plot", "report"},
     "plumbline/training": {"weights", "curvature", "finetune", "evaluate", "gallery", "export"},
 }

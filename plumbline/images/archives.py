@@ -1,7 +1,7 @@
 """Extract .zip and .tar archives of images from untrusted sources.
 
-All entries are checked before anything is written: no path that leads out of the folder, no link, no two entries of one
-name, no encryption, no decompression bomb. The bytes that a tar unpacks to are counted as they are read, entries or not.
+All entries are checked before anything is written: no path that leads out of the folder, no link, no two entries of
+one name, no encryption, no decompression bomb. The bytes that a tar unpacks to are counted as they are read.
 """
 
 import bz2

@@ -1,6 +1,7 @@
-"""The backprop stage: problem 1, proved in symbols and in numbers, and priced.
+"""The backprop stage: problem 1, with its gradients proved and both passes priced.
 
-`__main__` is the stage. `hidden_layer` holds the passes that the homework asks for; `symbolic`, `numeric`
-and `printed` vouch for them, `cost` and `network_cost` price them; `layers` and `basic_block` go on to what
-ResNet34 is made of; `graph` traces the computational graph; `derivation` lays all of it out.
+`__main__` is the stage. `hidden_layer` holds the passes that the homework asks for; `gradient_checks` and
+`printed_equations` check them and the homework's equations; `cost` and `network_cost` count what they cost.
+`resnet_layers` holds the passes of ResNet34's layers, which `resnet_layer_checks` compares with torch. `traced_graph`
+traces the computational graph. `derivation` writes all of it for the report.
 """

@@ -1,10 +1,10 @@
-"""Problem 1: backpropagation through one hidden layer, proved and priced.
+"""Problem 1: backpropagation through one hidden layer, with its gradients checked and the cost of both passes.
 
-The hand-written gradients are compared with sympy, autograd, central differences and the complex step; the
-printed equations are examined; both passes are priced, of problem 1's network and of the one that is trained;
-and so are the hand-written passes of what ResNet34 is made of. Writes metrics/backprop.json, the curve
-plots/cost_ratio.csv, and for the figures and the report data/derivations/backprop.json with the graph. Its
-certificate is what training waits for.
+The hand-written gradients are compared with sympy, autograd, central differences and the complex step. The printed
+equations are evaluated for all small shapes. The cost of both passes is counted, for problem 1's network and for the
+one that is trained. The hand-written passes of ResNet34's layers are compared with torch. Writes
+metrics/backprop.json, the curve plots/cost_ratio.csv, and for the figures and the report data/derivations/backprop.json
+and the computational graph. Training waits for its certificate.
 """
 
 import json
@@ -22,14 +22,12 @@ from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import whole_file, write_csv, write_json
 from stages.backprop import derivation
-from stages.backprop.cost import check_cost, ratio_curve
-from stages.backprop.graph import ComputationalGraph, check_graph
-from stages.backprop.layer_checks import check_layers
-from stages.backprop.measured import measure_passes
+from stages.backprop.cost import check_cost, measure_passes, ratio_curve
+from stages.backprop.gradient_checks import check_gradients, check_symbolically
 from stages.backprop.network_cost import check_network_cost
-from stages.backprop.numeric import check_gradients
-from stages.backprop.printed import KEYS, check_print
-from stages.backprop.symbolic import check_symbolically
+from stages.backprop.printed_equations import KEYS, check_print
+from stages.backprop.resnet_layer_checks import check_layers
+from stages.backprop.traced_graph import ComputationalGraph, check_graph
 
 METRICS = Path("metrics/backprop.json")
 COST_RATIO = Path("plots/cost_ratio.csv")
@@ -54,12 +52,12 @@ def main() -> None:
     withdraw_certificate("backprop")
     settings = params_file.load(Params)
     torch.manual_seed(settings.seed)
-    own = settings.backprop
+    params = settings.backprop
     checks = Checks()
     entries = check_symbolically(checks)
-    errors = check_gradients(checks, own.trials)
+    errors = check_gradients(checks, params.trials)
     tallies = check_print(checks)
-    metrics = check_cost(checks, own.samples, own.inputs, own.hidden, own.outputs)
+    metrics = check_cost(checks, params.samples, params.inputs, params.hidden, params.outputs)
     curve = ratio_curve(checks)
     graph = check_graph(checks)
     layers = check_layers(checks)
@@ -74,7 +72,7 @@ def main() -> None:
         "log10_max_complex_step_error": log10_error(errors["complex_step"]),
         "log10_max_layer_error": log10_error(max(layers.values())),
     }
-    derived = derivation.derive(metrics, entries, own.trials)
+    derived = derivation.derive(metrics, entries, params.trials)
     derived.tables += [
         derivation.printed_table(tallies),
         derivation.layer_table(layers),

@@ -1,17 +1,31 @@
-"""Price both passes of problem 1's network in multiply-adds (MACs): by formula, by torch's count, and one by one."""
+"""The cost of both passes of problem 1's network: multiply-adds (MACs), and milliseconds.
+
+The MACs follow from a formula, from torch's count, and from counting each multiplication. The milliseconds, over a
+grid of widths, are written to metrics/timing, because they vary.
+"""
 
 import itertools
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from torch.utils.flop_counter import FlopCounterMode
 
 from plumbline.checks.claims import Checks
+from plumbline.run.outputs import write_json
 from stages.backprop import hidden_layer
 from stages.backprop.hidden_layer import Activations, random_network
 
+TIMING = Path("metrics/timing/backprop.json")
+
 WIDEST = 64  # times: the ratio's curve goes from o = d / 64 to o = 64 d
 COUNTED_SIZES = (3, 5, 4, 2)  # n, d, h, o of the network whose multiplications are counted one by one
+TIMED_WIDTHS = (32, 64, 128, 256, 512)  # d = h = o, of the passes that are timed
+TIMED_SAMPLES = 256
+TIMED_REPEATS = 5
 
 
 def forward_macs(n: int, d: int, h: int, o: int) -> int:
@@ -20,7 +34,7 @@ def forward_macs(n: int, d: int, h: int, o: int) -> int:
 
 
 def backward_macs(n: int, d: int, h: int, o: int, *, input_gradient: bool) -> int:
-    """Return those of the backward pass: h n o + n o h + d n h, and n h d for the input's gradient.
+    """Return the multiply-adds of the backward pass: h n o + n o h + d n h, and n h d for the input's gradient.
 
     Without it the ratio to the forward pass is (d + 2 o) / (d + o), between 1 and 2; with it, exactly 2.
     """
@@ -69,14 +83,14 @@ class Counted:
 
 
 def value_of(number: Counted | float) -> float:
-    """Return the number itself."""
+    """Return the number as a float."""
     return number.value if isinstance(number, Counted) else number
 
 
 def counted_multiplications(n: int, d: int, h: int, o: int, *, input_gradient: bool) -> tuple[int, int]:
-    """Return the multiplications that the matrix products of both passes do, counted as they are done.
+    """Return the multiplications in the matrix products of both passes, counted one by one.
 
-    What is multiplied entry by entry (the 2 of dy_hat, n o times; u (1 - u), n h times each) is taken off.
+    Multiplications entry by entry (the 2 of dy_hat, n o times; u (1 - u), n h times each) are subtracted.
     """
     X, W1, W2, y = (np.vectorize(Counted, otypes=[object])(t.numpy()) for t in random_network(n, d, h, o))
     Counted.multiplications = 0
@@ -88,7 +102,7 @@ def counted_multiplications(n: int, d: int, h: int, o: int, *, input_gradient: b
 
 
 def check_cost(checks: Checks, n: int, d: int, h: int, o: int) -> dict[str, int | float]:
-    """Compare the formulas with both counts, and judge "roughly 2 times"; return the metrics."""
+    """Compare the formulas with both counts, and check "roughly 2 times"; return the metrics."""
     ahead = forward_macs(n, d, h, o)
     back, back_with_input = (backward_macs(n, d, h, o, input_gradient=wanted) for wanted in (False, True))
     for wanted, what in ((False, "without"), (True, "with")):
@@ -126,3 +140,27 @@ def ratio_curve(checks: Checks) -> pd.DataFrame:
             for name, ratios in (("without the input's gradient", without), ("with the input's gradient", with_input))
         ]
     )
+
+
+def measure_passes() -> None:
+    """Write the median milliseconds of both passes for each width, in float64, and their ratio."""
+    values = {}
+    for width in TIMED_WIDTHS:
+        X, W1, W2, y = hidden_layer.random_network(TIMED_SAMPLES, width, width, width)
+        kept = hidden_layer.forward(X, W1, W2)
+        forward = milliseconds(hidden_layer.forward, X, W1, W2)
+        backward = milliseconds(hidden_layer.backward, X, W1, W2, y, kept, input_gradient=True)
+        values[f"forward_ms_width_{width}"] = round(forward, 3)
+        values[f"backward_ms_width_{width}"] = round(backward, 3)
+        values[f"backward_over_forward_width_{width}"] = round(backward / forward, 2)
+    write_json(TIMING, values)
+
+
+def milliseconds(work: Callable[..., object], *arguments: object, **options: object) -> float:
+    """Return the median time of `TIMED_REPEATS` calls of `work` with these arguments."""
+    times = []
+    for _ in range(TIMED_REPEATS):
+        start = time.perf_counter()
+        work(*arguments, **options)
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)

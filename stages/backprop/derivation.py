@@ -1,8 +1,8 @@
-"""Lay problem 1 out for the report: from the definitions to the verified numbers, in the homework's numbering."""
+"""Problem 1 as the report shows it: from the definitions to the verified numbers, in the homework's numbering."""
 
 from plumbline.checks.derivations import Derivation, Step, Table
 from stages.backprop.network_cost import LayerPasses
-from stages.backprop.printed import OUTCOMES
+from stages.backprop.printed_equations import OUTCOMES
 
 Metrics = dict[str, int | float]
 
@@ -10,7 +10,7 @@ GRADIENT_OF_Y_HAT = r"\frac{\partial L}{\partial \hat{y}} = 2\,(\hat{y} - y)"
 
 
 def derive(metrics: Metrics, symbolic_entries: int, trials: int) -> Derivation:
-    """Return the derivation, with what was found behind each step; tables are added by the caller."""
+    """Return the derivation, with what verified each step; the caller adds the tables."""
     to_autograd, to_complex_step = (10 ** metrics[f"log10_max_{error}_error"] for error in ("relative", "complex_step"))
     numbers = (
         f"{symbolic_entries} entries equal sympy's derivative exactly; on {trials} random networks the relative "
@@ -64,7 +64,7 @@ def derive(metrics: Metrics, symbolic_entries: int, trials: int) -> Derivation:
 
 
 def printed_table(tallies: dict[str, dict[str, int]]) -> Table:
-    """Return for how many shapes each printed equation gives what."""
+    """Return the number of shapes by printed equation and outcome."""
     rows = [[f"({number})", *(tally[kind] for kind in OUTCOMES)] for number, tally in tallies.items()]
     return Table(
         "For how many shapes n, d, h, o from 1 to 3 the printed equation gives ...", ["as printed", *OUTCOMES], rows

@@ -52,8 +52,8 @@ def backward(
 ) -> Gradients:
     """Return the gradients in the layout of (0.1) to (0.3): (0.5) and (0.6) with their factors in conformable order.
 
-    The print has dW2 transposed, and the factors of dW1 in an order that only fits special shapes. Any array
-    with `@`, `*` and `.T` will do: torch's tensors, and NumPy's arrays of symbols or of numbers that count.
+    As printed, dW2 is transposed, and the factors of dW1 conform only for special shapes. The arguments are any arrays
+    with `@`, `*` and `.T`: torch's tensors, or NumPy's arrays of symbols or of `cost.Counted`.
     """
     dy_hat = 2 * (kept.y_hat - y)  # (n, o)
     dW2 = kept.u.T @ dy_hat  # (h, n) (n, o) = (h, o)

@@ -1,7 +1,7 @@
-"""Price both passes of the network that is trained, layer by layer.
+"""Count the multiply-adds of both passes of the network that is trained, layer by layer.
 
 A layer's backward pass multiplies twice as much as its forward pass: once for the gradient of its weights and
-once for that of its input. The layers that see the image itself, or a constant, have no use for the latter.
+once for that of its input. Layers whose input is the image or a constant do not need the latter.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class LayerPasses:
 
 
 def passes_of_layers(layers: list[Layer]) -> list[LayerPasses]:
-    """Return what each layer costs: twice the forward pass, but once where nobody needs its input's gradient."""
+    """Return each layer's cost: backward is twice forward, or once where the input's gradient is not needed."""
     return [LayerPasses(each, each.macs, each.macs * (2 if each.input_gradient else 1)) for each in layers]
 
 
@@ -42,7 +42,7 @@ def torch_macs(network: nn.Module, crop: int) -> tuple[int, int]:
 
 
 def has_groups(network: nn.Module) -> bool:
-    """Say whether a convolution has groups, whose backward pass torch's counter prices as if it had none."""
+    """Whether a convolution has groups: torch's counter counts its backward pass as if it had none."""
     return any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
 
 

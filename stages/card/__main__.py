@@ -1,7 +1,7 @@
-"""Write the model card, models/CARD.md: what the model was trained on, how, how good it is, and what nobody tested.
+"""Write the model card, models/CARD.md: the data, the recipe, the result with its intervals, and what is not tested.
 
 Reads the model files' metadata, data/prepared and the metrics of prepare, finetune, evaluate and export. The header is
-in the form that model hubs expect.
+for model hubs.
 """
 
 import json
@@ -13,11 +13,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from plumbline.data.prepared import FOLDER, SPLITS, read_classes, read_manifest
 from plumbline.model.description import Description, read_description
+from plumbline.presentation.percent import percent
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import whole_file
-from stages.card.facts import (
+from stages.card.hub_header import header
+from stages.card.tables_and_sentences import (
+    Params,
     audit,
     counts_table,
     data_set_name,
@@ -25,13 +28,10 @@ from stages.card.facts import (
     files_table,
     measures_table,
     recipe_table,
-    share,
     table,
     text,
     untested,
 )
-from stages.card.header import header
-from stages.card.params import Params
 
 CARD = Path("models/CARD.md")
 MODEL = Path("models/finetuned.safetensors")
@@ -43,13 +43,13 @@ STARTS = {"digits": "a network that knows the other eight digits", "none": "rand
 
 
 def start(backbone: Description) -> str:
-    """Return what was fine-tuned."""
+    """Return where the weights before fine-tuning come from."""
     source = STARTS.get(backbone.source, f"weights of {text(backbone.source)}")
     return f"{source} (sha256 {backbone.sha256})" if backbone.sha256 else source
 
 
 def provenance_table() -> str:
-    """Return what made the model."""
+    """Return the hashes and the versions that identify the run."""
     hashes = [(f"sha256 of {path.name}", sha256_of(path)) for path in (MODEL, FOLDER / "manifest.csv")]
     versions = [("Python", platform.python_version()), *((name, version(name)) for name in PACKAGES)]
     return table(["", ""], [*hashes, *versions])
@@ -65,7 +65,7 @@ def card(settings: Params) -> str:
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True, autoescape=False,  # Markdown: `text` escapes what comes from outside
     )  # fmt: skip
-    template.filters |= {"text": text, "share": share, "few": few}
+    template.filters |= {"text": text, "percent": percent, "few": few}
     return template.get_template("card.md.jinja").render(
         header=header(name, data_set, metrics["evaluate"], splits[1:]).strip(),
         name=name,

@@ -1,7 +1,7 @@
 """The convolution stage: problem 2's layer, and every layer of the network that is trained.
 
-`__main__` is the stage. `arithmetic` holds the answers as formulas and `formula` the convolution as it is printed;
-`layer_checks` compares both with torch. `network_table` prices the network, `receptive_field` says what its layers
-see, `published` reconciles the totals with torchvision's, `conventions` says why tools disagree; `derivation` lays
-all of it out.
+`__main__` is the stage. `layer_by_formula` holds the answers as formulas, and the convolution as it is printed;
+`layer_against_torch` compares both with torch. `network_table` counts the cost of each layer of the network, with its
+`receptive_field`; `counting_conventions` explains why tools report other totals. `derivation` writes all of it for the
+report.
 """

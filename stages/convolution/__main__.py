@@ -1,9 +1,9 @@
 """Problem 2: the shapes and the cost of a convolutional layer, and of the network that is trained.
 
 The four answers follow from the formula and are compared with torch, as are layers of random stride, padding,
-dilation and groups; the same arithmetic then prices `weights.architecture` at `image.crop` pixels, layer by layer.
-Writes metrics/convolution.json, the table plots/network_layers.csv, and for the report
-data/derivations/convolution.json. Its certificate is what training waits for.
+dilation and groups. The same formulas then count the cost of `weights.architecture` at `image.crop` pixels, layer by
+layer. Writes metrics/convolution.json, the table plots/network_layers.csv, and for the report
+data/derivations/convolution.json. Training waits for its certificate.
 """
 
 from pathlib import Path
@@ -21,8 +21,8 @@ from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
 from stages.convolution import derivation
-from stages.convolution.conventions import counts_of
-from stages.convolution.layer_checks import check_homework, check_random_layers
+from stages.convolution.counting_conventions import counts_of
+from stages.convolution.layer_against_torch import check_homework, check_random_layers
 from stages.convolution.network_table import IMAGENET_CLASSES, check_network
 
 METRICS = Path("metrics/convolution.json")

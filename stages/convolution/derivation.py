@@ -1,18 +1,19 @@
-"""Lay problem 2 out for the report: from the formula to the verified numbers, in the homework's numbering."""
+"""Problem 2 as the report shows it: from the formula to the verified numbers, in the homework's numbering."""
 
 import pandas as pd
 
 from plumbline.checks.derivations import Derivation, Step, Table
 from plumbline.params.convolution import Convolution as Settings
-from stages.convolution.layer_checks import RANDOM_LAYERS
+from stages.convolution.layer_against_torch import RANDOM_LAYERS
 
 Metrics = dict[str, int]
 
 
-def derive(own: Settings, metrics: Metrics, architecture: str, crop: int) -> Derivation:
-    """Return the derivation, with what was found behind each step; tables are added by the caller."""
+def derive(params: Settings, metrics: Metrics, architecture: str, crop: int) -> Derivation:
+    """Return the derivation, with what verified each step; the caller adds the tables."""
     shape = (metrics["output_height"], metrics["output_width"], metrics["output_channels"])
-    k, n, m = own.kernel, own.input_channels, own.output_channels
+    height, width = params.height, params.width
+    k, n, m = params.kernel, params.input_channels, params.output_channels
     return Derivation(
         "Problem 2: a convolutional layer",
         [
@@ -20,12 +21,12 @@ def derive(own: Settings, metrics: Metrics, architecture: str, crop: int) -> Der
                 "2",
                 r"Z_{i,j,m} = \sum_{k_1} \sum_{k_2} \sum_n W_{k_1,k_2,n,m}\, X_{i+k_1,\,j+k_2,\,n} + b_m,"
                 r" \quad Y = ReLU(Z)",
-                f"X is ({own.height}, {own.width}, {n}), W is ({k}, {k}, {n}, {m}).",
+                f"X is ({height}, {width}, {n}), W is ({k}, {k}, {n}, {m}).",
                 "computed in loops as it stands, equal to torch's convolution bit for bit in integers",
             ),
             Step(
                 "2 (a)",
-                rf"({own.height} - {k} + 1,\; {own.width} - {k} + 1,\; {m}) = ({shape[0]}, {shape[1]}, {shape[2]})",
+                rf"({height} - {k} + 1,\; {width} - {k} + 1,\; {m}) = ({shape[0]}, {shape[1]}, {shape[2]})",
                 "The kernel fits so often along each side; Y has the shape of Z.",
                 f"{shape}, the shape of torch's output",
             ),

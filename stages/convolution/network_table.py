@@ -1,9 +1,16 @@
-"""Price every layer of the network that is trained: shape, parameters, multiply-adds, what it sees, its share."""
+"""Every layer of the network that is trained: shape, parameters, multiply-adds, receptive field; and the totals.
+
+The totals are compared with torch's count and with what torchvision publishes of its classifiers: parameters, and
+multiply-adds under the name of GFLOPS.
+"""
+
+from dataclasses import dataclass
 
 import pandas as pd
 import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import WeightsEnum
 
 from plumbline.checks.claims import Checks
 from plumbline.checks.network_layers import Layer, multiplying_layers, number_of_parameters
@@ -13,10 +20,12 @@ from plumbline.model.networks import (
     run_on_shapes,
     shape_of_network,
 )
-from stages.convolution.published import as_published, parameters_left_out
 from stages.convolution.receptive_field import receptive_fields
 
 IMAGENET_CLASSES = 1000  # torchvision publishes its numbers for them
+# Of the auxiliary head, which is used only in training from scratch and is left out here. torchvision's count of
+# parameters includes inception_v3's, its count of multiply-adds does not; both exclude googlenet's two.
+AUXILIARY_PARAMETERS = {"inception_v3": 3_326_696}
 
 
 def counted_macs(network: nn.Module, crop: int) -> int:
@@ -27,7 +36,7 @@ def counted_macs(network: nn.Module, crop: int) -> int:
 
 
 def layer_table(layers: list[Layer], fields: dict[str, int] | None) -> pd.DataFrame:
-    """Return one row a layer, in the order in which an image meets them; the field is empty where it is not known."""
+    """Return one row a layer, in the order of the forward pass; an unknown receptive field is empty."""
     total = sum(layer.macs for layer in layers)
     return pd.DataFrame(
         {
@@ -44,7 +53,7 @@ def layer_table(layers: list[Layer], fields: dict[str, int] | None) -> pd.DataFr
 
 
 def check_network(checks: Checks, architecture: str, crop: int) -> tuple[dict[str, int], pd.DataFrame]:
-    """Price the network, compare with what others count, and return the metrics and the table."""
+    """Compare the totals with torch's and torchvision's, and return the metrics and the table."""
     network = shape_of_network(architecture, IMAGENET_CLASSES)
     refuse_image_size(network, crop, "image.crop")
     layers, counted = multiplying_layers(network, crop), counted_macs(network, crop)
@@ -72,3 +81,27 @@ def check_published(checks: Checks, architecture: str, network: nn.Module) -> No
     billions = round(counted_macs(network, published.crop) / 1e9, 3)
     claim = f"{architecture}'s MACs are torchvision's \"GFLOPS\""
     checks.expect_equal(billions, published.billions, claim, f"at {published.crop} pixels, in 1e9")
+
+
+@dataclass(frozen=True)
+class Published:
+    """The numbers of one set of weights."""
+
+    crop: int  # pixels, height and width of the images it was made for
+    parameters: int
+    billions: float  # 1e9 multiply-adds, to three decimals
+
+    def takes(self, network: nn.Module) -> bool:
+        """Whether the network takes images of that size: a vision transformer takes only one."""
+        return getattr(network, "image_size", self.crop) == self.crop
+
+
+def as_published(weights: WeightsEnum) -> Published:
+    """Return the numbers that torchvision publishes for a set of weights."""
+    crop = weights.transforms.keywords["crop_size"]
+    return Published(crop, weights.meta["num_params"], weights.meta["_ops"])
+
+
+def parameters_left_out(architecture: str) -> int:
+    """Return how many published parameters are in a head that is left out here."""
+    return AUXILIARY_PARAMETERS.get(architecture, 0)

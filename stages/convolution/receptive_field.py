@@ -1,8 +1,8 @@
-"""Say how many pixels of the image, in height, each value of a layer's output depends on.
+"""The receptive field: how many pixels of the image, in height, each value of a layer's output depends on.
 
 Along the traced graph a layer that reaches over r values of its input, which lie `jump` pixels apart, widens the
-field by (r - 1) jump, and its stride multiplies the jump. Sums and concatenations see what the widest of their
-inputs sees. What mixes all positions (global pooling, attention, flattening) sees the whole image.
+field by (r - 1) jump, and its stride multiplies the jump. The field of a sum or a concatenation is that of its widest
+input. Operations that mix all positions (global pooling, attention, flattening) have the whole image as their field.
 Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks", distill.pub.
 """
 
@@ -26,7 +26,7 @@ WHOLE = float("inf")
 
 @dataclass(frozen=True)
 class Field:
-    """What one value depends on."""
+    """The receptive field of one value."""
 
     size: float  # pixels, in height; WHOLE for all of them
     jump: int  # pixels between two neighbouring values

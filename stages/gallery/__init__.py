@@ -1,4 +1,4 @@
-"""The gallery stage: the images to look at, and where the network looked.
+"""The gallery stage: the images that are most wrong, least sure and most sure, each with its saliency map.
 
-`choice` takes the images, `saliency` looks into the network, `overlay` draws what it found.
+`__main__` is the stage. `chosen_images` chooses the images; `saliency` computes and draws the maps.
 """

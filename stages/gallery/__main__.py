@@ -1,8 +1,8 @@
-"""Take the images on which the model is most wrong, least sure and most sure, and show where it looked.
+"""Choose the images on which the model is most wrong, least sure and most sure, and compute their saliency maps.
 
-Of the test split, or of val where there is none. Reads models/finetuned.safetensors, data/prepared and
-plots/predictions.csv. Writes data/gallery: gallery.csv, and for each of its rows the image as the network sees it
-and the same under its saliency, as JPEG files.
+The images are those of the test split, or of val where there is no test split. Reads models/finetuned.safetensors,
+data/prepared and plots/predictions.csv. Writes data/gallery: gallery.csv, and for each of its rows the image as the
+network sees it and its saliency map, as JPEG files.
 """
 
 from pathlib import Path
@@ -23,9 +23,8 @@ from plumbline.run.timing import timed
 from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
 from plumbline.training.network_input import to_input
 from plumbline.training.splits import read_splits
-from stages.gallery.choice import chosen
-from stages.gallery.overlay import overlay
-from stages.gallery.saliency import method_of, saliency
+from stages.gallery.chosen_images import chosen
+from stages.gallery.saliency import method_of, overlay, saliency
 
 MODEL = Path("models/finetuned.safetensors")
 GALLERY = Path("data/gallery")
@@ -47,7 +46,7 @@ def pixels_of(inputs: torch.Tensor, transform: Transform) -> torch.Tensor:
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
-    """Write an image, uint8 (H, W, 3), no larger than a page needs."""
+    """Write an image, uint8 (H, W, 3), scaled down to at most `LARGEST` pixels a side."""
     image = Image.fromarray(pixels)
     image.thumbnail((LARGEST, LARGEST))
     image.save(path, quality=QUALITY)

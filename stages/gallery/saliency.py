@@ -1,22 +1,29 @@
-"""Where a network looked: Grad-CAM, or for a vision transformer the input's gradient.
+"""Saliency: Grad-CAM, or for a vision transformer the input's gradient; and how it is drawn over the image.
 
 Source: Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via gradient-based localization",
 arXiv:1610.02391; Simonyan, Vedaldi and Zisserman 2014, "Deep inside convolutional networks", arXiv:1312.6034.
 Both by captum.
 """
 
+import matplotlib as mpl
+import numpy as np
 import torch
 from captum.attr import LayerGradCam, Saliency
+from scipy.ndimage import binary_erosion, gaussian_filter
 from torch import nn
 from torchvision.models import VisionTransformer
 
 PATCHES = 16  # along a side, over which the input's gradient is averaged
+COLOUR_MAP = "cividis"  # readable for the colour-blind, and in black and white
+HEAT_SHARE = 0.55  # of the heat map; the rest is the image in grey
+LINE_WIDTH = 1.5  # pixels
+GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's
 
 GRAD_CAM, INPUT_GRADIENT = "Grad-CAM", "gradient of the input"
 
 
 def method_of(network: nn.Module) -> str:
-    """Return how the network is looked into: a vision transformer has no feature map at its end."""
+    """Return the name of the method: a vision transformer has no last feature map, which Grad-CAM needs."""
     return INPUT_GRADIENT if isinstance(network, VisionTransformer) else GRAD_CAM
 
 
@@ -39,17 +46,28 @@ def last_feature_map(network: nn.Module, inputs: torch.Tensor) -> nn.Module:
 
 
 def saliency(network: nn.Module, inputs: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """Return what speaks for a class, float32 (B, crop, crop) in [0, 1], for inputs (B, 3, crop, crop), classes (B,).
+    """Return the saliency of a class, float32 (B, crop, crop) in [0, 1], for inputs (B, 3, crop, crop), classes (B,).
 
-    The strongest place of each image is 1; an image where nothing speaks for the class is 0 everywhere.
+    The maximum of each image is 1; where nothing contributes to the class the whole image is 0.
     """
     network.eval()
     if method_of(network) == GRAD_CAM:
         explain = LayerGradCam(network, last_feature_map(network, inputs[:1])).attribute
         pairs = zip(inputs.split(1), classes.tolist(), strict=True)
-        heat = torch.cat([explain(own, label, relu_attributions=True) for own, label in pairs])
+        heat = torch.cat([explain(image, label, relu_attributions=True) for image, label in pairs])
     else:
         gradient = Saliency(network).attribute(inputs.requires_grad_(), classes).amax(dim=1, keepdim=True)
         heat = nn.functional.adaptive_avg_pool2d(gradient, PATCHES)
     heat = nn.functional.interpolate(heat.detach(), inputs.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     return heat / heat.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def overlay(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Return uint8 (H, W, 3) for an image, uint8 (H, W, 3), and heat, (H, W) in [0, 1]."""
+    grey = (pixels @ GREY_WEIGHTS)[..., None]
+    coloured = 255 * mpl.colormaps[COLOUR_MAP](heat)[..., :3]
+    mixed = HEAT_SHARE * coloured + (1 - HEAT_SHARE) * grey
+    within = heat >= 0.5 if heat.any() else np.zeros_like(heat, bool)
+    edge = gaussian_filter((within & ~binary_erosion(within)).astype(float), LINE_WIDTH / 2)
+    strength = np.clip(edge / max(edge.max(), 1e-9), 0, 1)[..., None]
+    return np.clip(strength * 255 + (1 - strength) * mixed, 0, 255).round().astype(np.uint8)

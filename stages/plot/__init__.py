@@ -1,4 +1,4 @@
 """The plot stage: figures of what the other stages measured.
 
-`__main__` is the stage; each other module draws one figure, in the `style` that they share.
+`__main__` is the stage; each other module draws figures, in the style of `plumbline.presentation`.
 """

@@ -1,4 +1,4 @@
-"""Draw what the other stages measured: the homework's figures, the network, the data, the run and its mistakes.
+"""Draw every figure: those of the homework, and the data, training, result and mistakes of the run.
 
 Reads tables and metrics of the stages before; writes each figure as PNG under plots/ and, for the report, as SVG
 under data/figures. The same input gives the same bytes.
@@ -17,24 +17,20 @@ from plumbline.data.prepared import read_classes, read_manifest
 from plumbline.params.evaluate import Evaluate
 from plumbline.params.finetune import Finetune
 from plumbline.params.weights import Weights
+from plumbline.presentation.figure_style import STYLE, save
 from plumbline.results.predictions_file import read_predictions
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.fields import SomeSections
 from plumbline.run.outputs import whole_folder
-from stages.plot.baselines import draw_baselines
+from stages.plot.accuracy_and_confusion import draw_baselines, draw_confusion
 from stages.plot.computational_graph import draw_graph
-from stages.plot.confusion import draw_confusion
-from stages.plot.cost_ratio import draw_cost_ratio
-from stages.plot.curves import draw_curves, draw_learning_rate
 from stages.plot.data_audit import draw_data_audit
 from stages.plot.gallery import draw_gallery
-from stages.plot.network_layers import draw_network_layers
+from stages.plot.homework_figures import draw_cost_ratio, draw_network_layers, draw_step_size, draw_weight_decay
 from stages.plot.reliability import draw_reliability
-from stages.plot.step_size import draw_step_size
-from stages.plot.style import STYLE, save
-from stages.plot.trade_offs import draw_trade_offs
-from stages.plot.weight_decay import draw_weight_decay
+from stages.plot.roc_and_precision_recall import draw_trade_offs
+from stages.plot.training_curves import draw_curves, draw_learning_rate
 
 PLOTS, METRICS, GALLERY = Path("plots"), Path("metrics"), Path("data/gallery")
 VECTORS = Path("data/figures")
@@ -58,7 +54,7 @@ def read_table(name: str) -> pd.DataFrame:
 
 
 def step_size_limits(lr: float) -> dict[str, float]:
-    """Return the largest step sizes for the run, as far as they are known, by what they ensure."""
+    """Return the largest step sizes for the run that are known, by what they ensure."""
     shares = {
         "stable": read_metrics("evaluate").get("lr_over_curvature_limit"),
         "keeps the sign": read_metrics("weight_decay")["finetune_lr_over_limit"],
@@ -98,7 +94,8 @@ def main() -> None:
     drawn = figures(settings)
     with whole_folder(VECTORS) as folder:
         for name, figure in drawn.items():
-            save(figure, PLOTS / f"{name}.png", folder / f"{name}.svg")
+            save(figure, PLOTS / f"{name}.png")
+            save(figure, folder / f"{name}.svg", transparent=True)  # the report has a dark scheme
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Figure 1: problem 1's computational graph as the backprop stage traced it, forward and backward.
 
-The values that are made one after another stand in a row; what else goes into them stands above. Solid edges
-lead forward, dashed ones carry the gradients back, each with its local derivative.
+Each value that an operation makes, and the first input, is in the row; the other inputs are above. Solid edges are the
+forward pass, dashed edges the gradients, each with its local derivative.
 """
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from stages.plot.style import BLUE, VERMILION
+from plumbline.presentation.figure_style import BLUE, VERMILION
 
 FORWARD, BACKWARD = BLUE, VERMILION
 STEP = 2.6  # between two values of the row
@@ -42,7 +42,7 @@ def draw_graph(graph: Graph) -> Figure:
 
 
 def positions(graph: Graph) -> Positions:
-    """Return where each value stands: in the row if it is made from others, or is the first input; else above."""
+    """Return the position of each value: in the row if an operation makes it or it is the first input, else above."""
     sources = {}
     for edge in graph["edges"]:
         sources.setdefault(edge["target"], []).append(edge["source"])
@@ -55,7 +55,7 @@ def positions(graph: Graph) -> Positions:
 
 
 def draw_node(axes: Axes, node: dict[str, str], place: tuple[float, float]) -> None:
-    """Draw a value in a circle, with what makes it below, and its shape and equation."""
+    """Draw a value in a circle, and below it its operation, shape and equation."""
     x, y = place
     circle = {"boxstyle": "circle,pad=0.35", "facecolor": "white", "edgecolor": "black"}
     axes.text(
@@ -71,7 +71,7 @@ def draw_node(axes: Axes, node: dict[str, str], place: tuple[float, float]) -> N
 
 
 def draw_edge(axes: Axes, source: tuple[float, float], target: tuple[float, float], gradient: str) -> None:
-    """Draw an edge forward, and beside it the gradient that flows back."""
+    """Draw an edge forward, and beside it the gradient back."""
     vertical = source[0] == target[0]
     arrow(axes, source, target, FORWARD, bend=0)
     arrow(axes, target, source, BACKWARD, bend=0.28 if vertical else -0.3)

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from stages.plot.style import BLUE, GREY, MOST_NAMES, ORANGE, SPLITS, VERMILION, shortened
+from plumbline.presentation.figure_style import BLUE, GREY, MOST_NAMES, ORANGE, SPLITS, VERMILION, shortened
 
 # Hatched too, for black and white.
 SPLIT_STYLES = {
@@ -14,7 +14,7 @@ SPLIT_STYLES = {
     "val": {"color": ORANGE, "hatch": "////", "edgecolor": "white"},
     "test": {"color": "#BBBBBB", "hatch": "....", "edgecolor": "white"},
 }
-FEWEST_BARS = 4  # that a panel has room for, so that one bar alone is not a wall
+FEWEST_BARS = 4  # a panel has room for as many, so that a single bar does not fill it
 
 # What metrics/prepare.json counts among the images that are used, in words.
 NOTED = {
@@ -50,7 +50,7 @@ def draw_data_audit(
 
 
 def draw_classes(axes: Axes, counts: pd.DataFrame) -> None:
-    """Draw one bar a class, made of its splits; of many classes, those with the fewest images."""
+    """Draw one bar a class, stacked by split; of many classes, those with the fewest images."""
     shown = counts
     if len(counts) > MOST_NAMES:
         fewest = counts.sum(axis=1).sort_values(kind="stable").index[:MOST_NAMES]
@@ -86,7 +86,7 @@ def draw_sizes(axes: Axes, images: pd.DataFrame) -> None:
 
 
 def draw_tally(axes: Axes, counts: dict[str, int], color: str) -> None:
-    """Draw one bar a kind, with its number; none at all is said in words."""
+    """Draw one bar a kind with its count, or the word none."""
     if not counts:
         axes.text(0, 0.5, "none", va="center", transform=axes.transAxes)
         axes.axis("off")

@@ -1,11 +1,10 @@
-"""Are the probabilities true? Before and after the temperature, split by split."""
+"""Reliability diagrams of each split, before and after temperature scaling."""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.plot.style import BLUE, GREY, SPLITS, VERMILION
+from plumbline.presentation.figure_style import BLUE, GREY, SPLITS, VERMILION
 
-SHARED = {"markersize": 4, "clip_on": False}
 STYLES = {
     "before": {"color": VERMILION, "linestyle": "--", "marker": "s", "markerfacecolor": "none"},
     "after": {"color": BLUE, "linestyle": "-", "marker": "o"},
@@ -13,7 +12,7 @@ STYLES = {
 
 
 def draw_reliability(reliability: pd.DataFrame, temperature: float) -> Figure:
-    """Return one panel a split for plots/reliability.csv: the share that is right over what the model says of it."""
+    """Return one panel a split for plots/reliability.csv: the share that is right over the predicted probability."""
     splits = [split for split in SPLITS if (reliability["split"] == split).any()]
     figure = Figure(figsize=(0.6 + 3.2 * len(splits), 4), layout="constrained")
     for axes, split in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):

@@ -1,7 +1,7 @@
-"""Tell the whole story on one page: the homework solved, the run, its mistakes, and where all of it came from.
+"""Write the report: the run at hand (result, data, mistakes, changes, training, provenance), then the homework.
 
-Reads what the other stages wrote, and git's history for the last commit's metrics. Writes report/index.html, a single
-file that needs no network, and metrics/summary.json. The same input gives the same bytes.
+Reads what the other stages wrote, and from git's history the metrics of earlier commits. Writes report/index.html, a
+single file that needs no network, and metrics/summary.json. The same input gives the same bytes.
 """
 
 from pathlib import Path
@@ -12,67 +12,72 @@ from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.outputs import whole_file, write_json
-from stages.report.last_commit import comparison
-from stages.report.math_font import math_font
-from stages.report.mistakes import doubts_table, gallery
-from stages.report.problems import problems
+from stages.report.changes_section import changes
+from stages.report.data_section import audit_figure, data_sentence, images_table, quarantine_table
+from stages.report.formulas import math_font
+from stages.report.homework_section import fine_tuning_sentence, problems
+from stages.report.mistakes_section import doubts_table, gallery
 from stages.report.provenance import hashes_table, params_table, versions_table
-from stages.report.results import read_results
-from stages.report.run_at_hand import (
-    data_figure,
+from stages.report.result_section import (
+    accuracy_figures,
+    baselines_sentence,
     headline,
-    images_table,
     measures_table,
-    quarantine_table,
-    result_figures,
+    mistakes_sentence,
+    probability_figures,
+    summary,
     training_figures,
 )
-from stages.report.summary import summary
+from stages.report.stage_results import Results, read_results
 
 PAGE = Path("report/index.html")
 SUMMARY = Path("metrics/summary.json")
 
 
-def template_environment() -> Environment:
-    """Return Jinja2 with everything escaped that is put into a page, and no name left undefined."""
-    return Environment(
+def page(results: Results, settings: AllParams) -> str:
+    """Return the page as HTML."""
+    solved = problems(results)
+    formulas = "".join(step.formula.unescape() for problem in solved for step in problem.steps)
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template("page.html.jinja").render(
+        settings=settings,
+        results=results,
+        metrics=results.metrics,
+        data_set=Path(settings.data.root).name or settings.data.root,
+        confidence=f"{100 * settings.evaluate.confidence:g}%",
+        headline=headline(results, settings.evaluate.confidence),
+        baselines=baselines_sentence(results),
+        accuracy_figures=accuracy_figures(results),
+        measures=measures_table(results),
+        probability_figures=probability_figures(results),
+        data_sentence=data_sentence(results),
+        audit_figure=audit_figure(results),
+        images=images_table(results),
+        quarantine=quarantine_table(results),
+        mistakes_sentence=mistakes_sentence(results),
+        gallery=gallery(results),
+        doubts=doubts_table(results),
+        changes=changes(results),
+        training_figures=training_figures(results),
+        versions=versions_table(),
+        hashes=hashes_table(),
+        parameters=params_table(settings),
+        problems=solved,
+        fine_tuning=fine_tuning_sentence(results),
+        math_font=math_font(formulas),
     )
 
 
 def main() -> None:
     settings = params_file.load(AllParams)
     results = read_results()
-    solved = problems(results)
-    formulas = "".join(step.formula.unescape() for problem in solved for step in problem.steps)
-    page = (
-        template_environment()
-        .get_template("page.html.jinja")
-        .render(
-            headline=headline(results),
-            results=results,
-            metrics=results.metrics,
-            settings=settings,
-            problems=solved,
-            math_font=math_font(formulas),
-            images=images_table(results),
-            quarantine=quarantine_table(results),
-            data=data_figure(results),
-            training=training_figures(results),
-            measures=measures_table(results),
-            outcome=result_figures(results),
-            gallery=gallery(results),
-            doubts=doubts_table(results),
-            comparison=comparison(results),
-            versions=versions_table(),
-            hashes=hashes_table(),
-            parameters=params_table(settings),
-        )
-    )
+    contents = page(results, settings)
     write_json(SUMMARY, summary(results))
     with whole_file(PAGE) as partial:
-        partial.write_text(page + "\n", encoding="utf-8")
-    print(f"{PAGE}: {len(page.encode()) / 1e6:.1f} MB")
+        partial.write_text(contents + "\n", encoding="utf-8")
+    print(f"{PAGE}: {len(contents.encode()) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What made the model: versions, parameters, hashes, and the command that makes it again."""
+"""Where the results come from: the versions, files and parameters of the run."""
 
 import platform
 from importlib.metadata import version
@@ -7,7 +7,7 @@ from pathlib import Path
 from plumbline.params.all import AllParams
 from plumbline.run.dotted_keys import flat, written
 from plumbline.run.hashes import sha256_of
-from stages.report.tables import Table, table
+from stages.report.figures_and_tables import Table, table
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "scipy", "pillow", "safetensors", "dvc")
 FILES = (
@@ -20,13 +20,13 @@ FILES = (
 
 
 def versions_table() -> Table:
-    """Return what the run was computed with."""
+    """Return the versions of Python and of the packages that the results depend on."""
     rows = [["Python", platform.python_version()], *([name, version(name)] for name in PACKAGES)]
     return table("Versions", ["", "version"], rows)
 
 
 def hashes_table() -> Table:
-    """Return the sha256 of what was made."""
+    """Return the sha256 of the files that the run made."""
     return table("Files", ["file", "sha256"], [[path, sha256_of(Path(path))] for path in FILES])
 
 

@@ -1,6 +1,6 @@
-"""The weight_decay stage: problem 3, its three forms, its bound, and what the bound leaves out.
+"""The weight_decay stage: problem 3's three forms of the update, and bounds of the step size.
 
-`__main__` is the stage. `updates` holds the three forms with and without momentum; `decoupling` shows where Adam
-and AdamW part; `bounds` finds the stable step sizes by running; `run_at_hand` judges params.yaml; `derivation` lays
-all of it out.
+`__main__` is the stage. `updates` holds the three forms, with and without momentum; `decoupling` shows where Adam and
+AdamW differ; `bounds` finds the largest stable step sizes by running updates, and refuses parameters beyond the
+homework's bound. `derivation` writes all of it for the report.
 """

@@ -1,10 +1,9 @@
 """Problem 3: weight decay, as a penalty in the loss, as a shrinking of the weights, and in torch's SGD.
 
-The three forms give one trajectory, with momentum too; with Adam the penalty and the shrinking part. The bound of
-(d) is shown on torch's updates and placed beside the sharp one, which is found by running. It is then applied to
-the run at hand, to `finetune.lr` and `finetune.weight_decay`. Writes metrics/weight_decay.json, the trajectories
-plots/weight_decay.csv, and for the report data/derivations/weight_decay.json. Its certificate is what
-training waits for.
+The three forms give the same trajectory, also with momentum; with Adam the penalty and the shrinking differ. The bound
+of (d) is checked on torch's updates and compared with the sharp bound, which is found by running updates. It is then
+applied to `finetune.lr` and `finetune.weight_decay`. Writes metrics/weight_decay.json, the trajectories
+plots/weight_decay.csv, and for the report data/derivations/weight_decay.json. Training waits for its certificate.
 """
 
 from pathlib import Path
@@ -19,10 +18,15 @@ from plumbline.run.certificates import withdraw_certificate, write_certificate
 from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
-from stages.weight_decay.bounds import check_bounds, check_place_of_the_homeworks_bound, trajectories_at_the_bound
+from stages.weight_decay.bounds import (
+    check_bounds,
+    check_place_of_the_homeworks_bound,
+    refuse_unstable_example,
+    refuse_unstable_run,
+    trajectories_at_the_bound,
+)
 from stages.weight_decay.decoupling import check_decoupling
 from stages.weight_decay.derivation import derive
-from stages.weight_decay.run_at_hand import refuse_unstable_example, refuse_unstable_run
 from stages.weight_decay.updates import check_factor, check_updates, shrink_factor, step_size_limit
 
 METRICS = Path("metrics/weight_decay.json")
@@ -39,15 +43,15 @@ class Params(SomeSections):
 def main() -> None:
     withdraw_certificate("weight_decay")
     settings = params_file.load(Params)
-    own, lr, weight_decay = settings.weight_decay, settings.finetune.lr, settings.finetune.weight_decay
+    params, lr, weight_decay = settings.weight_decay, settings.finetune.lr, settings.finetune.weight_decay
     refuse_unstable_run(lr, weight_decay)
-    refuse_unstable_example(own.alpha, own.lambda_)
+    refuse_unstable_example(params.alpha, params.lambda_)
     torch.manual_seed(settings.seed)
     torch.set_num_threads(1)  # vectors this small are slower on two
     checks = Checks()
-    errors = check_updates(checks, own)
-    check_factor(checks, own)
-    adam_difference = check_decoupling(checks, own)
+    errors = check_updates(checks, params)
+    check_factor(checks, params)
+    adam_difference = check_decoupling(checks, params)
     bounds = check_bounds(checks)
     check_place_of_the_homeworks_bound(checks)
     run_factor = shrink_factor(lr, weight_decay / 2)
@@ -55,15 +59,15 @@ def main() -> None:
     checks.expect(0 < run_factor <= 1, "the run at hand shrinks its weights, if at all, by a positive factor", figures)
     checks.end()
     metrics = {
-        "shrink_factor": shrink_factor(own.alpha, own.lambda_),
-        "step_size_limit": step_size_limit(own.lambda_),
+        "shrink_factor": shrink_factor(params.alpha, params.lambda_),
+        "step_size_limit": step_size_limit(params.lambda_),
         "log10_max_relative_error": log10_error(max(errors.values())),
         "log10_max_bound_error": log10_error(max(bound.error for bound in bounds)),
         "adam_over_adamw_difference": adam_difference,
         "finetune_shrink_factor": run_factor,
         "finetune_lr_over_limit": lr * weight_decay,  # of 1 / (2 lambda); 0 without weight decay
     }
-    derive(own, errors, bounds, adam_difference).write(DERIVATION)
+    derive(params, errors, bounds, adam_difference).write(DERIVATION)
     write_csv(TRAJECTORIES, trajectories_at_the_bound())
     write_json(METRICS, metrics | checks.counts())
     write_certificate("weight_decay", checks.held)

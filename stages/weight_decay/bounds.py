@@ -1,5 +1,7 @@
 """Find the largest stable step size on a quadratic by running updates, and compare it with the formula.
 
+At the end, the homework's own bound, (d): step sizes in params.yaml beyond it are refused.
+
 On L(w) = mu w^2 / 2 the update is linear in w and the velocity. With c = mu + 2 lambda its characteristic polynomial
 is rho^2 - (1 + beta - alpha c) rho + beta for heavy-ball momentum; a root reaches -1 where alpha c = 2 (1 + beta).
 For Nesterov's it is rho^2 - (1 + beta)(1 - alpha c) rho + beta (1 - alpha c), which gives 2 (1 + beta) / (1 + 2 beta).
@@ -14,14 +16,15 @@ import torch
 
 from plumbline.checks.claims import Checks
 from plumbline.checks.stability import lr_over_limit
-from stages.weight_decay.updates import FORMS, Momentum, moved, shrink_factor, step_size_limit, trajectory_of_sgd
+from plumbline.run.errors import UserError
+from stages.weight_decay.updates import FORMS, Momentum, sgd_step, shrink_factor, step_size_limit, trajectory_of_sgd
 
 CURVATURES = (0.0, 1.0, 30.0)
 LAMBDAS = (0.05, 0.5)
 BOUND_LIMIT = 1e-6  # relative error of the bound that is found
 STEPS = 400  # of each run: 1e-7 above the bound the weight grows by 4e-5 in half of them
-WINDOW = 8  # steps, over which the weight's size is taken: where it swings, one step may lie near 0
-HALVINGS = 24  # of the interval: more digits than BOUND_LIMIT asks for
+WINDOW = 8  # steps, whose largest weight is taken: an oscillating weight may be near 0 at a single step
+HALVINGS = 24  # of the interval: more digits than BOUND_LIMIT requires
 DRAWN_STEPS = 40
 DRAWN = {"0.9 of the bound": 0.9, "at the bound": 1.0, "1.05 of the bound": 1.05}
 
@@ -50,17 +53,17 @@ def stable_step_size(curvature: float, lambda_: float, momentum: Momentum) -> fl
 
 
 def grows(alpha: torch.Tensor, decayed_curvature: torch.Tensor, momentum: Momentum) -> torch.Tensor:
-    """Say for each step size (N,) whether the weight is larger at the end of a run than half-way through."""
+    """Return for each step size (N,) whether the weight is larger at the end of a run than half-way through."""
     w, velocity = torch.ones_like(alpha), torch.zeros_like(alpha)
     halfway, end = torch.zeros_like(w), torch.zeros_like(w)
     for step in range(1, STEPS + 1):
         gradient = decayed_curvature * w  # of mu w^2 / 2 + lambda w^2
-        w, velocity = moved(w, velocity, gradient, alpha, momentum)
+        w, velocity = sgd_step(w, velocity, gradient, alpha, momentum)
         if STEPS // 2 - WINDOW < step <= STEPS // 2:
             halfway = torch.maximum(halfway, w.abs())
         if step > STEPS - WINDOW:
             end = torch.maximum(end, w.abs())
-    return ~(end <= halfway)  # what is no longer finite has grown
+    return ~(end <= halfway)  # not finite counts as grown
 
 
 def bounds_by_bisection() -> list[Bound]:
@@ -80,7 +83,7 @@ def bounds_by_bisection() -> list[Bound]:
 
 
 def final_weight(alpha: float, curvature: float, lambda_: float, momentum: Momentum, steps: int = STEPS) -> float:
-    """Return where torch's SGD takes a weight of 1 on a quadratic of this curvature."""
+    """Return a weight of 1 after `steps` updates of torch's SGD on a quadratic of this curvature."""
     start = torch.ones(1, dtype=torch.float64)
     return trajectory_of_sgd(lambda w: (curvature * w**2 / 2).sum(), start, alpha, lambda_, steps, momentum)[-1].item()
 
@@ -89,10 +92,10 @@ def check_bounds(checks: Checks) -> list[Bound]:
     """Compare what bisection finds with the formulas, and with torch's SGD on either side; return the bounds."""
     bounds = bounds_by_bisection()
     for momentum in FORMS:
-        own = [bound for bound in bounds if bound.momentum == momentum]
-        worst = max(bound.error for bound in own)
+        of_momentum = [bound for bound in bounds if bound.momentum == momentum]
+        worst = max(bound.error for bound in of_momentum)
         checks.expect_error(worst, BOUND_LIMIT, f"stable step sizes by bisection, {momentum.name}, equal the formula")
-        bound = own[-1]
+        bound = of_momentum[-1]
         below, above = (
             abs(final_weight(scale * bound.found, bound.curvature, bound.lambda_, momentum, 400))
             for scale in (0.97, 1.03)
@@ -136,3 +139,22 @@ def trajectories_at_the_bound(alpha_scales: dict[str, float] = DRAWN) -> pd.Data
         weights = [1.0, *run[:, 0].tolist()]
         tables.append(pd.DataFrame({"step": range(len(weights)), "step_size": name, "weight": weights}))
     return pd.concat(tables)
+
+
+def refuse_unstable_run(lr: float, weight_decay: float) -> None:
+    """Refuse a run whose shrink factor is not positive. Without weight decay it is 1, and nothing shrinks."""
+    lambda_ = weight_decay / 2
+    if shrink_factor(lr, lambda_) <= 0:
+        raise UserError(
+            f"finetune.lr is {lr:g}, too large for finetune.weight_decay {weight_decay:g}: each update would "
+            f"multiply the weights by {shrink_factor(lr, lambda_):g}; set it below {step_size_limit(lambda_):g}"
+        )
+
+
+def refuse_unstable_example(alpha: float, lambda_: float) -> None:
+    """Refuse an example whose shrink factor is not positive."""
+    if shrink_factor(alpha, lambda_) <= 0:
+        raise UserError(
+            f"weight_decay.alpha is {alpha:g}, and 1 / (2 weight_decay.lambda_) is {step_size_limit(lambda_):g}: "
+            "set it below that"
+        )

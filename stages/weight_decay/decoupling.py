@@ -1,7 +1,7 @@
-"""Show where a penalty in the loss and a shrinking of the weights part: with Adam, not with SGD.
+"""Show where a penalty in the loss and a shrinking of the weights differ: with Adam, not with SGD.
 
-Adam divides the gradient by the root of its second moment, the penalty's gradient with it, so that weights with
-large gradients hardly decay; AdamW shrinks the weights beside that step, all by the same factor.
+Adam divides the gradient, including the penalty's, by the root of its second moment, so that weights with large
+gradients hardly decay. AdamW shrinks all weights by the same factor, in addition to that step.
 Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2; Kingma and Ba 2015, arXiv:1412.6980, algorithm 1.
 """
 
@@ -22,15 +22,15 @@ from stages.weight_decay.updates import (
 
 BETA_1, BETA_2, EPS = 0.9, 0.999, 1e-8  # torch's defaults
 VISIBLE = 0.01  # of 2 alpha lambda, by which AdamW shrinks in one step
-# In hundreds of steps Adam comes to where its second moment is next to 0 and its steps jump: rounding then grows
-# until no two computations agree.
+# After hundreds of steps the second moment is close to 0 and the steps are large: rounding errors then grow until no
+# two computations agree.
 ADAM_STEPS = 50
 
 
 def trajectory_of_adam(
     loss: Loss, w: torch.Tensor, alpha: float, lambda_: float, steps: int, *, decoupled: bool
 ) -> torch.Tensor:
-    """Return the weights after each step, (steps, FEATURES), of Adam with the penalty, or decoupled of AdamW."""
+    """Return the weights after each step, (steps, FEATURES), of Adam with the penalty, or of AdamW if `decoupled`."""
     first, second, trajectory = torch.zeros_like(w), torch.zeros_like(w), []
     for step in range(1, steps + 1):
         w = w.detach().requires_grad_()
@@ -48,32 +48,32 @@ def trajectory_of_adam(
     return torch.stack(trajectory)
 
 
-def check_decoupling(checks: Checks, own: WeightDecay) -> float:
-    """Show that both kinds of decay are one for SGD and two for Adam; return Adam's relative difference."""
-    loss, start = logistic_regression(own.alpha), torch.randn(FEATURES, dtype=torch.float64)
+def check_decoupling(checks: Checks, params: WeightDecay) -> float:
+    """Show that both kinds of decay are equal for SGD and differ for Adam; return Adam's relative difference."""
+    loss, start = logistic_regression(params.alpha), torch.randn(FEATURES, dtype=torch.float64)
     w = start.clone().requires_grad_()
-    shrink = shrink_factor(own.alpha, own.lambda_)
-    decoupled = trajectory_of_torch(torch.optim.SGD([w], lr=own.alpha), loss, w, own.steps, shrink)
-    error = relative_error(decoupled, trajectory_of_sgd(loss, start, own.alpha, own.lambda_, own.steps))
+    shrink = shrink_factor(params.alpha, params.lambda_)
+    decoupled = trajectory_of_torch(torch.optim.SGD([w], lr=params.alpha), loss, w, params.steps, shrink)
+    error = relative_error(decoupled, trajectory_of_sgd(loss, start, params.alpha, params.lambda_, params.steps))
     checks.expect_error(error, TRAJECTORY_LIMIT, "for SGD decay beside the step equals the penalty's")
-    return difference_of_adam(checks, own, loss, start)
+    return difference_of_adam(checks, params, loss, start)
 
 
-def difference_of_adam(checks: Checks, own: WeightDecay, loss: Loss, start: torch.Tensor) -> float:
+def difference_of_adam(checks: Checks, params: WeightDecay, loss: Loss, start: torch.Tensor) -> float:
     """Compare Adam and AdamW with torch's, and with each other; return the latter's relative difference."""
-    steps = min(own.steps, ADAM_STEPS)
-    trajectories = []
+    steps = min(params.steps, ADAM_STEPS)
+    betas, trajectories = (BETA_1, BETA_2), []
     for optimiser_class, decoupled in ((torch.optim.Adam, False), (torch.optim.AdamW, True)):
         w = start.clone().requires_grad_()
-        optimiser = optimiser_class([w], lr=own.alpha, betas=(BETA_1, BETA_2), eps=EPS, weight_decay=2 * own.lambda_)
+        optimiser = optimiser_class([w], lr=params.alpha, betas=betas, eps=EPS, weight_decay=2 * params.lambda_)
         theirs = trajectory_of_torch(optimiser, loss, w, steps)
-        ours = trajectory_of_adam(loss, start, own.alpha, own.lambda_, steps, decoupled=decoupled)
+        ours = trajectory_of_adam(loss, start, params.alpha, params.lambda_, steps, decoupled=decoupled)
         claim = f"hand-written {optimiser_class.__name__} equals torch's"
         checks.expect_error(relative_error(ours, theirs), TRAJECTORY_LIMIT, claim)
         trajectories.append(theirs)
     difference = relative_error(*trajectories)
     checks.expect(
-        difference > VISIBLE * 2 * own.alpha * own.lambda_,
+        difference > VISIBLE * 2 * params.alpha * params.lambda_,
         "Adam and AdamW part",
         f"within {steps} steps by {difference:.2g} of the weights",
     )

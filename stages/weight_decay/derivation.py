@@ -1,4 +1,4 @@
-"""Lay problem 3 out for the report: from the definitions to the verified numbers, in the homework's numbering."""
+"""Problem 3 as the report shows it: from the definitions to the verified numbers, in the homework's numbering."""
 
 from plumbline.checks.derivations import Derivation, Step, Table
 from plumbline.params.weight_decay import WeightDecay
@@ -7,9 +7,10 @@ from stages.weight_decay.decoupling import ADAM_STEPS
 from stages.weight_decay.updates import shrink_factor, step_size_limit
 
 
-def derive(own: WeightDecay, errors: dict[str, float], bounds: list[Bound], adam_difference: float) -> Derivation:
-    """Return the derivation, with what was found behind each step."""
-    factor, limit = shrink_factor(own.alpha, own.lambda_), step_size_limit(own.lambda_)
+def derive(params: WeightDecay, errors: dict[str, float], bounds: list[Bound], adam_difference: float) -> Derivation:
+    """Return the derivation, with what verified each step."""
+    factor, limit = shrink_factor(params.alpha, params.lambda_), step_size_limit(params.lambda_)
+    adam_steps = min(params.steps, ADAM_STEPS)
     worst = max(bound.error for bound in bounds)
     return Derivation(
         "Problem 3: weight decay",
@@ -19,14 +20,14 @@ def derive(own: WeightDecay, errors: dict[str, float], bounds: list[Bound], adam
                 "3 (b)",
                 r"w' = w - \alpha\,(\nabla L(w) + 2 \lambda w)",
                 "One step of gradient descent on (a), the step size being alpha.",
-                f"by autograd through (a), against torch's SGD with weight_decay = 2 lambda over {own.steps} steps: "
+                f"by autograd through (a), against torch's SGD with weight_decay = 2 lambda over {params.steps} steps: "
                 f"relative error at most {max(errors.values()):.0e}, with momentum and Nesterov's too",
             ),
             Step(
                 "3 (c)",
                 r"w' = (1 - 2 \alpha \lambda)\, w - \alpha \nabla L(w)",
                 "The same, sorted by w: each update first shrinks the weights.",
-                f"for alpha = {own.alpha:g} and lambda = {own.lambda_:g} torch's SGD shrinks by {factor:g}",
+                f"for alpha = {params.alpha:g} and lambda = {params.lambda_:g} torch's SGD shrinks by {factor:g}",
             ),
             Step(
                 "3 (d)",
@@ -63,7 +64,7 @@ def derive(own: WeightDecay, errors: dict[str, float], bounds: list[Bound], adam
                 r"w' = w - \alpha\,\frac{\hat{m}}{\sqrt{\hat{v}} + \epsilon}",
                 "Adam divides the penalty's gradient by the root of its second moment; AdamW shrinks beside the step "
                 "(Loshchilov and Hutter 2019). For SGD the two are one.",
-                f"within {min(own.steps, ADAM_STEPS)} steps Adam and AdamW part by {adam_difference:.2g} of the size",
+                f"within {adam_steps} steps Adam and AdamW part by {adam_difference:.2g} of the size",
             ),
         ],
         [bounds_table(bounds)],

@@ -26,7 +26,7 @@ Loss = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Momentum:
-    """How gradients add up over the steps; beta 0 is none."""
+    """A kind of momentum; beta 0 is none."""
 
     name: str
     beta: float
@@ -41,7 +41,7 @@ def shrink_factor(alpha: float, lambda_: float) -> float:
     return 1 - 2 * alpha * lambda_
 
 
-def moved(
+def sgd_step(
     w: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor, alpha: float | torch.Tensor, momentum: Momentum
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the weights and the velocity after one update, (b); `gradient` is that of (a)."""
@@ -57,7 +57,7 @@ def trajectory_of_penalty(
     for _ in range(steps):
         w = w.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(loss(w) + lambda_ * (w**2).sum(), w)
-        w, velocity = moved(w.detach(), velocity, gradient, alpha, momentum)
+        w, velocity = sgd_step(w.detach(), velocity, gradient, alpha, momentum)
         trajectory.append(w)
     return torch.stack(trajectory)
 
@@ -97,7 +97,7 @@ def trajectory_of_sgd(
 def trajectory_of_torch(
     optimiser: torch.optim.Optimizer, loss: Loss, w: torch.Tensor, steps: int, shrink: float = 1.0
 ) -> torch.Tensor:
-    """Return the weights after each step, (steps, FEATURES), of an optimiser of w; `shrink` multiplies w beside it."""
+    """Return the weights after each step, (steps, FEATURES), of an optimiser of w; before each, w times `shrink`."""
     trajectory = []
     for _ in range(steps):
         optimiser.zero_grad()
@@ -113,8 +113,8 @@ def logistic_regression(alpha: float) -> Loss:
     """Return the mean loss of a random two-class problem as a function of its weights, in float64.
 
     The features are scaled down where alpha is too large for them: then alpha (mu + 2 lambda) < 1.3 whenever
-    2 alpha lambda < 1, which every form of momentum bears. An update that swings out may be chaotic, and no two
-    ways of computing it would agree for long.
+    2 alpha lambda < 1, where every form of momentum is stable. Unstable updates amplify rounding errors, so that no
+    two ways of computing them agree for long.
     """
     x = torch.randn(SAMPLES, FEATURES, dtype=torch.float64)
     y = (torch.rand(SAMPLES) < 0.5).double()
@@ -128,30 +128,30 @@ def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
-def check_updates(checks: Checks, own: WeightDecay) -> dict[str, float]:
+def check_updates(checks: Checks, params: WeightDecay) -> dict[str, float]:
     """Compare the three forms of the update, with each momentum; return the largest relative error of each."""
-    loss, start = logistic_regression(own.alpha), torch.randn(FEATURES, dtype=torch.float64)
+    loss, start = logistic_regression(params.alpha), torch.randn(FEATURES, dtype=torch.float64)
     errors = {}
     for momentum in FORMS:
-        arguments = (loss, start, own.alpha, own.lambda_, own.steps, momentum)
+        arguments = (loss, start, params.alpha, params.lambda_, params.steps, momentum)
         sgd = trajectory_of_sgd(*arguments)
         of_penalty = relative_error(trajectory_of_penalty(*arguments), sgd)
         of_shrinking = relative_error(trajectory_of_shrinking(*arguments), sgd)
-        what, steps = f"equals torch's SGD, {momentum.name}", f"over {own.steps} steps"
+        what, steps = f"equals torch's SGD, {momentum.name}", f"over {params.steps} steps"
         checks.expect_error(of_penalty, TRAJECTORY_LIMIT, f"loss with penalty, by autograd, {what}", steps)
         checks.expect_error(of_shrinking, TRAJECTORY_LIMIT, f"hand-written shrinking {what}", steps)
         errors[momentum.name] = max(of_penalty, of_shrinking)
     return errors
 
 
-def check_factor(checks: Checks, own: WeightDecay) -> None:
+def check_factor(checks: Checks, params: WeightDecay) -> None:
     """Show the shrink factor and its bound, (d), on updates that torch makes where the loss is flat."""
-    limit, factor = step_size_limit(own.lambda_), shrink_factor(own.alpha, own.lambda_)
-    error = abs(factor_in_torch(own.alpha, own.lambda_) - factor)
+    limit, factor = step_size_limit(params.lambda_), shrink_factor(params.alpha, params.lambda_)
+    error = abs(factor_in_torch(params.alpha, params.lambda_) - factor)
     checks.expect_error(error, TRAJECTORY_LIMIT, "torch's SGD shrinks by 1 - 2 alpha lambda", f"{factor:g}")
-    figures = f"{own.alpha:g} and {limit:g}, 0 < {factor:g} < 1"
+    figures = f"{params.alpha:g} and {limit:g}, 0 < {factor:g} < 1"
     checks.expect(0 < factor < 1, "(d) alpha is below 1 / (2 lambda), and the factor shrinks", figures)
-    below, above = (factor_in_torch(scale * limit, own.lambda_) for scale in (0.999, 1.001))
+    below, above = (factor_in_torch(scale * limit, params.lambda_) for scale in (0.999, 1.001))
     checks.expect(below > 0 > above, "the factor changes sign at that bound", f"{below:.4f} below, {above:.4f} above")
 
 
@@ -161,5 +161,5 @@ def step_size_limit(lambda_: float) -> float:
 
 
 def factor_in_torch(alpha: float, lambda_: float) -> float:
-    """Return by what torch's SGD multiplies a weight of 1 on which the loss does not depend."""
+    """Return the factor by which torch's SGD multiplies a weight on which the loss does not depend."""
     return trajectory_of_sgd(lambda w: 0 * w.sum(), torch.ones(1, dtype=torch.float64), alpha, lambda_, 1).item()

@@ -10,16 +10,18 @@ Source: Smith 2017, "Cyclical learning rates", arXiv:1506.01186; the suggestion 
 import math
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from plumbline.model.model_file import read_model
+from plumbline.presentation.figure_style import BLUE, GREY, STYLE, VERMILION, save
 from plumbline.run import params_file
 from plumbline.run.errors import UserError
 from plumbline.run.errors import run as run_tool
-from plumbline.run.outputs import whole_file, write_csv
+from plumbline.run.outputs import write_csv
 from stages.finetune.divergence import Diverged
 from stages.finetune.frozen_layers import part_for_epoch
 from stages.finetune.optimiser_and_schedule import set_lr
@@ -91,13 +93,13 @@ def draw(table: pd.DataFrame, suggested: float) -> Figure:
     """Return the figure: the loss over the learning rate, and the value that is suggested."""
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
-    axes.plot(table["learning_rate"], table["loss"], color="#bbbbbb", linewidth=1, label="each update")
-    axes.plot(table["learning_rate"], table["smoothed_loss"], color="#0072B2", label="smoothed")
-    axes.axvline(suggested, color="#D55E00", linestyle="--", label=f"falls fastest at {suggested:.2g}")
+    axes.plot(table["learning_rate"], table["loss"], color=GREY, alpha=0.5, linewidth=1, label="each update")
+    axes.plot(table["learning_rate"], table["smoothed_loss"], color=BLUE, label="smoothed")
+    axes.axvline(suggested, color=VERMILION, linestyle="--", label=f"falls fastest at {suggested:.2g}")
     axes.set(xscale="log", xlabel="learning rate", ylabel="train loss (cross-entropy, nats)")
-    axes.set_title("Loss while the learning rate rises", loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_title("Loss while the learning rate rises")
+    axes.legend()
     return figure
 
 
@@ -112,8 +114,8 @@ def main() -> None:
     table = pd.DataFrame({"learning_rate": rates, "loss": losses, "smoothed_loss": smoothed(losses)})
     write_csv(CURVE, table)
     suggested = suggestion(table)
-    with whole_file(FIGURE) as partial:
-        draw(table, suggested).savefig(partial, dpi=150)
+    with mpl.rc_context(STYLE):
+        save(draw(table, suggested), FIGURE)
     print(f"the loss falls fastest at {suggested:.2g}: dvc exp run -S finetune.lr={suggested:.2g}")
     print(f"{FIGURE} shows the curve")
 

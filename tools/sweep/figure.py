@@ -6,36 +6,31 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from plumbline.presentation.figure_style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY_BLUE,
+    STYLE,
+    VERMILION,
+    save,
+)
 from plumbline.run.dotted_keys import written
 from plumbline.run.errors import one_line
-from plumbline.run.outputs import whole_file
 from tools.sweep.experiments import Experiment, Sweep
 
-STYLE = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e5e5e5",
-    "legend.frameon": False,
-    "text.parse_math": False,  # a value may be called "$"
-    "savefig.dpi": 150,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "plumbline",  # the same names within the file at every run
-}
-# Wong 2011, "Points of view: Color blindness"; told apart by marker and dash too, for black and white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#777777", "#000000")
+COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE, GREY, BLACK)
 MARKERS, DASHES = "os^Dvp*X", ("-", "--", ":", "-.")
-WIDTH = 0.2  # of a value's place on the axis, over which the lines are spread so that their intervals stay apart
+WIDTH = 0.2  # of the distance between two values: the lines are spread over it, so that their intervals do not overlap
 
 
 def write_figure(path: Path, sweep: Sweep, keys: list[str]) -> None:
     """Draw the sweep into a file, as PNG or SVG by its suffix; the same sweep gives the same bytes."""
-    metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
-    with mpl.rc_context(STYLE), whole_file(path) as partial:
-        draw(sweep, keys).savefig(partial, metadata=metadata)
+    with mpl.rc_context(STYLE):
+        save(draw(sweep, keys), path)
 
 
 def draw(sweep: Sweep, keys: list[str]) -> Figure:
@@ -46,15 +41,15 @@ def draw(sweep: Sweep, keys: list[str]) -> Figure:
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
     for number, line in enumerate(lines):
-        own = [each for each in sweep.experiments if not by or value_of(by[0], each) == line]
-        own.sort(key=lambda each: places[value_of(over, each)])
+        experiments = [each for each in sweep.experiments if not by or value_of(by[0], each) == line]
+        experiments.sort(key=lambda each: places[value_of(over, each)])
         shift = WIDTH * (number - (len(lines) - 1) / 2) / len(lines)
         axes.errorbar(
-            [places[value_of(over, each)] + shift for each in own],
-            [each.accuracy for each in own],
-            yerr=[arms(own, -1), arms(own, 1)],
+            [places[value_of(over, each)] + shift for each in experiments],
+            [each.accuracy for each in experiments],
+            yerr=[arms(experiments, -1), arms(experiments, 1)],
             label=f"{by[0]} {line}" if by else None,
-            **look(number),
+            **line_style(number),
         )
     axes.set_xticks(list(places.values()), list(places))
     axes.set(xlabel=over, ylabel="accuracy (fraction right)")
@@ -65,13 +60,13 @@ def draw(sweep: Sweep, keys: list[str]) -> Figure:
 
 
 def arms(experiments: list[Experiment], side: int) -> list[float]:
-    """Return how far the intervals reach to one side: -1, down, or 1, up; rounding may put an end beyond its middle."""
+    """Return the length of each error bar to one side: -1, down, or 1, up; at least 0, whatever the rounding."""
     ends = [each.low if side < 0 else each.high for each in experiments]
     return [max(0.0, side * (end - each.accuracy)) for end, each in zip(ends, experiments, strict=True)]
 
 
-def look(number: int) -> dict[str, Any]:
-    """Return how the line of this number is drawn."""
+def line_style(number: int) -> dict[str, Any]:
+    """Return the colour, marker and dash of a line, by its number."""
     return {
         "color": COLOURS[number % len(COLOURS)],
         "marker": MARKERS[number % len(MARKERS)],

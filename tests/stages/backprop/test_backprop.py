@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from plumbline.checks.claims import Checks
 from stages.backprop import __main__ as backprop
-from stages.backprop import cost, hidden_layer, numeric, printed, symbolic
+from stages.backprop import cost, gradient_checks, hidden_layer, printed_equations
 from tests.conftest import Workspace
 
 SIZE = st.integers(1, 7)
@@ -34,7 +34,7 @@ def test_gradients_of_any_shape_and_scale_are_autograds(n, d, h, o, scale, seed)
     generator = torch.Generator().manual_seed(seed)
     shapes = ((n, d), (d, h), (h, o), (n, o))
     network = [scale * torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes]
-    assert numeric.error_to_autograd(*network) <= 1e-12
+    assert gradient_checks.error_to_autograd(*network) <= 1e-12
 
 
 def test_a_symbolic_entry_is_sympys_own_derivative_with_nothing_substituted() -> None:
@@ -43,7 +43,7 @@ def test_a_symbolic_entry_is_sympys_own_derivative_with_nothing_substituted() ->
     u = 1 / (1 + sympy.exp(-x * w))
     ours = x * (2 * (u * v - y)) * v * u * (1 - u)
     assert sympy.simplify(sympy.diff((u * v - y) ** 2, w) - ours) == 0
-    assert symbolic.wrong_entries(1, 1, 1, 1) == (0, 3)
+    assert gradient_checks.wrong_entries(1, 1, 1, 1) == (0, 3)
 
 
 @given(SIZE, SIZE, SIZE, SIZE)
@@ -56,11 +56,11 @@ def test_the_price_is_what_is_counted_multiplication_by_multiplication(n, d, h, 
 
 
 def test_the_print_is_right_where_it_is_one_number_and_nowhere_else() -> None:
-    assert printed.outcome(printed.EQUATIONS[0], 4, 3, 1, 1) == "the gradient"
-    assert printed.outcome(printed.EQUATIONS[0], 4, 3, 2, 2) == "its transpose"
-    assert printed.outcome(printed.EQUATIONS[1], 1, 1, 1, 1) == "the gradient"
-    assert printed.outcome(printed.EQUATIONS[1], 2, 2, 2, 2) == "another matrix"
-    assert printed.outcome(printed.EQUATIONS[1], 2, 3, 4, 5) == "not conformable"
+    assert printed_equations.outcome(printed_equations.EQUATIONS[0], 4, 3, 1, 1) == "the gradient"
+    assert printed_equations.outcome(printed_equations.EQUATIONS[0], 4, 3, 2, 2) == "its transpose"
+    assert printed_equations.outcome(printed_equations.EQUATIONS[1], 1, 1, 1, 1) == "the gradient"
+    assert printed_equations.outcome(printed_equations.EQUATIONS[1], 2, 2, 2, 2) == "another matrix"
+    assert printed_equations.outcome(printed_equations.EQUATIONS[1], 2, 3, 4, 5) == "not conformable"
 
 
 def test_the_outputs_hold_the_costs_the_table_and_the_derivation(workspace: Workspace) -> None:

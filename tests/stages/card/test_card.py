@@ -20,7 +20,7 @@ from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.outputs import write_csv
 from stages.card import __main__ as card
-from stages.card.facts import few, share, table, text, untested
+from stages.card.tables_and_sentences import few, table, text, untested
 from tests.conftest import PROJECT, change_params, run_in, write_image
 
 
@@ -113,5 +113,4 @@ def test_long_lists_are_cut_and_say_so() -> None:
     assert few(["a", "b"]) == "a, b"
     assert few([f"c{i}" for i in range(25)]).endswith("c19 and 5 more")
     assert table(["n"], [[i] for i in range(150)]).splitlines()[-1].startswith("| ...")
-    assert [share(value) for value in (0, 0.00001, 0.5, 0.99999, 1)] == ["0%", "0.1%", "50.0%", "99.9%", "100%"]
     assert text("a\nb|c") == r"a\\nb\|c"

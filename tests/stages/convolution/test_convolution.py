@@ -12,10 +12,9 @@ from torch.nn import functional
 
 from plumbline.run.errors import UserError
 from stages.convolution import __main__ as convolution
-from stages.convolution import arithmetic
-from stages.convolution.arithmetic import Convolution
-from stages.convolution.conventions import counts_of
-from stages.convolution.formula import convolve
+from stages.convolution import layer_by_formula
+from stages.convolution.counting_conventions import counts_of
+from stages.convolution.layer_by_formula import Convolution, convolve
 from tests.conftest import Workspace
 
 
@@ -57,16 +56,16 @@ def test_shapes_values_and_costs_of_any_layer_are_torchs(size, kernel, stride, p
     b = torch.randint(-8, 9, (layer.output_channels,)).double()
     if dilation * (kernel - 1) + 1 > min(size) + 2 * padding:
         with pytest.raises(ValueError, match="does not fit"):
-            arithmetic.output_shape(*size, layer)
+            layer_by_formula.output_shape(*size, layer)
         return
     theirs = functional.conv2d(X.permute(2, 0, 1)[None], W.permute(3, 2, 0, 1), b, stride, padding, dilation, groups)[
         0
     ].permute(1, 2, 0)
-    assert arithmetic.output_shape(*size, layer) == tuple(theirs.shape)
+    assert layer_by_formula.output_shape(*size, layer) == tuple(theirs.shape)
     assert torch.equal(convolve(X, W, b, layer), theirs)
     assume(bias)
-    assert arithmetic.parameters(layer) == W.numel() + b.numel()
-    assert arithmetic.macs(*size, layer) == theirs.numel() * W[..., 0].numel()
+    assert layer_by_formula.parameters(layer) == W.numel() + b.numel()
+    assert layer_by_formula.macs(*size, layer) == theirs.numel() * W[..., 0].numel()
 
 
 def test_every_convention_is_worked_by_hand_for_a_small_network() -> None:

@@ -11,8 +11,7 @@ from torchvision.models import vgg
 from plumbline.checks.claims import Checks
 from plumbline.checks.network_layers import multiplying_layers, number_of_parameters
 from plumbline.model.networks import has_attention, shape_of_network
-from stages.convolution.network_table import check_network, counted_macs
-from stages.convolution.published import as_published, parameters_left_out
+from stages.convolution.network_table import as_published, check_network, counted_macs, parameters_left_out
 from stages.convolution.receptive_field import receptive_fields
 
 CLASSIFIERS = torchvision.models.list_models(module=torchvision.models)

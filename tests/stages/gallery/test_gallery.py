@@ -11,8 +11,8 @@ from plumbline.results.predictions_file import PREDICTIONS
 from plumbline.run.outputs import write_csv, write_json
 from stages.evaluate import __main__ as evaluate
 from stages.gallery import __main__ as gallery
-from stages.gallery.choice import LEAST_SURE, MOST_SURE, MOST_WRONG, chosen
-from stages.gallery.overlay import overlay
+from stages.gallery.chosen_images import LEAST_SURE, MOST_SURE, MOST_WRONG, chosen
+from stages.gallery.saliency import overlay
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
 from tests.support.models import write_random_model

@@ -1,6 +1,7 @@
 """The page in a real browser, offline: of the tiny run, and of a run on hostile names."""
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,18 @@ def test_hostile_names_are_text(hostile_page: Path) -> None:
             assert name in text
         assert page.locator("script").count() == 0
         assert page.locator("img[onerror]").count() == 0
+
+
+@pytest.mark.slow
+def test_the_run_comes_first_and_the_homework_is_one_click_away(tiny_project: Path) -> None:
+    with opened(tiny_project / report.PAGE) as page:
+        titles = page.locator("h2").all_inner_texts()
+        assert titles == ["Result", "Data", "Mistakes", "What changed", "Training", "Provenance", "Homework"]
+        assert re.match(r"\d+ of \d+ test images are classified correctly", page.locator(".headline").inner_text())
+        page.locator("header a[href='#homework']").click()
+        assert page.evaluate("() => location.hash") == "#homework"
+        problems = page.locator("#homework h3").all_inner_texts()
+        assert [title.split(":")[0] for title in problems] == [f"Problem {number}" for number in range(1, 5)]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,6 +34,16 @@ def test_smoothing_keeps_a_constant_and_follows_a_step() -> None:
     assert find_lr.smoothed([2.0] * 5) == pytest.approx([2.0] * 5)
     # (0.9 * 1 + 1 * 2) / 1.9, by hand
     assert find_lr.smoothed([1.0, 2.0])[-1] == pytest.approx(2.9 / 1.9)
+
+
+def test_the_figures_learning_rates_are_plain_numbers() -> None:
+    with mpl.rc_context(find_lr.STYLE):
+        table = curve(np.linspace(2, 1, 50))
+        figure = find_lr.draw(table.assign(loss=table["smoothed_loss"]), 1e-3)
+        figure.canvas.draw()
+        labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert {"0.0001", "0.001", "0.01"} <= set(labels)
+    assert not any("$" in label for label in labels)
 
 
 def test_a_run_writes_its_curve_and_changes_nothing_else(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,115 @@
+"""The homework: the formulas of problems 1 to 3 with what verified each, and their figures; and problem 4 in words.
+
+Problem 4 is the run at hand, whose curves stand in the page's first part.
+"""
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from stages.report.figures_and_tables import Figure, Table, figure, shown, table
+from stages.report.formulas import mathml
+from stages.report.result_section import first_and_last
+from stages.report.stage_results import Results
+
+
+@dataclass(frozen=True)
+class Step:
+    """A formula, its explanation, and how it was verified."""
+
+    number: str
+    formula: Markup
+    words: str
+    verified: str  # empty for a definition
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A problem of the homework with its solution."""
+
+    anchor: str
+    title: str
+    steps: list[Step]
+    figures: list[Figure]
+    tables: list[Table]
+    checks_passed: int
+
+
+def problems(results: Results) -> list[Problem]:
+    """Return problems 1 to 3."""
+    drawn = {"backprop": backprop_figures, "convolution": network_figures, "weight_decay": weight_decay_figures}
+    return [
+        Problem(
+            anchor=stage.replace("_", "-"),
+            title=derivation["title"],
+            steps=[Step(s["number"], mathml(s["latex"]), s["words"], s["verified"]) for s in derivation["steps"]],
+            figures=drawn[stage](results),
+            tables=[table(t["title"], t["columns"], t["rows"], most=len(t["rows"])) for t in derivation["tables"]],
+            checks_passed=results.metrics[stage]["checks_passed"],
+        )
+        for stage, derivation in results.derivations.items()
+    ]
+
+
+def backprop_figures(results: Results) -> list[Figure]:
+    """Return the figures of the computational graph and of the cost of the backward pass."""
+    ratios = results.cost_ratio
+    without = ratios.loc[ratios["backward_pass"].str.startswith("without"), "ratio"]
+    return [
+        figure(
+            "computational_graph",
+            "The computational graph, traced from the code of the forward pass. Solid: forward; dashed: gradients.",
+            "Graph of seven values in a row, X, Z, u, y hat, e, s and L, with W1, W2 and y above; each edge back is "
+            "labelled with its local derivative, as in the equations above.",
+            wide=True,
+        ),
+        figure(
+            "cost_ratio",
+            "The cost of the backward pass, over the ratio of the layers' widths.",
+            f"Line chart. With the input's gradient the backward pass costs 2 times the forward pass at every width; "
+            f"without it the ratio rises from {without.min():.3f} to {without.max():.3f}.",
+        ),
+    ]
+
+
+def network_figures(results: Results) -> list[Figure]:
+    """Return the figure of the network's layers."""
+    layers = results.network_layers
+    most, largest = layers.loc[layers["macs"].idxmax()], layers.loc[layers["parameters"].idxmax()]
+    macs, parameters = (shown(int(layers[column].sum())) for column in ("macs", "parameters"))
+    return [
+        figure(
+            "network_layers",
+            "Multiply-adds and parameters of each layer of the network that is trained.",
+            f"Two bar charts over {len(layers)} layers. Multiply-adds: {macs} in all, most in {most['layer']} "
+            f"({shown(int(most['macs']))}). Parameters: {parameters} in all, most in {largest['layer']} "
+            f"({shown(int(largest['parameters']))}).",
+            wide=True,
+        )
+    ]
+
+
+def weight_decay_figures(results: Results) -> list[Figure]:
+    """Return the figures of the largest stable step size: on a quadratic, and for the learning rate of this run."""
+    share = results.metrics["evaluate"].get("lr_over_curvature_limit")
+    rate = results.history["learning_rate"].max()
+    stable = f"It is {share:.3g} times the largest stable step size." if share else "No limit is known for this recipe."
+    return [
+        figure(
+            "weight_decay",
+            "A weight on a quadratic loss, with a step size below, at and above the largest stable one.",
+            "Line chart over the steps: below the bound the weight converges to zero, at the bound it alternates "
+            "between 1 and -1, above the bound it diverges.",
+        ),
+        figure(
+            "step_size",
+            "The learning rate of this run, and the largest step sizes that are stable and that keep the sign.",
+            f"A logarithmic axis with the learning rate, at most {rate:.3g}. {stable}",
+        ),
+    ]
+
+
+def fine_tuning_sentence(results: Results) -> str:
+    """Return problem 4's answer: loss and accuracy in the first and the last epoch."""
+    loss, accuracy = (first_and_last(results, quantity) for quantity in ("loss", "accuracy"))
+    return f"From the first to the last epoch the loss goes {loss}; the accuracy goes {accuracy}."

@@ -1,0 +1,67 @@
+"""Read what the other stages wrote: their metrics, tables and derivations."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from plumbline.audit.tables import read_images, read_quarantine
+from plumbline.data.prepared import SPLITS, read_classes, read_manifest
+from plumbline.results.predictions_file import read_predictions
+
+CHECK_STAGES = ("backprop", "convolution", "weight_decay")
+MEASURING_STAGES = (*CHECK_STAGES, "prepare", "curvature", "finetune", "evaluate")
+NAMES = ("split", "path", "actual", "predicted", "suggested", "class", "layer")
+
+
+@dataclass(frozen=True)
+class Results:
+    """Tables and metrics, by the names of their files; derivations by their stage."""
+
+    metrics: dict[str, dict[str, Any]]
+    derivations: dict[str, dict[str, Any]]
+    classes: list[str]
+    manifest: pd.DataFrame
+    images: pd.DataFrame
+    quarantine: pd.DataFrame
+    history: pd.DataFrame
+    predictions: pd.DataFrame
+    per_class: pd.DataFrame
+    label_doubts: pd.DataFrame
+    reliability: pd.DataFrame
+    cost_ratio: pd.DataFrame
+    network_layers: pd.DataFrame
+    gallery: pd.DataFrame
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits of this data set, train first."""
+        return [split for split in SPLITS if f"{split}_accuracy" in self.metrics["evaluate"]]
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Return a table; names stay text, also `007`, `NA` and `null`."""
+    return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False)
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_results() -> Results:
+    """Read everything that the page shows, except the figures."""
+    names = ("history", "per_class", "label_doubts", "reliability", "cost_ratio", "network_layers")
+    return Results(
+        metrics={stage: read_json(Path("metrics") / f"{stage}.json") for stage in MEASURING_STAGES},
+        derivations={stage: read_json(Path("data/derivations") / f"{stage}.json") for stage in CHECK_STAGES},
+        classes=read_classes(),
+        manifest=read_manifest(),
+        images=read_images(),
+        quarantine=read_quarantine(),
+        predictions=read_predictions(),
+        gallery=read_table(Path("data/gallery/gallery.csv")),
+        **{name: read_table(Path("plots") / f"{name}.csv") for name in names},
+    )

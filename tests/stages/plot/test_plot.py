@@ -1,0 +1,170 @@
+"""Figures: all of them are drawn, from any class names, and twice the same bytes."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from plumbline.presentation.figure_style import MOST_NAMES, STYLE, shortened
+from stages.plot import __main__ as plot
+from stages.plot.accuracy_and_confusion import draw_baselines, draw_confusion
+from stages.plot.data_audit import NOTED, draw_data_audit
+from stages.plot.homework_figures import draw_network_layers, draw_step_size
+from stages.plot.reliability import draw_reliability
+from stages.plot.roc_and_precision_recall import draw_trade_offs
+from stages.plot.training_curves import draw_curves
+from stages.prepare.arrays_and_tables import QUARANTINE_COLUMNS
+from tests.support.results import make_results
+
+NOTHING_NOTED = dict.fromkeys([*NOTED, "noted"], 0)
+
+
+def manifest(classes: list[str], images: int = 3, splits: tuple[str, ...] = ("train", "val", "test")) -> pd.DataFrame:
+    """Return a manifest with images of that many sizes for each class and split, and the sizes."""
+    rows = [
+        {"split": split, "path": f"{split}/{label}/{i}", "label": label, "class": name, "width": 8 * 10**i, "height": 9}
+        for split in splits
+        for label, name in enumerate(classes)
+        for i in range(images)
+    ]
+    return pd.DataFrame(rows)
+
+
+CLASSES = {
+    "two": ["3", "8"],
+    "odd": ["$x_1$", "a\\b{", "NA", "<script>"],
+    "long": ["q" * 200, "r" * 200],
+    "hundred": [f"class {i}" for i in range(100)],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", CLASSES)
+def test_every_figure_is_drawn_and_a_second_run_gives_the_same_bytes(
+    tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_results(tmp_path, tiny_project, CLASSES[which])
+    files = [*plot.PLOTS.glob("*.png"), *plot.VECTORS.glob("*.svg")]
+    first = {path: path.read_bytes() for path in files}
+    assert {path.stem for path in plot.PLOTS.glob("*.png")} == {path.stem for path in plot.VECTORS.glob("*.svg")}
+    plot.main()
+    assert {path: path.read_bytes() for path in files} == first
+    for path in files:
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                assert min(image.size) >= 300
+                assert max(image.size) <= 3000
+                assert len(image.convert("L").getcolors()) > 10  # not blank
+        else:
+            ElementTree.parse(path)  # whatever the names, it is XML
+    texts = "".join(ElementTree.parse(plot.VECTORS / "confusion.svg").getroot().itertext())
+    assert all(shortened(name) in texts for name in CLASSES[which][:2])
+
+
+def test_the_curves_are_the_histories() -> None:
+    columns = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    values = np.random.default_rng(0).random((3, len(columns)))
+    history = pd.DataFrame(values, columns=columns).rename_axis("epoch").reset_index()
+    (axes,) = draw_curves(history, {"train": 60, "val": 24}, "loss", "(nats)").axes
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
+    assert drawn == {
+        "train, 60 images": history["train_loss"].to_list(),
+        "val, 24 images": history["val_loss"].to_list(),
+    }
+    assert axes.get_xlabel() == "epoch"
+
+
+def test_the_confusion_has_actual_classes_in_rows() -> None:
+    predictions = pd.DataFrame({"split": "val", "actual": list("aab"), "predicted": list("bba")})
+    with mpl.rc_context(STYLE):
+        (axes,) = draw_confusion(predictions, ["a", "b"]).axes
+    assert [text.get_text() for text in axes.texts] == ["0", "2", "1", "0"]
+    assert axes.get_title(loc="left") == "val: 0 of 3 right, 0.0%"
+
+
+def test_the_data_audit_shows_every_count() -> None:
+    rows = pd.concat([manifest(["b", "a"], 2, ("train",)), manifest(["b", "a"], 3, ("val",)).query("label == 0")])
+    quarantine = pd.DataFrame({"path": list("xyz"), "reason": ["empty", "truncated", "empty"], "detail": ""})
+    counts = NOTHING_NOTED | {"animated": 7, "plain_images": 2, "noted": 8}
+    with mpl.rc_context(STYLE):
+        by_class, sizes, unused, noted = draw_data_audit(rows, rows, quarantine, counts).axes
+    assert [name.get_text() for name in by_class.get_yticklabels()] == ["b", "a"]  # in label order
+    bars = {group.get_label(): [bar.get_width() for bar in group] for group in by_class.containers}
+    assert bars == {"train, 4 images": [2, 2], "val, 3 images": [3, 0]}
+    assert sizes.get_title(loc="left") == "Sizes, most often 8 x 9 (3 images)"
+    assert unused.get_title(loc="left") == "Not used: 3 files"
+    assert [text.get_text() for text in unused.texts] == ["2", "1"]
+    assert noted.get_title(loc="left") == "Noted: 8 of 7 used images"
+    assert [name.get_text() for name in noted.get_yticklabels()] == ["animated, first frame used", "plain"]
+
+
+def test_the_data_audit_of_many_classes_shows_the_smallest_and_says_so() -> None:
+    rows = manifest([f"class {i}" for i in range(100)], 2)
+    rows = rows[~((rows["label"] == 70) & (rows["split"] != "train"))]
+    quarantine = pd.DataFrame(columns=QUARANTINE_COLUMNS)
+    with mpl.rc_context(STYLE):
+        by_class, *_ = draw_data_audit(rows, rows, quarantine, NOTHING_NOTED).axes
+    names = [name.get_text() for name in by_class.get_yticklabels()]
+    assert len(names) == MOST_NAMES
+    assert "class 70" in names
+    assert by_class.get_title(loc="left") == f"Images by class: the {MOST_NAMES} smallest of 100"
+
+
+def test_the_learning_rate_stands_between_its_limits() -> None:
+    (axes,) = draw_step_size(0.001, {"stable": 0.01, "keeps the sign": 5.0}).axes
+    point, *limits = axes.lines
+    assert point.get_xdata().tolist() == [0.001]
+    assert [line.get_xdata()[0] for line in limits] == [0.01, 5.0]
+    with mpl.rc_context(STYLE):
+        (axes,) = draw_step_size(0.001, {}).axes
+    assert "no limit is known" in axes.get_title(loc="left")
+
+
+def test_the_baselines_stand_under_the_model_with_their_intervals() -> None:
+    metrics: dict[str, float] = {"val_images": 24}
+    for i, name in enumerate(("accuracy", "probe_accuracy", "majority_accuracy")):
+        metrics |= {f"val_{name}": 0.9 - i / 10, f"val_{name}_low": 0.8 - i / 10, f"val_{name}_high": 0.95 - i / 10}
+    (axes,) = draw_baselines(metrics, 0.95).axes
+    assert axes.lines[0].get_xdata() == pytest.approx([0.9, 0.8, 0.7])
+    ends = [segment[:, 0].tolist() for segment in axes.collections[0].get_segments()]
+    assert ends == [pytest.approx([0.8 - i / 10, 0.95 - i / 10]) for i in range(3)]
+    assert [name.get_text() for name in axes.get_yticklabels()] == ["this model", "linear probe", "commonest class"]
+
+
+def test_every_layer_has_its_two_bars() -> None:
+    layers = pd.DataFrame({"layer": ["conv1", "fc"], "macs": [900, 100], "parameters": [30, 40]})
+    with mpl.rc_context(STYLE):
+        upper, lower = draw_network_layers(layers, "resnet18").axes
+    assert [bar.get_height() for bar in upper.patches] == [900, 100]
+    assert [bar.get_height() for bar in lower.patches] == [30, 40]
+    assert upper.get_title(loc="left") == "resnet18: 1,000 multiply-adds an image in 2 layers"
+
+
+def test_reliability_and_trade_offs_hold_the_tables_points() -> None:
+    reliability = pd.DataFrame(
+        {
+            "split": "val",
+            "temperature": ["before", "before", "after"],
+            "confidence": [0.6, 0.9, 0.8],
+            "accuracy": [0.5, 0.95, 0.7],
+            "images": [10, 12, 22],
+        }
+    )
+    with mpl.rc_context(STYLE):
+        (axes,) = draw_reliability(reliability, 1.3).axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines[1:]}
+    assert drawn["before the temperature"] == [[0.6, 0.5], [0.9, 0.95]]
+    assert axes.get_title(loc="left") == "val: 22 images, 1 bin"
+    roc = pd.DataFrame(
+        {"split": "val", "class": "8", "false_positive_rate": [0, 0.2, 1], "true_positive_rate": [0, 0.9, 1]}
+    )
+    nothing = pd.DataFrame(columns=["split", "class", "recall", "precision"])
+    left, right = draw_trade_offs(roc, nothing, {"val": 24}).axes
+    assert left.lines[1].get_xydata().tolist() == [[0, 0], [0.2, 0.9], [1, 1]]
+    assert left.lines[1].get_label() == "val, 24 images (class 8)"
+    assert [text.get_text() for text in right.texts] == ["a single class: no curve"]
