@@ -20,7 +20,7 @@ from plumbline.model.networks import (
     refuse_other_tensors,
     shape_of_network,
 )
-from plumbline.run.errors import UserError
+from plumbline.run.errors import UserError, one_line
 
 Tensors = dict[str, torch.Tensor]
 
@@ -53,7 +53,8 @@ def weights_among(dictionaries: dict[str, Tensors], architecture: str, source: s
     ]
     fitting = [each for each in candidates if backbone == without_head(each.tensors, backbone).keys()]
     if len(fitting) > 1:
-        print(f"{source} holds {', '.join(each.place for each in fitting)}: takes the first", file=sys.stderr)
+        places = ", ".join(each.place for each in fitting)
+        print(one_line(f"{source} holds {places}: takes the first"), file=sys.stderr)
     if not candidates:
         raise UserError(names_differ(dictionaries, list(shape), architecture, source))
     chosen = fitting[0] if fitting else max(candidates, key=lambda each: len(each.tensors.keys() & backbone))
