@@ -77,7 +77,8 @@ def main() -> None:
     variant, folder, epochs, weights = sys.argv[1:]
     torch.manual_seed(0)
     data = loaders(Path(folder), workers=0 if variant == "homework" else WORKERS)
-    network = replace_head("resnet34", read_model(Path(weights)).tensors, len(data["train"].dataset.classes))
+    classes = len(data["train"].dataset.classes)
+    network = replace_head("resnet34", read_model(Path(weights)).tensors, classes, crop=224)
     tuned = variant == "tuned"
     network = network.to(memory_format=torch.channels_last) if tuned else network
     seconds, start = [], time.perf_counter()

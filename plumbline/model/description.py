@@ -1,8 +1,7 @@
 """Read what a model file says of its weights, without torch: importing that takes seconds.
 
-The metadata's values are text: `architecture` and `source` as they are; `classes`, `transform` and
-`parameters` as JSON; `temperature` as a number; `sha256` of the file that the weights came from, empty
-if they came from none.
+The file's metadata have one entry, `plumbline`: the fields of `Description` as a JSON object. Files from before that
+have one entry a field, and are read as well.
 """
 
 import json
@@ -15,9 +14,14 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from plumbline.model.file_kinds import kind_of_file
 from plumbline.run.errors import UserError
 
+ENTRY = "plumbline"
 LARGEST_SIDE = 4096  # pixels; as in params.yaml
+MOST_CLASSES = 100_000
+JSON_BEFORE = ("classes", "transform", "parameters", "temperature")  # in files with one entry a field
+LONGEST_REASON = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,15 @@ class Transform:
         if any(type(size) is not int for size in sizes) or not 1 <= self.crop <= self.resize <= LARGEST_SIDE:
             raise ValueError(f"the transform's crop and resize are {self.crop!r} and {self.resize!r}")
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != 3 or not all(math.isfinite(value) for value in values):
+            if not isinstance(values, list) or len(values) != 3 or not all(is_finite(value) for value in values):
                 raise ValueError(f"the transform's {name} is {values!r}")
         if min(self.std) <= 0:
             raise ValueError(f"the transform's std is {self.std!r}")
+
+
+def is_finite(value: object) -> bool:
+    """Return whether a value is a number, and finite. Raises TypeError or OverflowError for what cannot become one."""
+    return not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,36 +81,52 @@ def one_line_for(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise UserError(f"there is no model file {path}: `dvc repro` makes it, `dvc pull` fetches it") from None
     except SafetensorError as error:
+        kind = kind_of_file(path)
+        what = f"is {kind}" if kind else f"is not a whole safetensors file ({error})"
+        raise UserError(f"{path} {what}: `dvc checkout` or `dvc repro` restores a model file") from None
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UserError(
-            f"{path} is not a whole safetensors file ({error}): `dvc checkout` or `dvc repro` restores it"
-        ) from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path} lacks Plumbline's metadata ({error}): another program wrote it, or changed it"
+            f"{path} lacks Plumbline's metadata ({str(error)[:LONGEST_REASON]}): "
+            "another program wrote it, or changed it"
         ) from None
 
 
 def fields_of(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return a description's fields. Raises KeyError, TypeError or ValueError for metadata that are not Plumbline's."""
-    temperature = float(metadata["temperature"])
+    """Return a description's fields.
+
+    Raises KeyError, TypeError, ValueError, OverflowError or RecursionError for metadata that are not Plumbline's.
+    """
+    if ENTRY in metadata:
+        own = json.loads(metadata[ENTRY])
+    else:
+        own = dict(metadata) | {key: json.loads(metadata[key]) for key in JSON_BEFORE}
+    temperature = float(own["temperature"])
     if not 0 < temperature < math.inf:
         raise ValueError(f"the temperature is {temperature}")
+    if not isinstance(own["parameters"], dict):
+        raise ValueError("its parameters are no sections")
     return {
-        "architecture": metadata["architecture"],
-        "classes": class_names(metadata["classes"]),
-        "transform": Transform(**json.loads(metadata["transform"])),
-        "parameters": json.loads(metadata["parameters"]),
-        "source": metadata["source"],
-        "sha256": metadata["sha256"],
+        "classes": class_names(own["classes"]),
+        "transform": Transform(**own["transform"]),
+        "parameters": own["parameters"],
         "temperature": temperature,
-    }
+    } | {key: printable(own[key]) for key in ("architecture", "source", "sha256")}
 
 
-def class_names(text: str) -> list[str]:
+def class_names(names: object) -> list[str]:
     """Return the class names that a file's metadata hold. Raises ValueError for anything but distinct names."""
-    names = json.loads(text)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise ValueError("its classes are not a list of names")
+    if len(names) > MOST_CLASSES:
+        raise ValueError(f"it has {len(names)} classes, of which at most {MOST_CLASSES} are supported")
     if len(set(names)) < len(names):
         raise ValueError("two of its classes have one name")
-    return names
+    return [printable(name) for name in names]
+
+
+def printable(text: object) -> str:
+    """Return text that can be written as UTF-8. Raises TypeError or ValueError for anything else."""
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is no text")
+    text.encode()  # JSON can hold halves of characters
+    return text

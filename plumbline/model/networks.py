@@ -17,6 +17,8 @@ WITHOUT_AUXILIARY = {
     "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": True},
 }
 
+WEIGHT_TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+
 # The modules of torchvision that multiply matrices without a layer of their own.
 ATTENTION = {
     "MultiheadAttention",
@@ -50,8 +52,8 @@ class ParametersOnMeta(TorchFunctionMode):
 
 
 def shape_of_network(architecture: str, classes: int) -> nn.Module:
-    """Return the network on torch's meta device: shapes alone, no memory and no arithmetic."""
-    with ParametersOnMeta():
+    """Return the network on torch's meta device: shapes alone, no memory, no arithmetic, no random number drawn."""
+    with ParametersOnMeta(), torch.random.fork_rng(devices=[]):  # Swin makes small parameters elsewhere, at random
         return build_network(architecture, classes).to("meta")
 
 
@@ -81,13 +83,26 @@ def head_keys(architecture: str) -> set[str]:
     return {key for key in two if two[key].shape != three[key].shape}
 
 
+def head_name(architecture: str) -> str:
+    """Return the name of the layer that is the head: `fc` in a ResNet."""
+    (name,) = {key.rpartition(".")[0] for key in head_keys(architecture)}
+    return name
+
+
 def network_from_tensors(architecture: str, tensors: dict[str, torch.Tensor], classes: int) -> nn.Module:
     """Return the network with exactly these weights.
 
-    Raises UserError if a tensor is missing, left over, or of another shape.
+    Raises UserError if a tensor is missing, left over, or of another shape or kind.
     """
+    refuse_other_tensors(architecture, tensors, classes)
     network = build_network(architecture, classes)
-    expected = network.state_dict()
+    load_tensors(network, tensors)
+    return network
+
+
+def refuse_other_tensors(architecture: str, tensors: dict[str, torch.Tensor], classes: int) -> None:
+    """Raise UserError unless the tensors are those of the network, before any memory is taken for it."""
+    expected = shape_of_network(architecture, classes).state_dict()
     for key in sorted(expected.keys() | tensors.keys()):
         if key not in tensors:
             raise UserError(f"the weights lack {key}, which {architecture} has: they are of another network")
@@ -96,8 +111,21 @@ def network_from_tensors(architecture: str, tensors: dict[str, torch.Tensor], cl
         if tensors[key].shape != expected[key].shape:
             shapes = f"{tuple(tensors[key].shape)}, in {architecture} it is {tuple(expected[key].shape)}"
             raise UserError(f"the weights' {key} has the shape {shapes}: they are of another network")
-    load_tensors(network, tensors)
-    return network
+        if expected[key].is_floating_point() and tensors[key].dtype not in WEIGHT_TYPES:
+            raise UserError(
+                f"the weights' {key} is of {tensors[key].dtype}, which is not supported: save it as float32"
+            )
+
+
+def refuse_not_finite(tensors: dict[str, torch.Tensor], source: str) -> None:
+    """Raise UserError, naming the first such tensor, for weights that hold NaN or infinity."""
+    for key, values in tensors.items():
+        finite = values.isfinite() if values.dtype in WEIGHT_TYPES else torch.tensor(True)
+        if not finite.all():
+            raise UserError(
+                f"{source}: {int((~finite).sum())} of the {values.numel()} values of {key} are NaN or infinite: "
+                "the file is damaged, or its training diverged; take another one"
+            )
 
 
 def load_tensors(network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
@@ -107,11 +135,13 @@ def load_tensors(network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     network.load_state_dict(state)
 
 
-def replace_head(architecture: str, tensors: dict[str, torch.Tensor], classes: int) -> nn.Module:
+def replace_head(architecture: str, tensors: dict[str, torch.Tensor], classes: int, *, crop: int) -> nn.Module:
     """Return the network with a new head of `classes` outputs on the backbone that the tensors hold.
 
-    The head is initialised as torchvision initialises it; torch's seed decides the values.
+    The head is initialised as torchvision initialises it; torch's seed decides the values. Raises UserError for
+    an `image.crop` that the network does not take.
     """
+    refuse_image_size(shape_of_network(architecture, classes), crop, "image.crop")
     head = head_keys(architecture)
     fresh = build_network(architecture, classes).state_dict()
     backbone = {key: value for key, value in tensors.items() if key not in head}

@@ -1,13 +1,18 @@
-"""Parameters by their dotted names, as in params.yaml and in DVC."""
+"""Parameters by their dotted names, as in params.yaml and in DVC, to be shown."""
 
 from typing import Any
 
+from plumbline.run.addresses import without_secrets
+
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested parameters by their dotted names: section.key."""
+    """Return nested parameters by their dotted names: section.key. Addresses come without their secrets."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = without_secrets(value) if isinstance(value, str) else value
     return found
 
 

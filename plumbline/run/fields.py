@@ -3,7 +3,9 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from plumbline.run.addresses import Address
 
 
 def _number(value: Any) -> Any:
@@ -22,6 +24,7 @@ Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Share = Annotated[Number, Field(ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(strict=True, min_length=1)]
+Place = Annotated[Text, AfterValidator(Address)]
 Pixels = Annotated[int, Field(strict=True, ge=1, le=4096)]
 Precision = Literal["auto", "float32", "bfloat16"]
 TrainingPrecision = Literal["auto", "float64", "float32", "bfloat16"]

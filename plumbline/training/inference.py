@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from plumbline.model.description import Transform
-from plumbline.model.networks import head_keys
+from plumbline.model.networks import head_name
 from plumbline.training.arithmetic import Arithmetic
 from plumbline.training.network_input import to_input
 
@@ -30,13 +30,12 @@ def features_of(
     network: nn.Module, architecture: str, images: torch.Tensor, transform: Transform, arithmetic: Arithmetic
 ) -> torch.Tensor:
     """Return what the network's head takes, float64 (N, features), of images, uint8 (N, resize, resize, 3)."""
-    (head,) = {key.rpartition(".")[0] for key in head_keys(architecture)}
     features = []
 
     def keep(module: nn.Module, arguments: tuple[torch.Tensor]) -> None:
         features.append(arguments[0].flatten(1).double().cpu())
 
-    handle = network.get_submodule(head).register_forward_pre_hook(keep)
+    handle = network.get_submodule(head_name(architecture)).register_forward_pre_hook(keep)
     try:
         logits_of(network, images, transform, arithmetic)
     finally:

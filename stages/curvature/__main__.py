@@ -70,8 +70,9 @@ def main() -> None:
     backbone, classes, splits = read_model(BACKBONE), read_classes(), read_splits()
     arithmetic = choose_arithmetic("float32")
     make_repeatable(settings.seed)
-    network = arithmetic.place(replace_head(backbone.architecture, backbone.tensors, len(classes)))
     transform = Transform(**settings.image.model_dump())
+    network = replace_head(backbone.architecture, backbone.tensors, len(classes), crop=transform.crop)
+    network = arithmetic.place(network)
     checks = Checks()
     # Attention's fast kernels have no second derivative.
     with timed("curvature"), sdpa_kernel(SDPBackend.MATH):

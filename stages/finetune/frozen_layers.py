@@ -12,7 +12,7 @@ import torch
 from torch import fx, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-from plumbline.model.networks import head_keys
+from plumbline.model.networks import head_name
 from plumbline.params.finetune import Finetune
 from plumbline.run.errors import UserError
 from stages.finetune.augmentation import batch_changes, changes_anything, image_changes
@@ -151,7 +151,7 @@ def refuse_unknown_layer(freeze: str, names: list[str], architecture: str) -> No
 
 def input_of_head(graph: fx.Graph, architecture: str) -> fx.Node:
     """Return the node whose value the head takes."""
-    (head,) = {key.rpartition(".")[0] for key in head_keys(architecture)}
+    head = head_name(architecture)
     (node,) = (node for node in graph.nodes if node.op == "call_module" and node.target == head)
     return node.args[0]
 

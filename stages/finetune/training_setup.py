@@ -72,7 +72,8 @@ def begin_run(setup: Setup, backbone: Model, seed: int) -> Run:
     All processes begin with the same weights; what they draw from then on, dropout for one, is each one's own.
     """
     make_repeatable(seed)
-    network = setup.arithmetic.place(replace_head(backbone.architecture, backbone.tensors, setup.classes))
+    network = replace_head(backbone.architecture, backbone.tensors, setup.classes, crop=setup.transform.crop)
+    network = setup.arithmetic.place(network)
     if setup.distributed.world_size > 1:
         network = network if setup.recipe.freeze_statistics else synchronised(network)
         if not setup.distributed.is_main:  # the main one goes on, and draws the orders that one process alone would

@@ -14,14 +14,7 @@ from torch.hub import get_dir
 
 from plumbline.model.description import Transform
 from plumbline.model.model_file import Model, write_model
-from plumbline.model.networks import (
-    WITHOUT_AUXILIARY,
-    build_network,
-    head_keys,
-    network_from_tensors,
-    refuse_image_size,
-    shape_of_network,
-)
+from plumbline.model.networks import build_network, refuse_image_size, shape_of_network
 from plumbline.params.image import Image
 from plumbline.params.weights import Weights
 from plumbline.run import params_file
@@ -32,7 +25,8 @@ from plumbline.run.timing import timed
 from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
 from stages.weights.download import download, verify
 from stages.weights.pretraining import pretrain, read_digits
-from stages.weights.weight_file import read_tensors
+from stages.weights.tensor_names import weights_among
+from stages.weights.weight_file import read_dictionaries
 
 DIGITS = Path("data/digits-source")
 BACKBONE = Path("models/backbone.safetensors")
@@ -96,17 +90,17 @@ def from_torchvision(settings: Params) -> Model:
     sha256 = sha256_of(path) if path.exists() else ""
     if not sha256.startswith(expected):
         sha256 = download(weights.url, path, expected)
-    tensors = read_tensors(path, weights.url)
-    return described(settings, without_auxiliary(architecture, tensors), weights.meta["categories"], sha256)
+    tensors, _ = weights_among(read_dictionaries(path, weights.url), architecture, weights.url)
+    return described(settings, tensors, weights.meta["categories"], sha256)
 
 
 def from_url(settings: Params) -> Model:
     """Return the weights that a URL names."""
     source, expected = settings.weights.source, required_sha256(settings.weights)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, source.partition("?")[0].rpartition("/")[2] or "weights")
-        sha256 = download(source, path, expected)
-        return from_tensors(settings, read_tensors(path, source), sha256)
+        path = Path(folder, "weights")
+        sha256 = download(source.with_secrets, path, expected)
+        return from_weight_file(settings, path, sha256)
 
 
 def from_file(settings: Params, path: Path) -> Model:
@@ -118,7 +112,7 @@ def from_file(settings: Params, path: Path) -> Model:
             "set it to digits, imagenet, none, or a path or URL"
         )
     sha256 = verify(path, str(path), expected)
-    return from_tensors(settings, read_tensors(path, str(path)), sha256)
+    return from_weight_file(settings, path, sha256)
 
 
 def required_sha256(weights: Weights) -> str:
@@ -128,32 +122,17 @@ def required_sha256(weights: Weights) -> str:
     return weights.sha256
 
 
-def from_tensors(settings: Params, tensors: dict[str, torch.Tensor], sha256: str) -> Model:
+def from_weight_file(settings: Params, path: Path, sha256: str) -> Model:
     """Return somebody's weights, whose head says how many classes they know; their names are not known."""
-    architecture = settings.weights.architecture
-    tensors = without_auxiliary(architecture, tensors)
-    outputs = {tensors[key].shape[0] for key in head_keys(architecture) if key in tensors}
-    if len(outputs) != 1:
-        raise UserError(
-            f"{settings.weights.source} has no head of {architecture}: set weights.architecture to its network"
-        )
-    classes = [str(label) for label in range(outputs.pop())]
-    return described(settings, tensors, classes, sha256)
-
-
-def without_auxiliary(architecture: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the tensors without those of the auxiliary heads that our networks leave out."""
-    if architecture not in WITHOUT_AUXILIARY:
-        return tensors
-    return {key: value for key, value in tensors.items() if not key.lower().startswith("aux")}
+    source = settings.weights.source
+    tensors, classes = weights_among(read_dictionaries(path, source), settings.weights.architecture, source)
+    return described(settings, tensors, [str(label) for label in range(classes)], sha256)
 
 
 def described(settings: Params, tensors: dict[str, torch.Tensor], classes: list[str], sha256: str = "") -> Model:
-    """Return a Model of the settings' architecture and transform, whose tensors fit that architecture."""
-    architecture = settings.weights.architecture
-    network_from_tensors(architecture, tensors, len(classes))
+    """Return a Model of the settings' architecture and transform."""
     return Model(
-        architecture=architecture,
+        architecture=settings.weights.architecture,
         classes=classes,
         transform=Transform(**settings.image.model_dump()),
         parameters={"seed": settings.seed, "weights": settings.weights.model_dump()},
@@ -165,6 +144,7 @@ def described(settings: Params, tensors: dict[str, torch.Tensor], classes: list[
 
 def main() -> None:
     settings = params_file.load(Params)
+    refuse_image_size(shape_of_network(settings.weights.architecture, 2), settings.image.crop, "image.crop")
     make_repeatable(settings.seed)
     write_model(BACKBONE, backbone(settings))
 

@@ -1,72 +1,100 @@
-"""Read weights that other programs wrote, .safetensors or .pth, without running anything in them."""
+"""Read weight files that other programs wrote, by safetensors or torch.save, without running anything in them.
+
+What the tensors are called is no matter here: `tensor_names` finds a network's among them.
+"""
 
 import pickle
 import re
-import zipfile
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from plumbline.model.file_kinds import LOOKED_AT, is_safetensors, kind_of_file
 from plumbline.run.errors import UserError
 
-# Where training programs put the weights in a checkpoint, and what they put before each name.
-NESTS = ("state_dict", "model_state_dict", "model")
-PREFIXES = ("module.", "_orig_mod.")
+Tensors = dict[str, torch.Tensor]
+
+# Where training programs put the weights in a checkpoint, the usual choice first. Others are looked into after these.
+NESTS = (
+    "state_dict", "model_state_dict", "model", "model_state", "net", "network", "module", "weights", "backbone",
+    "encoder", "model_ema", "ema", "ema_state_dict", "state_dict_ema", "teacher", "student",
+)  # fmt: skip
+DEEPEST = 4  # nests
+CODE = re.compile(r"GLOBAL|Trying to call|Can only (create|build)")  # in torch's refusals of what could run code
 
 
-def read_tensors(path: Path, source: str) -> dict[str, torch.Tensor]:
-    """Return the tensors by torchvision's names.
+def read_dictionaries(path: Path, source: str) -> dict[str, Tensors]:
+    """Return each dictionary of tensors in the file, by where it stands there: "" or "model.state_dict".
 
-    Raises UserError if the file is damaged, or holds anything but tensors (`weights_only`): a pickle
-    that would run code is refused, never loaded.
+    Raises UserError if the file is damaged, or holds anything but tensors and plain containers: a pickle that would
+    run code is refused, never loaded.
     """
-    contents = read_safetensors(path, source) if path.suffix == ".safetensors" else read_pth(path, source)
-    for nest in NESTS:
-        if isinstance(contents, dict) and isinstance(contents.get(nest), dict):
-            contents = contents[nest]
-    if not isinstance(contents, dict) or not all(isinstance(value, torch.Tensor) for value in contents.values()):
+    kind = kind_of_file(path)
+    if kind is not None:
+        raise UserError(f"{source} is {kind}; a .safetensors file or one of torch.save is needed")
+    with path.open("rb") as file:
+        contents = read_safetensors if is_safetensors(file.read(LOOKED_AT)) else read_pth
+    found = dict(dictionaries(contents(path, source)))
+    if not found:
         raise UserError(f"{source} holds no dictionary of tensors: save a network's state_dict()")
-    for prefix in PREFIXES:
-        contents = {key.removeprefix(prefix): value for key, value in contents.items()}
-    return with_batch_counters({modern_name(key): value for key, value in contents.items()})
+    for where, tensors in found.items():
+        for key, value in tensors.items():
+            refuse_odd_tensor(value, f"{source}: {where}{'.' if where else ''}{key}")
+    return found
 
 
-def read_safetensors(path: Path, source: str) -> dict[str, torch.Tensor]:
+def read_safetensors(path: Path, source: str) -> Tensors:
     """Return the tensors of a safetensors file."""
     try:
         return load_file(path)
-    except SafetensorError as error:
-        raise UserError(f"{source} is not a whole safetensors file: {error}") from None
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{source} is not a whole safetensors file: {first_line(error)}") from None
 
 
 def read_pth(path: Path, source: str) -> object:
     """Return what torch.save wrote, if it is made of tensors and plain containers alone."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(
-            f"{source} holds more than tensors, and loading it could run its code: save a state_dict()"
-        ) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{source} is damaged, or no file of torch.save: {str(error).splitlines()[0]}") from None
+        # The open file: of a path torch would look at the suffix. Its warnings name no file.
+        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise
+    except pickle.UnpicklingError as error:
+        if CODE.search(str(error)):
+            raise UserError(
+                f"{source} holds more than tensors, and loading it could run its code: save a state_dict()"
+            ) from None
+        raise UserError(f"{source} is damaged, or no file of torch.save with its usual pickle protocol") from None
+    except Exception as error:  # whatever torch makes of bytes that are no pickle of its own: the file caused it
+        raise UserError(f"{source} is damaged, or no file of torch.save: {first_line(error)}") from None
 
 
-def with_batch_counters(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the tensors with the counter that files from before 2018 lack in each batch normalisation.
-
-    Source: torch.nn.modules.batchnorm, _load_from_state_dict.
-    """
-    norms = [key.removesuffix("running_mean") for key in tensors if key.endswith("running_mean")]
-    return {f"{norm}num_batches_tracked": torch.tensor(0) for norm in norms} | tensors
+def first_line(error: Exception) -> str:
+    """Return the first line of an error, or its name if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def modern_name(key: str) -> str:
-    """Return a tensor's name as torchvision has it today: DenseNet's files still say `norm.1` for `norm1`.
+def dictionaries(contents: object, where: tuple[str, ...] = ()) -> Iterator[tuple[str, Tensors]]:
+    """Yield each dictionary of tensors alone, and where it stands, the outermost and the usual names first."""
+    if not isinstance(contents, dict) or len(where) > DEEPEST:
+        return
+    if contents and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in contents.items()):
+        yield ".".join(where), dict(contents)
+        return
+    names = [key for key in contents if isinstance(key, str)]
+    for name in sorted(names, key=lambda name: NESTS.index(name) if name in NESTS else len(NESTS)):
+        yield from dictionaries(contents[name], (*where, name))
 
-    Source: torchvision.models.densenet, _load_state_dict.
-    """
-    return re.sub(
-        r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$", r"\1\2", key
-    )
+
+def refuse_odd_tensor(value: torch.Tensor, name: str) -> None:
+    """Raise UserError for a tensor that is no plain array of numbers that the file holds."""
+    if value.is_meta:
+        raise UserError(f"{name} has a shape and no values (it is on torch's meta device): save the trained weights")
+    if value.layout != torch.strided or value.is_nested:
+        raise UserError(f"{name} is sparse or nested, which is not supported: save it as a plain tensor")
+    if value.numel() * value.itemsize > value.untyped_storage().nbytes():
+        raise UserError(f"{name} claims {value.numel()} values, of which the file holds fewer: it is damaged")

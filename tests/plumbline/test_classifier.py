@@ -92,17 +92,18 @@ def test_the_likeliest_classes_come_first_and_sum_to_one(classifier: Classifier,
 
 def test_weights_that_give_no_finite_number_are_refused(tmp_path: Path) -> None:
     model = small_model()
-    tensors = model.tensors | {"fc.weight": torch.full_like(model.tensors["fc.weight"], torch.nan)}
+    # Finite themselves, as a file's must be; with them the sums are not.
+    tensors = model.tensors | {"fc.weight": torch.full_like(model.tensors["fc.weight"], 3e38)}
     with pytest.raises(UserError, match="the model gives no finite number"):
         Classifier(replace(model, tensors=tensors))(write_image(tmp_path / "a.png"))
 
 
-def with_metadata(path: Path, **changes: str) -> Path:
+def with_metadata(path: Path, **changes: object) -> Path:
     """Write the small model with other metadata."""
     write_model(path, small_model())
     length = int.from_bytes(path.read_bytes()[:8], "little")
-    header = json.loads(path.read_bytes()[8 : 8 + length])
-    save_file(small_model().tensors, path, header["__metadata__"] | changes)
+    described = json.loads(json.loads(path.read_bytes()[8 : 8 + length])["__metadata__"]["plumbline"])
+    save_file(small_model().tensors, path, {"plumbline": json.dumps(described | changes)})
     return path
 
 
@@ -114,29 +115,45 @@ TRANSFORM = {"resize": 40, "crop": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5
     [
         ({"architecture": "resnet50"}, "of another network"),
         ({"architecture": "os.system"}, "none of torchvision's classifiers"),
-        ({"classes": '["ant", "bee"]'}, "fc.bias has the shape"),
-        ({"classes": '["ant", "ant", "bee"]'}, "two of its classes have one name"),
-        ({"classes": '"ant"'}, "its classes are not a list of names"),
-        ({"classes": "[1, 2, 3]"}, "its classes are not a list of names"),
-        ({"classes": "ant"}, "lacks Plumbline's metadata"),
-        ({"transform": json.dumps(TRANSFORM | {"resize": 10**9})}, "crop and resize are 32 and 1000000000"),
-        ({"transform": json.dumps(TRANSFORM | {"crop": 41})}, "crop and resize are 41 and 40"),
-        ({"transform": json.dumps(TRANSFORM | {"crop": "32"})}, "crop and resize are '32' and 40"),
-        ({"transform": json.dumps(TRANSFORM | {"std": [1, 0, 1]})}, "std is"),
-        ({"transform": json.dumps(TRANSFORM | {"mean": [1]})}, "mean is"),
-        ({"transform": json.dumps(TRANSFORM | {"mean": ["a", 1, 1]})}, "lacks Plumbline's metadata"),
-        ({"transform": "[]"}, "lacks Plumbline's metadata"),
-        ({"temperature": "nan"}, "the temperature is nan"),
+        ({"architecture": 18}, "18 is no text"),
+        ({"classes": ["ant", "bee"]}, "fc.bias has the shape"),
+        ({"classes": ["ant", "ant", "bee"]}, "two of its classes have one name"),
+        ({"classes": [str(i) for i in range(100_001)]}, "it has 100001 classes, of which at most 100000 are supported"),
+        ({"classes": "ant"}, "its classes are not a list of names"),
+        ({"classes": [1, 2, 3]}, "its classes are not a list of names"),
+        ({"classes": ["ant", "bee", "\ud800"]}, "lacks Plumbline's metadata"),
+        ({"transform": TRANSFORM | {"resize": 10**9}}, "crop and resize are 32 and 1000000000"),
+        ({"transform": TRANSFORM | {"crop": 41}}, "crop and resize are 41 and 40"),
+        ({"transform": TRANSFORM | {"crop": "32"}}, "crop and resize are '32' and 40"),
+        ({"transform": TRANSFORM | {"std": [1, 0, 1]}}, "std is"),
+        ({"transform": TRANSFORM | {"mean": [1]}}, "mean is"),
+        ({"transform": TRANSFORM | {"mean": [10**400, 1, 1]}}, "int too large to convert to float"),
+        ({"transform": TRANSFORM | {"mean": {"0": 1, "1": 1, "2": 1}}}, "mean is"),
+        ({"transform": TRANSFORM | {"mean": ["a", 1, 1]}}, "lacks Plumbline's metadata"),
+        ({"transform": TRANSFORM | {"mean": [True, 1, 1]}}, "mean is"),
+        ({"transform": []}, "lacks Plumbline's metadata"),
+        ({"temperature": float("nan")}, "the temperature is nan"),
         ({"temperature": "warm"}, "lacks Plumbline's metadata"),
+        ({"temperature": 10**400}, "int too large to convert to float"),
+        ({"temperature": [1]}, "lacks Plumbline's metadata"),
         ({"parameters": "{"}, "lacks Plumbline's metadata"),
+        ({"source": None}, "None is no text"),
     ],
 )
-def test_a_model_file_with_other_metadata_is_refused(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+def test_a_model_file_with_other_metadata_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     path = with_metadata(tmp_path / "m.safetensors", **changes)
     with pytest.raises(UserError) as error:
         Classifier.load(path)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "ant", "[" * 100_000, "1" * 10_000, '"ant"', "[]", "null", "{}", "{"])
+def test_metadata_that_are_no_description_are_refused(tmp_path: Path, text: str) -> None:
+    save_file(small_model().tensors, tmp_path / "m.safetensors", {"plumbline": text})
+    with pytest.raises(UserError, match="lacks Plumbline's metadata") as error:
+        Classifier.load(tmp_path / "m.safetensors")
+    assert len(str(error.value)) < 500 and "\n" not in str(error.value)
 
 
 def test_a_pickle_in_disguise_is_refused_and_never_run(tmp_path: Path) -> None:

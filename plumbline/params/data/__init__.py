@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from plumbline.run.fields import Count, Flag, Number, Section, Share, Text, Whole
+from plumbline.run.fields import Count, Flag, Number, Place, Section, Share, Text, Whole
 
 Policy = Literal["drop", "keep", "fail"]
 
 
 class Data(Section):
-    root: Text
+    root: Place
     classes: Annotated[list[Text], Field(min_length=2)] | None
     exclude: list[Text]
     val_share: Annotated[Number, Field(gt=0, lt=1)]

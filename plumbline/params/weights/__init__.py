@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from plumbline.run.fields import Count, Number, Pixels, Precision, Section, Text
+from plumbline.run.fields import Count, Number, Pixels, Place, Precision, Section, Text
 
 
 class Pretraining(Section):
@@ -17,6 +17,6 @@ class Pretraining(Section):
 
 class Weights(Section):
     architecture: Text
-    source: Text
+    source: Place
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
     pretraining: Pretraining

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import random
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 
 from plumbline.model.description import Transform, read_description
 from plumbline.model.model_file import Model, read_model, write_model
-from plumbline.run.errors import UserError
+from plumbline.run.errors import UserError, one_line
 
 
 def small_model() -> Model:
@@ -53,7 +54,7 @@ def test_its_description_is_read_without_its_weights(tmp_path: Path) -> None:
 def test_the_safetensors_library_reads_it_with_its_metadata(tmp_path: Path) -> None:
     write_model(tmp_path / "m.safetensors", small_model())
     with safetensors.safe_open(tmp_path / "m.safetensors", "np") as file:
-        assert json.loads(file.metadata()["classes"])[1] == "蜂"
+        assert json.loads(file.metadata()["plumbline"])["classes"][1] == "蜂"
         assert file.get_tensor("b").tolist() == [[0, 3], [1, 4], [2, 5]]
 
 
@@ -93,3 +94,85 @@ def test_a_file_that_is_absent_truncated_foreign_or_a_pickle_is_refused_in_one_l
             read_model(path)
         assert "\n" not in str(error.value)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_with_one_entry_a_field_is_read_as_before(tmp_path: Path) -> None:
+    model, path = small_model(), tmp_path / "m.safetensors"
+    write_model(path, model)
+    metadata = {
+        "architecture": "resnet18",
+        "classes": json.dumps(model.classes, ensure_ascii=False),
+        "transform": json.dumps(asdict(model.transform)),
+        "parameters": json.dumps(model.parameters),
+        "source": "digits",
+        "sha256": "ab" * 32,
+        "temperature": "1.0",
+    }
+    save_file({key: value.contiguous() for key, value in model.tensors.items()}, tmp_path / "old.safetensors", metadata)
+    assert asdict(read_description(tmp_path / "old.safetensors")) == asdict(read_description(path))
+    for key, text in (("temperature", "warm"), ("classes", "["), ("parameters", "1")):
+        save_file({"a": torch.ones(1)}, tmp_path / "bad.safetensors", metadata | {key: text})
+        with pytest.raises(UserError, match="lacks Plumbline's metadata"):
+            read_description(tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("contents", "kind"),
+    [
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "is a Git LFS pointer"),
+        (b"<!doctype html><title>Sign in</title>", "is a web page"),
+        (b'{"message": "Not Found"}', "is JSON text"),
+    ],
+)
+def test_a_model_file_that_is_something_else_is_called_what_it_is(tmp_path: Path, contents: bytes, kind: str) -> None:
+    (tmp_path / "m.safetensors").write_bytes(contents)
+    for read in (read_model, read_description):
+        with pytest.raises(UserError, match=f"m.safetensors {kind}"):
+            read(tmp_path / "m.safetensors")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("architecture", "classes", "message"),
+    [
+        ("vit_h_14", ["a", "b"], "the weights hold a, which vit_h_14 lacks"),
+        ("resnet18", [str(i) for i in range(100_000)], "the weights hold a, which resnet18 lacks"),
+    ],
+)
+def test_a_small_file_that_names_a_large_network_takes_no_memory(
+    tmp_path: Path, architecture: str, classes: list[str], message: str
+) -> None:
+    path = tmp_path / "m.safetensors"
+    write_model(path, replace(small_model(), architecture=architecture, classes=classes))
+    code = """
+import resource, sys
+from plumbline import Classifier
+from plumbline.run.errors import UserError
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    Classifier.load(sys.argv[1])
+except UserError as error:
+    print(error)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, text=True)
+    line, mebibytes = done.stdout.splitlines()
+    assert message in line
+    assert int(mebibytes) < 200  # vit_h_14 takes 2,400, and a ResNet18's head of 100,000 classes 200
+
+
+def test_bytes_changed_at_random_are_one_line_or_a_model(tmp_path: Path) -> None:
+    generator, path = random.Random(0), tmp_path / "m.safetensors"
+    write_model(path, small_model())
+    whole = path.read_bytes()
+    for _ in range(1000):
+        changed = bytearray(whole)
+        for _ in range(generator.randint(1, 8)):
+            changed[generator.randrange(len(changed))] = generator.randrange(256)
+        path.write_bytes(changed[: generator.randrange(len(changed))] if generator.random() < 0.2 else changed)
+        for read in (read_model, read_description):
+            try:
+                read(path)
+            except UserError as error:
+                assert "\n" not in one_line(str(error))

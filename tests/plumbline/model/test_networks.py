@@ -4,7 +4,17 @@ import pytest
 import torch
 import torchvision
 
-from plumbline.model.networks import build_network, head_keys, network_from_tensors, replace_head, shape_of_network
+from plumbline.model.networks import (
+    build_network,
+    head_keys,
+    head_name,
+    network_from_tensors,
+    refuse_image_size,
+    refuse_not_finite,
+    replace_head,
+    run_on_shapes,
+    shape_of_network,
+)
 from plumbline.run.errors import UserError
 
 # One of each family, with the layer that torchvision's documentation names as its classifier.
@@ -31,15 +41,15 @@ HEADS = {
 @pytest.mark.filterwarnings("default")  # torchvision's own, in two families
 @pytest.mark.parametrize("architecture", HEADS)
 def test_the_head_is_the_layer_that_the_documentation_names(architecture: str) -> None:
-    keys = head_keys(architecture)
-    assert {key.rpartition(".")[0] for key in keys} == {HEADS[architecture]}
+    assert head_name(architecture) == HEADS[architecture]
+    assert all(key.startswith(f"{HEADS[architecture]}.") for key in head_keys(architecture))
 
 
 def test_replacing_the_head_is_the_homeworks_new_fc_on_an_unchanged_backbone() -> None:
     pretrained = torchvision.models.resnet18(num_classes=7)
     tensors = pretrained.state_dict()
     torch.manual_seed(0)
-    network = replace_head("resnet18", tensors, 2)
+    network = replace_head("resnet18", tensors, 2, crop=224)
     assert (network.fc.in_features, network.fc.out_features) == (512, 2)
     # torch's default initialisation of a linear layer: uniform within 1 / sqrt(inputs).
     assert 0 < network.fc.weight.abs().max() <= 512**-0.5
@@ -52,7 +62,7 @@ def test_the_seed_decides_the_new_head() -> None:
 
     def head(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
-        return replace_head("resnet18", tensors, 2).fc.weight
+        return replace_head("resnet18", tensors, 2, crop=224).fc.weight
 
     assert torch.equal(head(1), head(1))
     assert not torch.equal(head(1), head(2))
@@ -83,3 +93,31 @@ def test_the_shape_of_a_network_takes_no_memory(architecture: str) -> None:
         key: value.shape for key, value in expected.items()
     }
     assert {value.device.type for value in network.state_dict().values()} == {"meta"}
+
+
+@pytest.mark.filterwarnings("default")  # torchvision's own, in two families
+@pytest.mark.parametrize("architecture", HEADS)
+def test_shapes_draw_no_random_number(architecture: str) -> None:
+    """So that what looks at them first trains the same network as what does not."""
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    run_on_shapes(shape_of_network(architecture, 5), 224)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("architecture", ["alexnet", "vit_b_16", "inception_v3", "maxvit_t"])
+def test_an_image_size_that_a_network_does_not_take_is_one_line(architecture: str) -> None:
+    network = shape_of_network(architecture, 2)
+    refuse_image_size(network, 224, "image.crop")
+    with pytest.raises(UserError, match="^image.crop is 56, which this weights.architecture does not take") as error:
+        refuse_image_size(network, 56, "image.crop")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_first_tensor_that_is_not_finite_is_named_with_its_file(dtype: torch.dtype) -> None:
+    tensors = {"a": torch.arange(3), "b": torch.ones(2, 2, dtype=dtype), "c": torch.full((3,), torch.nan)}
+    tensors["b"][0] = torch.inf
+    with pytest.raises(UserError, match="^m.pth: 2 of the 4 values of b are NaN or infinite"):
+        refuse_not_finite(tensors, "m.pth")
+    refuse_not_finite({"a": tensors["a"], "b": torch.ones(2, dtype=dtype), "d": torch.ones(0)}, "m.pth")

@@ -1,7 +1,11 @@
 """Weights from the network, against a real server: what arrives is checked, what does not is one line."""
 
+import base64
+import hashlib
+import pickle
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -10,9 +14,13 @@ import torch
 import torchvision
 
 from plumbline.model.model_file import read_model
+from plumbline.run.addresses import Address
+from plumbline.run.dotted_keys import flat
+from plumbline.run.errors import UserError, run
+from stages.prepare import __main__ as prepare
 from stages.weights import __main__ as weights
 from stages.weights import download
-from tests.conftest import Workspace
+from tests.conftest import Workspace, change_params, run_in
 from tests.stages.weights.conftest import BACKBONE, refused, sha256
 
 
@@ -23,9 +31,11 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.contents = contents
         self.requests = 0
+        self.redirect = ""
+        self.authorised: list[str] = []  # the header of each request, empty where there is none
 
-    def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/{name}"
+    def url(self, name: str, user: str = "") -> str:
+        return f"http://{user}127.0.0.1:{self.server_address[1]}/{name}"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -33,6 +43,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests += 1
+        self.server.authorised.append(self.headers.get("Authorization", ""))
+        if self.path.startswith("/moved"):
+            self.send_response(302)
+            self.send_header("Location", self.server.redirect)
+            self.end_headers()
+            return
+        if self.path.startswith("/endless"):
+            self.send_response(200)
+            self.end_headers()
+            with suppress(ConnectionError):
+                while True:
+                    self.wfile.write(bytes(2**16))
         if self.path.startswith("/absent"):
             self.send_error(404)
             return
@@ -40,13 +62,17 @@ class Handler(BaseHTTPRequestHandler):
             threading.Event().wait(5)
             return
         self.send_response(200)
-        self.send_header("Content-Length", str(len(self.server.contents)))
+        claimed = 10**15 if self.path.startswith("/huge") else len(self.server.contents)
+        self.send_header("Content-Length", str(claimed))
         self.end_headers()
         half = len(self.server.contents) // 2 if self.path.startswith("/truncated") else None
         self.wfile.write(self.server.contents[:half])
 
     def log_message(self, *arguments: object) -> None:
         pass
+
+
+SECRETS = ("us3r", "pa55word", "s1gnature", "fr4gment")
 
 
 @pytest.fixture
@@ -93,7 +119,7 @@ def test_a_server_that_is_not_there_and_an_address_that_is_none_are_one_line(wor
     workspace.set(weights__sha256="0" * 64, weights__source="http://127.0.0.1:9/weights.pth")
     refused("http://127.0.0.1:9/weights.pth cannot be fetched: .*refused")
     workspace.set(weights__source="nowhere://weights.pth")
-    refused("nowhere://weights.pth cannot be fetched|is no address")
+    refused("only http:// and https:// are fetched")
 
 
 def test_imagenet_is_torchvisions_file_from_the_cache_or_the_network_with_its_hash_checked(
@@ -117,3 +143,139 @@ def test_imagenet_is_torchvisions_file_from_the_cache_or_the_network_with_its_ha
     cached.write_bytes(b"damaged since")
     weights.main()
     assert server.requests == 2
+
+
+def test_a_download_is_bounded_before_and_while_it_is_written(
+    workspace: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.set(weights__architecture="resnet18", weights__sha256="0" * 64)
+    workspace.set(weights__source=server.url("huge.pth"))
+    refused("huge.pth has more than 8 GiB, the largest download of weights")
+    monkeypatch.setattr(download, "LARGEST", 2**22)
+    written = []
+    whole = download.sha256_of
+    monkeypatch.setattr(download, "sha256_of", lambda path: written.append(path) or whole(path))
+    for name in ("resnet18.pth", "endless.pth"):  # announced and not
+        workspace.set(weights__source=server.url(name))
+        refused(f"{name} has more than 0.00390625 GiB")
+    assert not written
+
+
+def test_other_schemes_are_refused_at_once_and_behind_a_redirect(
+    workspace: Workspace, server: Server, resnet18: Path
+) -> None:
+    workspace.set(weights__architecture="resnet18", weights__sha256=sha256(resnet18))
+    for source in (resnet18.resolve().as_uri(), "ftp://us3r:pa55word@127.0.0.1/a", "data://,a", "s3://bucket/a"):
+        workspace.set(weights__source=source)
+        refused("only http:// and https:// are fetched; fetch the file yourself, and set weights.source to its path")
+    workspace.set(weights__source=server.url("moved.pth"))
+    for target in (resnet18.resolve().as_uri(), "ftp://127.0.0.1/a.pth", "https://us3r:pa55word@127.0.0.1/a?s1gnature"):
+        server.redirect = target
+        refused("/moved.pth leads to (file|ftp|https)://[^?@]*, of another scheme")
+    server.redirect = server.url("moved.pth")
+    refused("moved.pth cannot be fetched: the server says 302 Found;")  # in a circle
+    server.redirect = server.url("resnet18.pth", user="us3r:pa55word@")
+    refused("/moved.pth cannot be fetched: [^@]*$")
+    server.redirect = "/resnet18.pth"
+    weights.main()
+    assert read_model(BACKBONE).source == server.url("moved.pth")
+
+
+def test_user_and_password_are_sent_to_their_own_host_alone(
+    workspace: Workspace, server: Server, resnet18: Path
+) -> None:
+    workspace.set(weights__architecture="resnet18", weights__sha256=sha256(resnet18))
+    workspace.set(weights__source=server.url("moved.pth", user="us3r:pa55%40word@"))
+    server.redirect = server.url("resnet18.pth")
+    weights.main()
+    assert server.authorised == [f"Basic {base64.b64encode(b'us3r:pa55@word').decode()}", ""]
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18.pth", "absent.pth", "truncated.pth", "moved.pth", "silent.pth", "huge.pth", "page.pth"]
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # urllib leaves the silent socket open
+def test_no_secret_of_an_address_is_in_a_file_or_a_line(
+    workspace: Workspace,
+    server: Server,
+    resnet18: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    monkeypatch.setattr(download, "SILENCE", 0.5)
+    server.redirect = "https://us3r:pa55word@127.0.0.1/a.pth?key=s1gnature"
+    if name == "page.pth":
+        server.contents = b"<html>Sign in</html>"
+    source = f"{server.url(name, user='us3r:pa55word@')}?X-Amz-Signature=s1gnature#fr4gment"
+    digest = hashlib.sha256(server.contents).hexdigest()
+    workspace.set(weights__architecture="resnet18", weights__source=source, weights__sha256=digest)
+    if name == "resnet18.pth":
+        run(weights.main)
+        model = read_model(BACKBONE)
+        assert model.source == model.parameters["weights"]["source"] == server.url(name)
+    else:
+        with pytest.raises(SystemExit) as error:
+            run(weights.main)
+        assert server.url(name) in str(error.value)
+        print(error.value)
+    everything = "".join(capfd.readouterr()).encode()
+    everything += b"".join(p.read_bytes() for p in Path().rglob("*") if p.is_file() and p.name != "params.yaml")
+    for secret in SECRETS:
+        assert secret.encode() not in everything
+
+
+@pytest.mark.slow
+def test_no_secret_of_an_address_is_in_a_result_of_the_pipeline(
+    tiny_copy: Path, server: Server, resnet18: Path
+) -> None:
+    """But in params.yaml, where the user wrote it, and in dvc.lock, into which DVC copies every parameter."""
+    source = f"{server.url('resnet18.pth', user='us3r:pa55word@')}?X-Amz-Signature=s1gnature#fr4gment"
+    change_params(tiny_copy, {"weights.source": source, "weights.sha256": sha256(resnet18)})
+    done = run_in(tiny_copy, "dvc", "repro")
+    named, outputs = [], {"printed": (done.stdout + done.stderr).encode()}
+    for path in tiny_copy.rglob("*"):
+        relative = path.relative_to(tiny_copy)
+        if path.is_file() and relative.parts[0] not in (".git", ".dvc", "params.yaml", "dvc.lock"):
+            outputs[relative.as_posix()] = path.read_bytes()
+    for name, contents in outputs.items():
+        assert not [secret for secret in SECRETS if secret.encode() in contents], name
+        if server.url("resnet18.pth").encode() in contents:
+            named.append(name)
+    assert {"models/CARD.md", "models/backbone.safetensors", "report/index.html"} <= set(named)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://us3r:pa55word@host:80/a/b.pth?key=s1gnature#fr4gment", "https://host:80/a/b.pth"),
+        ("https://us3r@host/a@b.pth", "https://host/a@b.pth"),
+        ("https://us3r:pa55@word@host/a.pth", "https://host/a.pth"),
+        ("https://us3r:pa55/word@host/a.pth", "https://..."),
+        ("https://us3r:pa55?word@host/a.pth", "https://..."),
+        ("https://[::1]:8080/a.pth?s1gnature", "https://[::1]:8080/a.pth"),
+        ("https://host?s1gnature", "https://host"),
+        ("https://host/a.pth;s1gnature", "https://host/a.pth"),
+        ("S3://us3r:pa55word@bucket/key", "S3://bucket/key"),
+        ("s3:/us3r:pa55word@bucket/key", "s3:/bucket/key"),
+        ("git+ssh://us3r@host/a", "git+ssh://host/a"),
+        ("https://us3r:pa55word@", "https://"),
+        ("data/what?/a#b.pth", "data/what?/a#b.pth"),
+        ("/home/me@work/a.pth", "/home/me@work/a.pth"),
+        ("C:/me@work/a.pth", "C:/me@work/a.pth"),
+        ("digits", "digits"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(text: str, shown: str) -> None:
+    address = Address(text)
+    assert (address, str(address), f"{address}", address.with_secrets) == (shown, shown, shown, text)
+    again = pickle.loads(pickle.dumps(address))
+    assert (again, again.with_secrets) == (shown, text)
+    assert flat({"weights": {"source": text}}) == {"weights.source": shown}
+
+
+def test_a_remote_path_as_data_root_is_refused_without_its_secrets(workspace: Workspace) -> None:
+    workspace.set(data__root="s3://us3r:pa55word@bucket/photos?key=s1gnature")
+    with pytest.raises(UserError, match="there is no folder or archive s3:/+bucket/photos: ") as error:
+        prepare.main()
+    assert not [secret for secret in SECRETS if secret in str(error.value)]
