@@ -90,7 +90,7 @@ FOLDERS = {
         "export",
         "card",
     },
-    "plumbline/results": {"evaluate", "gallery", "plot", "report"},
+    "plumbline/results": {"evaluate", "gallery", "plot", "report", "export", "card"},
     "plumbline/training": {"weights", "curvature", "finetune", "evaluate", "gallery", "export"},
 }
 

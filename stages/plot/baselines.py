@@ -2,22 +2,23 @@
 
 from matplotlib.figure import Figure
 
+from plumbline.results.measures_file import Measures
 from stages.plot.style import LINES, SPLITS
 
 ROWS = {"accuracy": "this model", "probe_accuracy": "linear probe", "majority_accuracy": "commonest class"}
 
 
-def draw_baselines(metrics: dict[str, float], confidence: float) -> Figure:
-    """Return the figure for metrics/evaluate.json: one line a model and split, from end to end of its interval."""
-    splits = [split for split in SPLITS if f"{split}_accuracy" in metrics]
+def draw_baselines(measures: Measures, confidence: float) -> Figure:
+    """Return the figure for plots/measures.csv: one line a model and split, from end to end of its interval."""
+    splits = [split for split in SPLITS if (split, "accuracy") in measures]
     figure = Figure(figsize=(6.4, 1.6 + 0.28 * len(ROWS) * len(splits)), layout="constrained")
     axes = figure.subplots()
     for s, split in enumerate(splits):
         style = LINES[split] | {"linestyle": "none", "markersize": 6}
         places = [row * (len(splits) + 1) + s for row in range(len(ROWS))]
-        values = [metrics[f"{split}_{name}"] for name in ROWS]
-        low, high = ([metrics[f"{split}_{name}_{end}"] for name in ROWS] for end in ("low", "high"))
-        label = f"{split}, {metrics[f'{split}_images']} images"
+        shown = [measures[split, name] for name in ROWS]
+        values, low, high = ([getattr(own, end) for own in shown] for end in ("value", "low", "high"))
+        label = f"{split}, {shown[0].images} images"
         axes.hlines(places, low, high, color=style["color"], linewidth=2)
         axes.plot(values, places, label=label, **style)
         for value, place, end in zip(values, places, high, strict=True):

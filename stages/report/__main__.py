@@ -1,7 +1,7 @@
 """Tell the whole story on one page: the homework solved, the run, its mistakes, and where all of it came from.
 
 Reads what the other stages wrote, and git's history for the last commit's metrics. Writes report/index.html, a single
-file that needs no network, and metrics/summary.json. The same input gives the same bytes.
+file that needs no network. The same input gives the same bytes.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.errors import run
-from plumbline.run.outputs import whole_file, write_json
+from plumbline.run.outputs import whole_file
 from stages.report.last_commit import comparison
 from stages.report.math_font import math_font
 from stages.report.mistakes import doubts_table, gallery
@@ -27,10 +27,8 @@ from stages.report.run_at_hand import (
     result_figures,
     training_figures,
 )
-from stages.report.summary import summary
 
 PAGE = Path("report/index.html")
-SUMMARY = Path("metrics/summary.json")
 
 
 def template_environment() -> Environment:
@@ -69,7 +67,6 @@ def main() -> None:
             parameters=params_table(settings),
         )
     )
-    write_json(SUMMARY, summary(results))
     with whole_file(PAGE) as partial:
         partial.write_text(page + "\n", encoding="utf-8")
     print(f"{PAGE}: {len(page.encode()) / 1e6:.1f} MB")

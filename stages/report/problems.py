@@ -89,9 +89,11 @@ def network_figures(results: Results) -> list[Figure]:
 
 def weight_decay_figures(results: Results) -> list[Figure]:
     """Return the weight's ways, and where the run stands."""
-    share = results.metrics["evaluate"].get("lr_over_curvature_limit")
+    measured = results.measures.get(("train", "lr_over_curvature_limit"))
     rate = results.history["learning_rate"].max()
-    stands = f"It is {share:.3g} times the largest stable step size." if share else "No limit is known for this recipe."
+    stands = "No limit is known for this recipe."
+    if measured:
+        stands = f"It is {measured.value:.3g} times the largest stable step size."
     return [
         figure(
             "weight_decay",

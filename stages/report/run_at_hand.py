@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from plumbline.results.measures_file import Measure
 from stages.report.figures import Figure, figure
 from stages.report.numbers import interval, percent, shown
 from stages.report.results import Results
@@ -34,13 +35,14 @@ def judged_on(results: Results) -> str:
 
 def headline(results: Results) -> str:
     """Return the result in a sentence."""
-    split, own = judged_on(results), results.metrics["evaluate"]
-    sure = interval(own[f"{split}_accuracy_low"], own[f"{split}_accuracy_high"])
+    split, own = judged_on(results), results.measures
+    accuracy = own[split, "accuracy"]
     optimistic = "" if split == "test" else " There is no test split: this is optimistic."
     return (
-        f"Of {own[f'{split}_images']:,} {split} images the model gets {percent(own[f'{split}_accuracy'])} right "
-        f"(interval {sure}); naming the commonest class gets {percent(own[f'{split}_majority_accuracy'])}, a linear "
-        f"probe on the network before fine-tuning {percent(own[f'{split}_probe_accuracy'])}.{optimistic}"
+        f"Of {accuracy.images:,} {split} images the model gets {percent(accuracy.value)} right "
+        f"(interval {interval(accuracy.low, accuracy.high)}); naming the commonest class gets "
+        f"{percent(own[split, 'majority_accuracy'].value)}, a linear "
+        f"probe on the network before fine-tuning {percent(own[split, 'probe_accuracy'].value)}.{optimistic}"
     )
 
 
@@ -97,35 +99,35 @@ def training_figures(results: Results) -> list[Figure]:
 
 def measures_table(results: Results) -> Table:
     """Return every measure on every split, with its interval."""
-    own, rows = results.metrics["evaluate"], []
+    own, rows = results.measures, []
     for name, words in MEASURES.items():
-        if any(f"{split}_{name}" in own for split in results.splits):
-            rows.append([words, *(measure(own, f"{split}_{name}") for split in results.splits)])
-    columns = ["", *(f"{split}, {own[f'{split}_images']:,} images" for split in results.splits)]
+        if any((split, name) in own for split in results.splits):
+            rows.append([words, *(with_interval(own.get((split, name))) for split in results.splits)])
+    columns = ["", *(f"{split}, {own[split, 'accuracy'].images:,} images" for split in results.splits)]
     return table("Measures, with their intervals", columns, rows, measures=True)
 
 
-def measure(metrics: dict[str, float], name: str) -> str:
+def with_interval(measure: Measure | None) -> str:
     """Return a measure with its interval, or a dash."""
-    if name not in metrics:
+    if measure is None:
         return shown(None)
-    if f"{name}_low" not in metrics:
-        return f"{metrics[name]:.3f}"
-    return f"{metrics[name]:.3f} [{metrics[f'{name}_low']:.3f}, {metrics[f'{name}_high']:.3f}]"
+    if measure.low is None:
+        return f"{measure.value:.3f}"
+    return f"{measure.value:.3f} [{measure.low:.3f}, {measure.high:.3f}]"
 
 
 def result_figures(results: Results) -> list[Figure]:
     """Return how good the model is, and how sure that is."""
-    split, own = judged_on(results), results.metrics["evaluate"]
+    split, own = judged_on(results), results.measures
     rows = results.predictions[results.predictions["split"] == split]
     right = int(rows["correct"].sum())
     worst = results.per_class[results.per_class["split"] == split].sort_values("f1", kind="stable").iloc[0]
-    auroc, precision = (measure(own, f"{split}_{name}") for name in ("auroc", "average_precision"))
-    errors = [own[f"{split}_{name}"] for name in ("calibration_error", "calibrated_calibration_error")]
+    auroc, precision = (with_interval(own.get((split, name))) for name in ("auroc", "average_precision"))
+    errors = [own[split, name].value for name in ("calibration_error", "calibrated_calibration_error")]
     model, probe, commonest = (
-        percent(own[f"{split}_{name}"]) for name in ("accuracy", "probe_accuracy", "majority_accuracy")
+        percent(own[split, name].value) for name in ("accuracy", "probe_accuracy", "majority_accuracy")
     )
-    sure = interval(own[f"{split}_accuracy_low"], own[f"{split}_accuracy_high"])
+    sure = interval(own[split, "accuracy"].low, own[split, "accuracy"].high)
     return [
         figure(
             "baselines",
@@ -149,8 +151,8 @@ def result_figures(results: Results) -> list[Figure]:
         figure(
             "reliability",
             "Are the probabilities true? On the diagonal they are.",
-            f"Reliability before and after the temperature, {own['temperature']:.3g}. {split}: calibration error "
-            f"{errors[0]:.3f} before, {errors[1]:.3f} after.",
+            f"Reliability before and after the temperature, {own['val', 'temperature'].value:.3g}. "
+            f"{split}: calibration error {errors[0]:.3f} before, {errors[1]:.3f} after.",
             wide=True,
         ),
     ]

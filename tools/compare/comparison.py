@@ -1,4 +1,4 @@
-"""Compare revisions whose images are paired: what is printed, as plain values."""
+"""Compare revisions whose images are paired, and return what is printed as plain values."""
 
 import itertools
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.compare.measures import measures_of
+from tools.compare.measures import METRICS, measures_of
 from tools.compare.revisions import Revision, differing_params
 from tools.compare.statistics import difference_with_interval, holm, images_needed, mcnemar
 
@@ -22,7 +22,10 @@ class Settings:
 
 
 def compare_two(revisions: list[Revision], split: str, settings: Settings) -> dict[str, Any]:
-    """Compare two revisions: each metric's difference with its interval, and who is right where the other is not."""
+    """Compare two revisions: each metric's difference with its interval, and the images that one alone gets right.
+
+    Measures that the predictions alone do not give, AUROC say, stand beside each other as `evaluate` computed them.
+    """
     a, b = (revision.predictions for revision in revisions)
     of_a, of_b = (measures_of(own, settings.metrics) for own in (a, b))
     found = difference_with_interval(
@@ -31,14 +34,15 @@ def compare_two(revisions: list[Revision], split: str, settings: Settings) -> di
     everyone = np.ones(len(a))
     values_a, values_b = of_a(everyone), of_b(everyone)
     metrics = {
-        name: {"a": values_a[name], "b": values_b[name], "difference": difference, "low": low, "high": high}
-        for name, (difference, low, high) in found.items()
+        name: {"a": values_a[name], "b": values_b[name], "difference": own.value, "low": own.low, "high": own.high}
+        for name, own in found.items()
     }
     only_a = a.index[(a["correct"] > b["correct"]).to_numpy()].to_list()
     only_b = a.index[(a["correct"] < b["correct"]).to_numpy()].to_list()
     return {
         **common(revisions, split, settings),
         "metrics": metrics,
+        "unpaired": unpaired(revisions, split),
         "right_in_a_alone": only_a,
         "right_in_b_alone": only_b,
         "mcnemar_p": mcnemar(len(only_a), len(only_b)),
@@ -77,8 +81,15 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
     return {**common(revisions, split, settings), "metrics": metrics, "pairs": pairs}
 
 
+def unpaired(revisions: list[Revision], split: str) -> dict[str, list[dict[str, Any] | None]]:
+    """Return the measures of plots/measures.csv that are no metrics here, in each revision; None where it has none."""
+    names = dict.fromkeys(name for own in revisions for of, name in own.measures if of == split)
+    found = {name: [own.measures.get((split, name)) for own in revisions] for name in names if name not in METRICS}
+    return {name: [own and own._asdict() for own in values] for name, values in found.items()}
+
+
 def common(revisions: list[Revision], split: str, settings: Settings) -> dict[str, Any]:
-    """Return what is said of any comparison."""
+    """Return what every comparison has."""
     return {
         "revisions": [revision.name for revision in revisions],
         "split": split,

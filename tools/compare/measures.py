@@ -1,16 +1,16 @@
-"""What is compared, from the rows of plots/predictions.csv, as functions of how often each image counts."""
+"""The metrics that are compared, from the rows of plots/predictions.csv, as functions of the images' weights."""
 
 import numpy as np
 import pandas as pd
 
-from plumbline.results.class_scores import Measures, class_measures
+from plumbline.results.class_scores import WeightedMeasures, class_measures
 
 MEANS = {"accuracy": "correct", "loss": "loss", "brier": "squared_error"}  # metric: column
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "brier")
 
 
-def measures_of(predictions: pd.DataFrame, wanted: list[str]) -> Measures:
-    """Return the wanted ones of METRICS; loss in nats, after the temperature."""
+def measures_of(predictions: pd.DataFrame, wanted: list[str]) -> WeightedMeasures:
+    """Return the metrics in `wanted`, of METRICS; loss in nats, after the temperature."""
     names = pd.Index(predictions["actual"]).append(pd.Index(predictions["predicted"])).unique()
     actual, predicted = (names.get_indexer(predictions[column]) for column in ("actual", "predicted"))
     of_classes = class_measures(actual, predicted, len(names))

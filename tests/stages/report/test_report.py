@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 import pytest
 from fontTools.ttLib import TTFont
 
+from plumbline.results.measures_file import MEASURES, Measure, Measures, write_measures
 from stages.report import __main__ as report
-from stages.report.last_commit import METRICS, last_other_metrics
+from stages.report.last_commit import last_other_measures
 from stages.report.math_font import math_font
 from stages.report.mathml import mathml
 from stages.report.numbers import percent, shown
@@ -55,34 +56,38 @@ def test_a_long_table_says_what_it_leaves_out() -> None:
     assert made.numeric == [False, True]
 
 
-def test_the_last_other_metrics_are_those_before_the_commit_that_holds_these(
+def measures_with(value: float) -> Measures:
+    return {("val", "accuracy"): Measure(value, 24, 0.0, 9.0), ("val", "temperature"): Measure(1.0, 24)}
+
+
+def test_the_last_other_measures_are_those_before_the_commit_that_holds_these(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert last_other_metrics({"a": 1}) is None  # no repository
+    one, two, three, four = map(measures_with, (1.0, 2.0, 3.0, 4.0))
+    assert last_other_measures(one) is None  # no repository
     run_in(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
-    assert last_other_metrics({"a": 1}) is None  # no commit
-    for value in (1, 2, 2, 3):
-        METRICS.parent.mkdir(exist_ok=True)
-        METRICS.write_text(json.dumps({"a": value}))
-        commit_all(tmp_path, f"{value}")
-    assert last_other_metrics({"a": 4})[1] == {"a": 3}
-    assert last_other_metrics({"a": 3})[1] == {"a": 2}  # those are committed: the page stays the same
-    assert last_other_metrics({"a": 3.0001})[1] == {"a": 2}  # nobody sees that
-    METRICS.write_text("no JSON")
+    assert last_other_measures(one) is None  # no commit
+    for measures in (one, two, two, three):
+        write_measures(measures)
+        commit_all(tmp_path, "measures")
+    assert last_other_measures(four)[1] == three
+    assert last_other_measures(three)[1] == two  # those are committed: the page stays the same
+    assert last_other_measures(measures_with(3.0001))[1] == two  # nobody sees that
+    assert last_other_measures(three | {("val", "temperature"): Measure(1.0, 24, 0.5, 1.5)})[1] == three
+    MEASURES.write_text("no table")
     commit_all(tmp_path, "broken")
-    METRICS.unlink()
+    MEASURES.unlink()
     commit_all(tmp_path, "removed")
-    commit, metrics = last_other_metrics({"a": 3})
-    assert metrics == {"a": 2}
+    commit, measures = last_other_measures(three)
+    assert measures == two
     assert re.fullmatch("[0-9a-f]{10}", commit)
     nested = tmp_path / "nested"
     nested.mkdir()
     monkeypatch.chdir(nested)  # a project below its repository's root
-    METRICS.parent.mkdir()
-    METRICS.write_text(json.dumps({"a": 7}))
+    write_measures(measures_with(7.0))
     commit_all(tmp_path, "nested")
-    assert last_other_metrics({"a": 8})[1] == {"a": 7}
+    assert last_other_measures(measures_with(8.0))[1] == measures_with(7.0)
 
 
 @pytest.mark.slow
