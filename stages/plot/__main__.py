@@ -12,7 +12,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plumbline.audit.tables import read_images, read_quarantine
+from plumbline.audit.tables import read_counts, read_images, read_quarantine
 from plumbline.data.prepared import read_classes, read_manifest
 from plumbline.params.evaluate import Evaluate
 from plumbline.params.finetune import Finetune
@@ -82,7 +82,7 @@ def figures(settings: Params) -> dict[str, Figure]:
         "network_layers": draw_network_layers(read_table("network_layers"), settings.weights.architecture),
         "weight_decay": draw_weight_decay(read_table("weight_decay")),
         "step_size": draw_step_size(lr, step_size_limits(lr, measures)),
-        "data": draw_data_audit(read_manifest(), read_images(), read_quarantine(), read_metrics("prepare")),
+        "data": draw_data_audit(read_manifest(), read_images(), read_quarantine(), read_counts()),
         "loss": draw_curves(history, sizes, "loss", "(cross-entropy, nats)"),
         "accuracy": draw_curves(history, sizes, "accuracy", "(fraction right)"),
         "learning_rate": draw_learning_rate(history),

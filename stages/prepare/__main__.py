@@ -2,13 +2,16 @@
 
 Reads the folder or archive `data.root` and never writes there. Writes data/prepared: an array a split, a
 manifest of what is in it, and the class names in label order; data/audit: how each image is stored and what was noted
-about it, and a quarantine of every file that is not used and why; and metrics/prepare.json, which counts what the audit
-found. What trains depends on data/prepared alone: a file that is not used, or a note, trains nothing anew.
+about it, a quarantine of every file that is not used and why, the counts of all this, and the pixels' mean and standard
+deviation; and metrics/prepare.json, the totals. What trains depends on data/prepared alone: a file that is not used, or
+a note, trains nothing anew.
 """
 
 import hashlib
 import json
 from pathlib import Path
+
+import pandas as pd
 
 from plumbline.params.data import Data
 from plumbline.params.image import Image
@@ -24,7 +27,7 @@ from stages.prepare.decoding import Limits, printable
 from stages.prepare.duplicates import tied
 from stages.prepare.engines import engine
 from stages.prepare.layout import SPLITS, Layout, find_layout
-from stages.prepare.metrics import summary
+from stages.prepare.metrics import counts, headline, pixels_table
 from stages.prepare.pixel_cache import PixelCache, cache_folder
 from stages.prepare.reading import UsableImage, read_all
 from stages.prepare.root import opened
@@ -106,9 +109,11 @@ def main() -> None:
         write_csv(audit_folder / "images.csv", images_table(splits))
         write_csv(audit_folder / "quarantine.csv", quarantine_table(audit.set_aside))
         (folder / "classes.json").write_text(json.dumps(layout.classes, ensure_ascii=False) + "\n", encoding="utf-8")
-        metrics = summary(splits, audit, layout.classes, limits.size)
+        found = counts(splits, audit, layout.classes)
+        write_csv(audit_folder / "counts.csv", pd.DataFrame(found.items(), columns=["finding", "count"]))
+        write_csv(audit_folder / "pixels.csv", pixels_table(splits["train"], limits.size))
         report(splits, audit)
-    write_json(METRICS, metrics)
+    write_json(METRICS, headline(found))
 
 
 if __name__ == "__main__":
