@@ -22,7 +22,7 @@ from plumbline.results.intervals import share_with_interval
 from plumbline.results.measures_file import Measure
 from stages.evaluate.measures import loss_measures, ranking_measures, with_intervals
 from stages.evaluate.predictions import Predictions
-from tools.compare.measures import METRICS, measures_of
+from tools.compare.comparison import METRICS, measures_of
 from tools.compare.statistics import difference_with_interval, mcnemar
 
 DEFAULTS = [2000, 200]  # evaluations, resamples

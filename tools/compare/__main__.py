@@ -11,8 +11,7 @@ import argparse
 import json
 
 from plumbline.run.errors import run
-from tools.compare.comparison import Settings, compare_many, compare_two
-from tools.compare.measures import METRICS
+from tools.compare.comparison import METRICS, Settings, compare_many, compare_two
 from tools.compare.pairing import paired
 from tools.compare.printing import many_as_text, two_as_text
 from tools.compare.revisions import WORKSPACE, in_split, read_revision

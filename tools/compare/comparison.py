@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from tools.compare.measures import METRICS, measures_of
+from plumbline.results.class_scores import WeightedMeasures, class_measures
 from tools.compare.revisions import Revision, differing_params
 from tools.compare.statistics import difference_with_interval, holm, images_needed, mcnemar
+
+MEANS = {"accuracy": "correct", "loss": "loss", "brier": "squared_error"}  # metric: column
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "brier")
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,21 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
     corrected = holm([pair["mcnemar_p"] for pair in pairs])
     pairs = [pair | {"holm_p": p} for pair, p in zip(pairs, corrected, strict=True)]
     return {**common(revisions, split, settings), "metrics": metrics, "pairs": pairs}
+
+
+def measures_of(predictions: pd.DataFrame, wanted: list[str]) -> WeightedMeasures:
+    """Return the metrics in `wanted`, of METRICS; loss in nats, after the temperature."""
+    names = pd.Index(predictions["actual"]).append(pd.Index(predictions["predicted"])).unique()
+    actual, predicted = (names.get_indexer(predictions[column]) for column in ("actual", "predicted"))
+    of_classes = class_measures(actual, predicted, len(names))
+    values = np.stack([predictions[column].to_numpy(float) for column in MEANS.values()])
+
+    def measures(weights: np.ndarray) -> dict[str, float]:
+        means = dict(zip(MEANS, (values @ weights / weights.sum()).tolist(), strict=True))
+        found = means | of_classes(weights)
+        return {name: found[name] for name in wanted}
+
+    return measures
 
 
 def unpaired(revisions: list[Revision], split: str) -> dict[str, list[dict[str, Any] | None]]:

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import bootstrap
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from tools.compare.measures import METRICS, measures_of
+from tools.compare.comparison import METRICS, measures_of
 from tools.compare.statistics import difference_with_interval, holm, images_needed, mcnemar
 
 
