@@ -37,11 +37,11 @@ def read_revision(name: str) -> Revision:
 
 
 def measures_at(rev: str | None) -> Measures:
-    """Return a revision's measures; none for one of before plots/measures.csv."""
+    """Return a revision's measures; none for one of before plots/measures.csv, or whose table has another form."""
     try:
         with file_at(MEASURES, rev, also=WORKSPACE) as file:
             return read_measures(io.TextIOWrapper(file, encoding="utf-8", newline=""))
-    except UserError:
+    except (UserError, ValueError):
         return {}
 
 

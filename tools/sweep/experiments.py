@@ -78,7 +78,11 @@ def stated(unfinished: dict[str, str]) -> str:
 def read_experiment(name: str, rev: str, split: str) -> Experiment:
     """Read a finished experiment's parameters and its accuracy on a split. Raises UserError if it has none there."""
     with file_at(MEASURES, rev, also="none") as file:
-        accuracy = read_measures(io.TextIOWrapper(file, encoding="utf-8", newline="")).get((split, "accuracy"))
+        try:
+            measures = read_measures(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+        except ValueError as error:
+            raise UserError(f"{name}'s {MEASURES} cannot be read: {error}") from None
+    accuracy = measures.get((split, "accuracy"))
     if accuracy is None:
         raise UserError(f"{name} has no accuracy of {split} in {MEASURES}: its data has no {split} split")
     return Experiment(name, flat(dvc.api.params_show(rev=rev)), accuracy.value, accuracy.low, accuracy.high)
