@@ -101,9 +101,13 @@ def measures_of(predictions: pd.DataFrame, wanted: list[str]) -> WeightedMeasure
 
 
 def unpaired(revisions: list[Revision], split: str) -> dict[str, list[dict[str, Any] | None]]:
-    """Return the measures of plots/measures.csv that are no metrics here, in each revision; None where it has none."""
+    """Return the measures of plots/measures.csv that are not paired, in each revision; None where it has none.
+
+    The paired loss and Brier score are those after the temperature, `calibrated_loss` and `calibrated_brier` there.
+    """
     names = dict.fromkeys(name for own in revisions for of, name in own.measures if of == split)
-    found = {name: [own.measures.get((split, name)) for own in revisions] for name in names if name not in METRICS}
+    other = [name for name in names if name.removeprefix("calibrated_") not in METRICS]
+    found = {name: [own.measures.get((split, name)) for own in revisions] for name in other}
     return {name: [own and own._asdict() for own in values] for name, values in found.items()}
 
 

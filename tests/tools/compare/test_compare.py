@@ -26,7 +26,7 @@ def write_predictions(
         rows.append(["test", path, actual, actual if right else other, 0.8, int(right), loss, loss / 4, sha256])
     (folder / "plots").mkdir(exist_ok=True)
     auroc = Measure(1 - len(wrong) / images, images, 0.5, 1.0)
-    write_measures({("test", "accuracy"): auroc, ("test", "auroc"): auroc}, folder / MEASURES)
+    write_measures({("test", name): auroc for name in ("accuracy", "calibrated_loss", "auroc")}, folder / MEASURES)
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / PREDICTIONS, index=False)
 
 
