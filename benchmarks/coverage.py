@@ -18,10 +18,11 @@ from joblib import Parallel, delayed
 from scipy.stats import binom, norm
 
 from plumbline.results.class_scores import class_measures
-from stages.evaluate.intervals import share_with_interval, with_intervals
+from plumbline.results.intervals import share_with_interval
+from plumbline.results.measures_file import Measure
+from stages.evaluate.measures import loss_measures, ranking_measures, with_intervals
 from stages.evaluate.predictions import Predictions
-from stages.evaluate.scores import loss_measures, ranking_measures
-from tools.compare.measures import METRICS, measures_of
+from tools.compare.comparison import METRICS, measures_of
 from tools.compare.statistics import difference_with_interval, mcnemar
 
 DEFAULTS = [2000, 200]  # evaluations, resamples
@@ -71,7 +72,7 @@ def simulated_pair(images: int, accuracy: float, chance: np.random.Generator) ->
     )
 
 
-def measured(predictions: Predictions, resamples: int, seed: int) -> dict[str, float]:
+def measured(predictions: Predictions, resamples: int, seed: int) -> dict[str, Measure]:
     """Return the measures with their intervals."""
     found = {}
     for measures in (
@@ -100,7 +101,7 @@ def coverage(images: int, accuracy: float, evaluations: int, resamples: int) -> 
     for seed in range(evaluations):
         found = measured(simulated(images, accuracy, fresh(seed, images, accuracy)), resamples, seed)
         for name in MEASURES:
-            held[name] += found[f"{name}_low"] <= wanted[name] <= found[f"{name}_high"]
+            held[name] += found[name].low <= wanted[name] <= found[name].high
     return {name: count / evaluations for name, count in held.items()}
 
 
@@ -112,15 +113,15 @@ def coverage_of_differences(images: int, accuracy: float, evaluations: int, resa
         a, b = simulated_pair(images, accuracy, fresh(seed, images, accuracy))
         measures = measures_of(a, list(METRICS)), measures_of(b, list(METRICS))
         found = difference_with_interval(*measures, a["actual"].to_numpy(), resamples, CONFIDENCE, seed)
-        for name, (_, low, high) in found.items():
-            held[name] += low <= theirs[name] - ours[name] <= high
+        for name, difference in found.items():
+            held[name] += difference.low <= theirs[name] - ours[name] <= difference.high
     return {name: count / evaluations for name, count in held.items()}
 
 
 def wilson_coverage(images: int, accuracy: float, evaluations: int) -> tuple[float, float]:
     """Return the simulated and the exact coverage of the interval round an accuracy."""
-    intervals = [share_with_interval("a", hits, images, CONFIDENCE) for hits in range(images + 1)]
-    holds = np.array([own["a_low"] <= accuracy <= own["a_high"] for own in intervals])
+    intervals = [share_with_interval(hits, images, CONFIDENCE) for hits in range(images + 1)]
+    holds = np.array([own.low <= accuracy <= own.high for own in intervals])
     drawn = np.random.default_rng(images).binomial(images, accuracy, evaluations)
     return float(holds[drawn].mean()), float(binom.pmf(np.arange(images + 1), images, accuracy) @ holds)
 

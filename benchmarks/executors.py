@@ -34,7 +34,7 @@ COUNTED = 100_000  # images whose objects are made
 
 def digest(folder: Path) -> str:
     """Return a sha256 over everything that the stage wrote."""
-    names = sorted([*(folder / "data" / "prepared").iterdir(), folder / "metrics" / "prepare.json"])
+    names = sorted([*(folder / "data" / "prepared").iterdir(), *(folder / "data" / "audit").iterdir()])
     return hashlib.sha256(b"".join(path.read_bytes() for path in names)).hexdigest()
 
 

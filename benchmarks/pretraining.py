@@ -6,30 +6,32 @@ benchmarks/README.md. Takes about 15 minutes on two cores:
     python -m benchmarks.pretraining
 """
 
+import io
 import statistics
 import subprocess
 
 import dvc.api
 
+from plumbline.results.measures_file import MEASURES, Measures, read_measures
+
 SOURCES = ("digits", "none")
 SEEDS = (0, 1, 2)
 
 
-def run_experiment(source: str, seed: int) -> dict[str, float]:
+def run_experiment(source: str, seed: int) -> Measures:
     """Run the pipeline and return what evaluate measured."""
     name = f"pretraining-{source}-{seed}"
     settings = ["--set-param", f"weights.source={source}", "--set-param", f"seed={seed}"]
     subprocess.run(["dvc", "exp", "run", "--temp", "--force", "--name", name, *settings], check=True)
-    return dvc.api.metrics_show("metrics/evaluate.json", rev=name)
+    return read_measures(io.StringIO(dvc.api.read(MEASURES.as_posix(), rev=name), newline=""))
 
 
-def row(source: str, seed: int, metrics: dict[str, float]) -> str:
+def row(source: str, seed: int, measures: Measures) -> str:
     """Return a line of the table: accuracy and interval on val and test."""
     cells = []
     for split in ("val", "test"):
-        accuracy, images = metrics[f"{split}_accuracy"], metrics[f"{split}_images"]
-        interval = f"{metrics[f'{split}_accuracy_low']:.3f} to {metrics[f'{split}_accuracy_high']:.3f}"
-        cells.append(f"{accuracy:.3f} ({round(accuracy * images)} of {images}; {interval})")
+        value, images, low, high = measures[split, "accuracy"]
+        cells.append(f"{value:.3f} ({round(value * images)} of {images}; {low:.3f} to {high:.3f})")
     return f"| {source} | {seed} | {cells[0]} | {cells[1]} |"
 
 
@@ -38,9 +40,9 @@ def main() -> None:
     print("| --- | --- | --- | --- |")
     for source in SOURCES:
         results = [run_experiment(source, seed) for seed in SEEDS]
-        for seed, metrics in zip(SEEDS, results, strict=True):
-            print(row(source, seed, metrics), flush=True)
-        accuracies = [metrics["test_accuracy"] for metrics in results]
+        for seed, measures in zip(SEEDS, results, strict=True):
+            print(row(source, seed, measures), flush=True)
+        accuracies = [measures["test", "accuracy"].value for measures in results]
         print(
             f"{source}: test accuracy {statistics.mean(accuracies):.3f}, deviation {statistics.stdev(accuracies):.3f}"
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from plumbline.results.measures_file import MEASURES, read_measures
 from tests.conftest import PROJECT, run_in, write_image
 
 README = PROJECT / "README.md"
@@ -29,7 +30,7 @@ SHOWN = {  # a part of what the examples of each page print
     "beyond-one-machine": "Cache and remote 'store' are in sync.",
     "comparing": "McNemar's exact p",
     "data": "bee/broken.jpg,empty,the file has no bytes",
-    "evaluation": "val_accuracy_high",
+    "evaluation": "test,macro_f1,",
     "homework": "ok    both hand-written passes",
     "performance": "images_per_second",
     "report": "dvc_plots/index.html",
@@ -88,15 +89,14 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         )
 
 
-def test_the_readmes_result_is_that_of_the_committed_metrics() -> None:
-    metrics = json.loads((PROJECT / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
-    accuracy, images = metrics["test_accuracy"], metrics["test_images"]
+def test_the_readmes_result_is_that_of_the_committed_measures() -> None:
+    accuracy, images, low, high = read_measures(PROJECT / MEASURES)["test", "accuracy"]
     wanted = (
         f"{RESULT}{accuracy:.3f} ({round(accuracy * images)} of {images} images; "
-        f"95 % interval {metrics['test_accuracy_low']:.3f} to {metrics['test_accuracy_high']:.3f})."
+        f"95 % interval {low:.3f} to {high:.3f})."
     )
     found = [line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith(RESULT)]
-    assert found == [wanted], f"README.md should have this one line, as metrics/evaluate.json says:\n{wanted}"
+    assert found == [wanted], f"README.md should have this one line, as {MEASURES} says:\n{wanted}"
 
 
 def test_the_homeworks_answers_are_those_of_the_committed_metrics() -> None:

@@ -91,7 +91,7 @@ FOLDERS = {
         "card",
     },
     "plumbline/presentation": {"plot", "report", "card"},
-    "plumbline/results": {"evaluate", "gallery", "plot", "report"},
+    "plumbline/results": {"evaluate", "gallery", "plot", "report", "export", "card"},
     "plumbline/training": {"weights", "curvature", "finetune", "evaluate", "gallery", "export"},
 }
 

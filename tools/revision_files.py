@@ -1,4 +1,4 @@
-"""Open a file as a revision has it, from Git and DVC's cache or remote."""
+"""Open a revision's file, from Git and DVC's cache or remote."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +14,9 @@ from plumbline.run.errors import UserError
 
 @contextmanager
 def file_at(path: Path, revision: str | None, *, also: str) -> Iterator[IO[bytes]]:
-    """Give the file, open for reading bytes, of a commit, branch, tag or experiment; None is the workspace.
+    """Open the file for reading bytes as it is in a commit, branch, tag or experiment; None is the workspace.
 
-    Raises UserError for a revision that is unknown, or lacks the file; `also` is what else the user might have named.
+    Raises UserError for a revision that is unknown or has no such file; the message names `also` as an alternative.
     """
     name = revision or "workspace"
     try:

@@ -1,4 +1,4 @@
-"""Read the tables in data/audit, which the prepare stage writes: the images that are used, and the quarantine."""
+"""Read data/audit, which the prepare stage writes: how images are stored, the files that are not used, the counts."""
 
 from pathlib import Path
 
@@ -16,3 +16,9 @@ def read_images(folder: Path = FOLDER) -> pd.DataFrame:
 def read_quarantine(folder: Path = FOLDER) -> pd.DataFrame:
     """Return one row a file that is not used: path, reason, detail."""
     return pd.read_csv(folder / "quarantine.csv", dtype=str, keep_default_na=False)
+
+
+def read_counts(folder: Path = FOLDER) -> dict[str, int]:
+    """Return the number of images, or of files, by what was found."""
+    table = pd.read_csv(folder / "counts.csv", keep_default_na=False)
+    return dict(zip(table["finding"], table["count"].tolist(), strict=True))

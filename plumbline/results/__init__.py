@@ -1,1 +1,1 @@
-"""What the evaluate stage wrote and how it is resampled."""
+"""What the evaluate stage wrote, and the intervals of what is measured on it."""

@@ -1,16 +1,17 @@
-"""Measures that weigh the classes alike, whatever their sizes, for any weighting of the images."""
+"""Measures that give every class the same weight, whatever its size: balanced accuracy and macro F1."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-Measures = Callable[[np.ndarray], dict[str, float]]  # of weights (N,): how often each image counts
+# Of weights (N,), the number of times that each image counts: what the bootstrap calls for each of its samples.
+WeightedMeasures = Callable[[np.ndarray], dict[str, float]]
 
 
-def class_measures(actual: np.ndarray, predicted: np.ndarray, classes: int) -> Measures:
+def class_measures(actual: np.ndarray, predicted: np.ndarray, classes: int) -> WeightedMeasures:
     """Return balanced accuracy (the mean recall) and macro F1, as functions of the weights.
 
-    Classes are ints (N,). One without an image takes part in no mean.
+    Classes are ints (N,). A class without an image is left out of both means.
     """
 
     def measures(weights: np.ndarray) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Write the model card, models/CARD.md: the data, the recipe, the result with its intervals, and what is not tested.
 
-Reads the model files' metadata, data/prepared and the metrics of prepare, finetune, evaluate and export. The header is
-for model hubs.
+Reads the model files' metadata, data/prepared, the metrics of prepare and finetune, plots/measures.csv and
+plots/exported_files.csv. The header is for model hubs.
 """
 
 import json
@@ -9,11 +9,13 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from plumbline.data.prepared import FOLDER, SPLITS, read_classes, read_manifest
 from plumbline.model.description import Description, read_description
 from plumbline.presentation.percent import percent
+from plumbline.results.measures_file import read_measures
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.hashes import sha256_of
@@ -36,7 +38,8 @@ from stages.card.tables_and_sentences import (
 CARD = Path("models/CARD.md")
 MODEL = Path("models/finetuned.safetensors")
 BACKBONE = Path("models/backbone.safetensors")
-STAGES = ("prepare", "finetune", "evaluate", "export")
+EXPORTED = Path("plots/exported_files.csv")
+STAGES = ("prepare", "finetune")
 PACKAGES = ("torch", "torchvision", "onnx", "onnxruntime", "pillow")
 STARTS = {"digits": "a network that knows the other eight digits", "none": "random weights",
           "imagenet": "torchvision's IMAGENET1K_V1 weights"}  # fmt: skip
@@ -59,6 +62,7 @@ def card(settings: Params) -> str:
     """Return the card's text."""
     model, manifest, classes = read_description(MODEL), read_manifest(), read_classes()
     metrics = {stage: json.loads(Path(f"metrics/{stage}.json").read_text(encoding="utf-8")) for stage in STAGES}
+    measures = read_measures()
     splits = [split for split in SPLITS if f"{split}_images" in metrics["prepare"]]
     name, data_set = f"{model.architecture} on {data_set_name(settings.data.root)}", data_set_name(settings.data.root)
     template = Environment(
@@ -67,15 +71,16 @@ def card(settings: Params) -> str:
     )  # fmt: skip
     template.filters |= {"text": text, "percent": percent, "few": few}
     return template.get_template("card.md.jinja").render(
-        header=header(name, data_set, metrics["evaluate"], splits[1:]).strip(),
+        header=header(name, data_set, measures, splits[1:]).strip(),
         name=name,
         model=model,
-        metrics=metrics["evaluate"],
+        measures=measures,
+        accuracy=measures[splits[-1], "accuracy"],
         finetune=metrics["finetune"],
         judged=splits[-1],
         confidence=f"{settings.evaluate.confidence:.0%}",
         size=model.transform.resize,
-        files=files_table(metrics["export"]),
+        files=files_table(pd.read_csv(EXPORTED)),
         data_set=data_set,
         splits=splits,
         counts=counts_table(manifest, classes, splits),
@@ -83,7 +88,7 @@ def card(settings: Params) -> str:
         settings=settings,
         start=start(read_description(BACKBONE)),
         recipe=recipe_table(settings),
-        measures=measures_table(metrics["evaluate"], splits),
+        results=measures_table(measures, splits),
         untested=untested(splits, settings, metrics["prepare"]),
         provenance=provenance_table(),
     )

@@ -5,11 +5,13 @@ Source: https://huggingface.co/docs/hub/model-cards, written by that hub's own l
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from plumbline.results.measures_file import Measures
+
 TASK = "image-classification"
 NAMES = {"accuracy": "accuracy", "macro_f1": "f1", "auroc": "roc_auc", "calibrated_loss": "log_loss"}  # ours: the hub's
 
 
-def header(name: str, data_set: str, metrics: dict[str, float], splits: list[str]) -> str:
+def header(name: str, data_set: str, measures: Measures, splits: list[str]) -> str:
     """Return the header's lines: the task, and the measures on each split that was not trained on."""
     results = [
         EvalResult(
@@ -19,11 +21,11 @@ def header(name: str, data_set: str, metrics: dict[str, float], splits: list[str
             dataset_split=split,
             metric_type=theirs,
             metric_name=ours.replace("_", " "),
-            metric_value=round(metrics[f"{split}_{ours}"], 4),
+            metric_value=round(measures[split, ours].value, 4),
         )
         for split in splits
         for ours, theirs in NAMES.items()
-        if f"{split}_{ours}" in metrics
+        if (split, ours) in measures
     ]
     return ModelCardData(
         library_name="onnx",

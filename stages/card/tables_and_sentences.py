@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
@@ -13,6 +12,7 @@ from plumbline.params.evaluate import Evaluate
 from plumbline.params.finetune import Finetune
 from plumbline.params.weights import Weights
 from plumbline.presentation.percent import percent
+from plumbline.results.measures_file import Measure, Measures
 from plumbline.run.dotted_keys import flat, written
 from plumbline.run.errors import one_line
 from plumbline.run.fields import Seed, SomeSections
@@ -34,11 +34,11 @@ FOUND = {
     "near_duplicates": "nearly the same pictures in two splits",
     "noted": "images used and noted as odd",
 }
-FILES = (
-    ("onnx", "finetuned.onnx", "ONNX, float32"),
-    ("pt2", "finetuned.pt2", "torch.export, float32"),
-    ("int8", "int8/finetuned.onnx", "ONNX, int8"),
-)
+FILES = {
+    "onnx": ("finetuned.onnx", "ONNX, float32"),
+    "pt2": ("finetuned.pt2", "torch.export, float32"),
+    "int8": ("int8/finetuned.onnx", "ONNX, int8"),
+}
 MOST_ROWS, MOST_NAMES = 100, 20
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&])")  # characters with a meaning in Markdown
 
@@ -77,33 +77,32 @@ def counts_table(manifest: pd.DataFrame, classes: list[str], splits: Sequence[st
     return table(["class", *splits], [[name, *(f"{count:,}" for count in row)] for name, row in counts.iterrows()])
 
 
-def measures_table(metrics: dict[str, float], splits: Sequence[str]) -> str:
+def measures_table(measures: Measures, splits: Sequence[str]) -> str:
     """Return every measure on every split, with its interval."""
     rows = [
-        [words, *(with_interval(metrics, f"{split}_{name}") for split in splits)]
+        [words, *(with_interval(measures.get((split, name))) for split in splits)]
         for name, words in MEASURES.items()
-        if any(f"{split}_{name}" in metrics for split in splits)
+        if any((split, name) in measures for split in splits)
     ]
-    return table(["", *(f"{split}, {metrics[f'{split}_images']:,} images" for split in splits)], rows)
+    return table(["", *(f"{split}, {measures[split, 'accuracy'].images:,} images" for split in splits)], rows)
 
 
-def with_interval(metrics: dict[str, float], name: str) -> str:
-    """Return a measure with its interval, or nothing where there is none."""
-    if name not in metrics:
+def with_interval(measure: Measure | None) -> str:
+    """Return a measure with its interval; empty text for None."""
+    if measure is None:
         return ""
-    if f"{name}_low" not in metrics:
-        return f"{metrics[name]:.3f}"
-    return f"{metrics[name]:.3f} ({metrics[f'{name}_low']:.3f} to {metrics[f'{name}_high']:.3f})"
+    if measure.low is None:
+        return f"{measure.value:.3f}"
+    return f"{measure.value:.3f} ({measure.low:.3f} to {measure.high:.3f})"
 
 
-def files_table(export: dict[str, Any]) -> str:
-    """Return the exported files, and how much their probabilities differ from torch's."""
+def files_table(exported: pd.DataFrame) -> str:
+    """Return the files with the model, and how closely each matches torch; from plots/exported_files.csv."""
     rows = []
-    for name, file, what in FILES:
-        if f"{name}_bytes" in export:
-            far = f"{name}_largest_difference"
-            far = f"{export[far]:.3f}" if far in export else f"{10 ** export[f'{name}_log10_largest_difference']:.0e}"
-            rows.append([file, what, f"{export[f'{name}_bytes']:,}", far, percent(export[f"{name}_same_class"])])
+    for own in exported.itertuples():
+        file, what = FILES[own.file]
+        shown = f"{own.largest_difference:.3f}" if own.file == "int8" else f"{own.largest_difference:.0e}"
+        rows.append([file, what, f"{own.bytes:,}", shown, percent(own.same_class)])
     return table(["file", "", "bytes", "largest difference from torch's probabilities", "same class"], rows)
 
 

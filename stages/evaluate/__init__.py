@@ -1,7 +1,7 @@
-"""Say how good the fine-tuned model is, how sure each number is, and what it is to be held against.
+"""Measure the fine-tuned model on every split, each number with its interval.
 
-`__main__` is the stage. `predictions` holds what the model says of a split; `scores` its measures and `ranking` those
-of the order of the probabilities; `intervals` says how sure they are; `calibration` whether the probabilities are
-true; `threshold` chooses where two classes part; `baselines` are what a model has to beat, `label_doubts` the labels
-to look at; `step_size` holds the learning rate to its limit; `tables` are the CSV files.
+`__main__` is the stage. `predictions` are the model's probabilities on a split; `measures` are all numbers of a split,
+of which `ranking` computes AUROC and average precision and `calibration` the calibration errors; `threshold` chooses
+where two classes are separated, `roc_curves` are the curves behind it; `baseline_models` are what the model has to
+beat; `label_doubts` are the labels to look at first; `caveats` warn of what makes the result less certain.
 """

@@ -1,10 +1,10 @@
-"""Say how good the fine-tuned model is on each split, how sure each number is, and what it is to be held against.
+"""Measure the fine-tuned model on every split, each number with its interval, and compare it with two baselines.
 
 Reads models/finetuned.safetensors, models/backbone.safetensors for the linear probe, data/prepared, plots/history.csv,
-and metrics/curvature.json, to which the learning rate is held. The arithmetic is float32, whatever the training used.
-The test split is read here alone, after everything is chosen, and nothing is chosen by it. Writes metrics/evaluate.json
-and tables under plots/: predictions.csv (one row an image), per_class.csv, reliability.csv, roc.csv,
-precision_recall.csv and label_doubts.csv.
+and metrics/curvature.json, to which the learning rate is compared. Computes in float32, whatever the training used.
+This stage alone reads the test split, after everything is chosen; nothing is chosen by it. Writes plots/measures.csv,
+all measures; metrics/evaluate.json, the few that DVC shows; and further tables under plots/: predictions.csv (one row
+an image), per_class.csv, reliability.csv, roc.csv, precision_recall.csv and label_doubts.csv.
 """
 
 import json
@@ -18,6 +18,7 @@ from plumbline.data.prepared import read_classes
 from plumbline.model.description import Transform
 from plumbline.model.model_file import Model, read_model
 from plumbline.params.evaluate import Evaluate
+from plumbline.results.measures_file import Measure, Measures, write_measures
 from plumbline.results.predictions_file import PREDICTIONS
 from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
@@ -28,18 +29,14 @@ from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_re
 from plumbline.training.inference import features_of, logits_of
 from plumbline.training.same_data import refuse_other_data
 from plumbline.training.splits import Split, read_splits
-from stages.evaluate.baselines import commonest_class, linear_probe
+from stages.evaluate.baseline_models import baseline_measures
 from stages.evaluate.calibration import reliability_table
-from stages.evaluate.choice_of_epoch import gain_by_choice
-from stages.evaluate.curves import curve_tables
-from stages.evaluate.intervals import share_with_interval
+from stages.evaluate.caveats import accuracy_gain_by_choice, lr_over_curvature_limit, print_few_mistakes
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
-from stages.evaluate.metrics import split_metrics
-from stages.evaluate.predictions import Predictions, predictions_of
-from stages.evaluate.step_size import lr_metrics
-from stages.evaluate.summary import line_of, print_few_mistakes
-from stages.evaluate.tables import per_class_table, predictions_table, stacked
-from stages.evaluate.threshold import choose_threshold, metrics_at
+from stages.evaluate.measures import per_class_table, split_measures
+from stages.evaluate.predictions import SplitPredictions, predictions_of, predictions_table
+from stages.evaluate.roc_curves import curve_tables
+from stages.evaluate.threshold import choose_threshold, measures_at
 
 MODEL = Path("models/finetuned.safetensors")
 BACKBONE = Path("models/backbone.safetensors")
@@ -52,8 +49,6 @@ ROC = Path("plots/roc.csv")
 PRECISION_RECALL = Path("plots/precision_recall.csv")
 DOUBTS = Path("plots/label_doubts.csv")
 
-Both = dict[str, tuple[Predictions, Predictions]]  # by split: before and after the temperature
-
 
 class Params(SomeSections):
     seed: Seed
@@ -61,7 +56,7 @@ class Params(SomeSections):
 
 
 def positive_class(wish: str | None, classes: list[str]) -> int:
-    """Return the positive one of two classes: the one that is named, or the second. Raises UserError for no class."""
+    """Return the positive class's label: `evaluate.positive`, by default the last. Raises UserError for no class."""
     if wish is None:
         return len(classes) - 1
     if wish not in classes:
@@ -69,17 +64,20 @@ def positive_class(wish: str | None, classes: list[str]) -> int:
     return classes.index(wish)
 
 
-def predict(model: Model, splits: dict[str, Split], arithmetic: Arithmetic) -> Both:
-    """Return what the model says of every split."""
-    network, both = arithmetic.place(model.network()), {}
+def predict(model: Model, splits: dict[str, Split], arithmetic: Arithmetic) -> dict[str, SplitPredictions]:
+    """Return the model's predictions on every split."""
+    network, found = arithmetic.place(model.network()), {}
     for name, split in tqdm(splits.items(), "the model", unit="split", disable=None):
         logits = logits_of(network, split.images, model.transform, arithmetic)
-        both[name] = tuple(predictions_of(logits, split.labels, t) for t in (1.0, model.temperature))
-    return both
+        found[name] = SplitPredictions(
+            plain=predictions_of(logits, split.labels, 1.0),
+            calibrated=predictions_of(logits, split.labels, model.temperature),
+        )
+    return found
 
 
 def backbone_features(splits: dict[str, Split], transform: Transform, arithmetic: Arithmetic) -> dict[str, np.ndarray]:
-    """Return what the network computed of every split's images before it was fine-tuned, (N, features)."""
+    """Return the features of every split's images in the network before it was fine-tuned, (N, features)."""
     backbone = read_model(BACKBONE)
     network = arithmetic.place(backbone.network())
     return {
@@ -88,36 +86,22 @@ def backbone_features(splits: dict[str, Split], transform: Transform, arithmetic
     }
 
 
-def baseline_metrics(splits: dict[str, Split], features: dict[str, np.ndarray], confidence: float) -> dict[str, float]:
-    """Return the accuracy, on each split, of naming the commonest class and of the linear probe, fitted on train."""
-    labels = {name: split.labels.numpy() for name, split in splits.items()}
-    commonest = commonest_class(labels["train"])
-    probe = linear_probe().fit(features["train"], labels["train"])
-    found = {}
-    for name, own in labels.items():
-        right = {"majority": own == commonest, "probe": probe.predict(features[name]) == own}
-        for baseline, hits in right.items():
-            found |= share_with_interval(f"{name}_{baseline}_accuracy", int(hits.sum()), len(own), confidence)
-    return found
-
-
-def threshold_metrics(both: Both, positive: int, own: Evaluate) -> dict[str, float]:
+def measures_at_threshold(predictions: dict[str, SplitPredictions], positive: int, own: Evaluate) -> Measures:
     """Return, for two classes, the threshold that is chosen on val, and every split's measures at it."""
-    if both["val"][1].classes != 2:
-        return {}
-    threshold = choose_threshold(both["val"][1], positive, own.threshold)
+    val = predictions["val"].calibrated
+    threshold = choose_threshold(val, positive, own.threshold) if val.classes == 2 else None
     if threshold is None:
         return {}
-    found = {"threshold": threshold}
-    for name, (_, calibrated) in both.items():
-        measures = metrics_at(threshold, calibrated, positive, own.threshold, own.confidence)
-        found |= {f"{name}_{key}": value for key, value in measures.items()}
+    found = {("val", "threshold"): Measure(threshold, len(val.labels))}
+    for split, (_, calibrated) in predictions.items():
+        at_threshold = measures_at(threshold, calibrated, positive, own.threshold, own.confidence)
+        found |= {(split, name): measure for name, measure in at_threshold.items()}
     return found
 
 
 def label_doubts(
     splits: dict[str, Split],
-    both: Both,
+    predictions: dict[str, SplitPredictions],
     train_features: np.ndarray,
     classes: list[str],
     own: Evaluate,
@@ -130,10 +114,40 @@ def label_doubts(
         if name == "train":
             probabilities = out_of_fold_probabilities(train_features, labels, own.folds, seed)
         else:
-            probabilities = both[name][1].probabilities
+            probabilities = predictions[name].calibrated.probabilities
         if probabilities is not None:
             tables.append(doubts(name, split.paths, labels, probabilities, classes).head(own.doubts))
     return stacked(tables)
+
+
+def stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of tables with the same columns, of which some may be empty."""
+    return pd.concat([table for table in tables if len(table)] or tables[:1])
+
+
+def headline(measures: Measures, split: str) -> dict[str, float]:
+    """Return what `dvc metrics` shows: the accuracy with its interval and the loss on `split`, and the val accuracy.
+
+    Five short names, so that `dvc metrics show metrics/evaluate.json` fits 100 columns.
+    """
+    accuracy = measures[split, "accuracy"]
+    return {
+        f"{split}_accuracy": accuracy.value,
+        f"{split}_low": accuracy.low,
+        f"{split}_high": accuracy.high,
+        f"{split}_loss": measures[split, "loss"].value,
+        "val_accuracy": measures["val", "accuracy"].value,
+    }
+
+
+def line_of(split: str, measures: Measures, confidence: float) -> str:
+    """Return the line that the stage prints of a split: the accuracy, and those of the baselines."""
+    accuracy = measures[split, "accuracy"]
+    return (
+        f"{split:5}  accuracy {accuracy.value:.3f}, {confidence:.0%} interval [{accuracy.low:.3f}, "
+        f"{accuracy.high:.3f}], {accuracy.images} images; commonest class "
+        f"{measures[split, 'majority_accuracy'].value:.3f}, linear probe {measures[split, 'probe_accuracy'].value:.3f}"
+    )
 
 
 def main() -> None:
@@ -143,35 +157,40 @@ def main() -> None:
     refuse_other_data(MODEL, model, classes, splits)
     positive = positive_class(own.positive, classes)
     curvature = json.loads(CURVATURE.read_text(encoding="utf-8"))["largest_curvature"]
+    recipe = model.parameters["finetune"]
+    labels = {name: split.labels.numpy() for name, split in splits.items()}
     make_repeatable(seed)
     arithmetic = choose_arithmetic("float32")
-    with timed("evaluate", sum(len(split.labels) for split in splits.values())):
-        both = predict(model, splits, arithmetic)
+    with timed("evaluate", sum(map(len, labels.values()))):
+        predictions = predict(model, splits, arithmetic)
         features = backbone_features(splits, model.transform, arithmetic)
-        metrics: dict[str, float] = {"temperature": model.temperature}
-        metrics |= lr_metrics(model.parameters["finetune"], curvature)
-        for name, (plain, calibrated) in both.items():
-            found = split_metrics(plain, calibrated, positive, own, seed)
-            metrics |= {f"{name}_{key}": value for key, value in found.items()}
-        metrics |= baseline_metrics(splits, features, own.confidence)
-        metrics |= threshold_metrics(both, positive, own)
-        doubtful = label_doubts(splits, both, features["train"], classes, own, seed)
+        measures: Measures = {("val", "temperature"): Measure(model.temperature, len(labels["val"]))}
+        if (share := lr_over_curvature_limit(recipe, curvature)) is not None:
+            measures["train", "lr_over_curvature_limit"] = Measure(share, len(labels["train"]))
+        for name, of_split in predictions.items():
+            found = split_measures(of_split, positive, own, seed)
+            measures |= {(name, measure): value for measure, value in found.items()}
+        measures |= baseline_measures(labels, features, own.confidence)
+        measures |= measures_at_threshold(predictions, positive, own)
+        doubtful = label_doubts(splits, predictions, features["train"], classes, own, seed)
     if "test" not in splits:
-        metrics |= gain_by_choice(pd.read_csv(HISTORY), model.parameters["finetune"]["keep"])
-    calibrated = {name: after for name, (_, after) in both.items()}
+        gain = accuracy_gain_by_choice(pd.read_csv(HISTORY), recipe["keep"])
+        measures["val", "accuracy_gain_by_choice"] = Measure(gain, len(labels["val"]))
+    calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
     for name in splits:
-        print(line_of(name, metrics, own.confidence))
+        print(line_of(name, measures, own.confidence))
     print_few_mistakes(calibrated)
     tables = [predictions_table(name, splits[name], after, classes) for name, after in calibrated.items()]
     write_csv(PREDICTIONS, pd.concat(tables))
     write_csv(PER_CLASS, pd.concat([per_class_table(name, after, classes) for name, after in calibrated.items()]))
-    reliability = [reliability_table(name, *pair, own.calibration_bins) for name, pair in both.items()]
+    reliability = [reliability_table(name, both, own.calibration_bins) for name, both in predictions.items()]
     write_csv(RELIABILITY, pd.concat(reliability))
     write_csv(DOUBTS, doubtful)
     curves = [curve_tables(name, after, positive, classes) for name, after in calibrated.items()]
-    for path, of_splits in zip((ROC, PRECISION_RECALL), zip(*curves, strict=True), strict=True):
-        write_csv(path, stacked(list(of_splits)))
-    write_json(METRICS, metrics)
+    write_csv(ROC, stacked([curve.roc for curve in curves]))
+    write_csv(PRECISION_RECALL, stacked([curve.precision_recall for curve in curves]))
+    write_measures({key: measures[key] for name in splits for key in measures if key[0] == name})
+    write_json(METRICS, headline(measures, "test" if "test" in splits else "val"))
 
 
 if __name__ == "__main__":

@@ -1,22 +1,22 @@
-"""Are the probabilities true? Of the images that are given 0.9, nine in ten should be right."""
+"""Calibration: of the images that are predicted with probability 0.9, nine in ten should be right."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from stages.evaluate.predictions import Predictions
+from plumbline.results.measures_file import Measure
+from stages.evaluate.predictions import Predictions, SplitPredictions
 
-FEWEST = 10  # images a bin, where there are as many
+FEWEST = 10  # images a bin, unless the split itself has fewer
 SIMULATIONS = 200
-BEFORE, AFTER = "before", "after"  # the temperature
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Images from the least sure to the surest, in parts of about equal size; equal probabilities are not parted."""
+    """Images sorted by confidence, in bins of about equal size; images of equal confidence share a bin."""
 
-    confidence: np.ndarray  # float64 (N,): probability of the predicted class, rising
+    confidence: np.ndarray  # float64 (N,): the predicted class's probability, sorted
     correct: np.ndarray  # bool (N,)
     starts: np.ndarray  # int: the first image of each bin
 
@@ -31,7 +31,7 @@ class Bins:
 
 
 def bins_of(predictions: Predictions, most: int) -> Bins:
-    """Put the images into bins: at most so many, and no more than leaves ten images a bin."""
+    """Return the images in at most `most` bins, and in fewer where a bin would have less than ten images."""
     confidence = predictions.probabilities.max(axis=1)
     order = np.argsort(confidence, kind="stable")
     confidence, images = confidence[order], len(order)
@@ -55,7 +55,7 @@ def reliability_curve(predictions: Predictions, most: int) -> pd.DataFrame:
 def calibration_error(predictions: Predictions, most: int) -> float:
     """Return the expected calibration error of the predicted class: equal-mass bins, plug-in estimate.
 
-    It is never below 0, so that few images make it large: `error_if_calibrated` says how large.
+    It is biased upwards, the more so the fewer images there are: `error_if_calibrated` says by how much.
     Source: Naeini, Cooper and Hauskrecht 2015; equal-mass bins as Nixon et al. 2019, arXiv:1904.01685.
     """
     curve = reliability_curve(predictions, most)
@@ -63,7 +63,7 @@ def calibration_error(predictions: Predictions, most: int) -> float:
 
 
 def error_if_calibrated(predictions: Predictions, most: int, seed: int) -> float:
-    """Return the mean calibration error of a model that says the same and is right exactly as often as it says."""
+    """Return the calibration error to expect from a calibrated model with these confidences, by simulation."""
     bins, chance = bins_of(predictions, most), np.random.default_rng(seed)
     confidence = bins.means(bins.confidence)
     errors = []
@@ -73,16 +73,21 @@ def error_if_calibrated(predictions: Predictions, most: int, seed: int) -> float
     return float(np.mean(errors))
 
 
-def calibration_metrics(plain: Predictions, calibrated: Predictions, most: int, seed: int) -> dict[str, float]:
-    """Return the calibration error before and after the temperature, and what is to be expected of a true model."""
-    return {
+def calibration_measures(predictions: SplitPredictions, most: int, seed: int) -> dict[str, Measure]:
+    """Return the calibration error before and after the temperature, and that of a calibrated model."""
+    plain, calibrated = predictions
+    found = {
         "calibration_error": calibration_error(plain, most),
         "calibrated_calibration_error": calibration_error(calibrated, most),
         "calibration_error_if_true": error_if_calibrated(calibrated, most, seed),
     }
+    return {name: Measure(value, len(plain.labels)) for name, value in found.items()}
 
 
-def reliability_table(name: str, plain: Predictions, calibrated: Predictions, most: int) -> pd.DataFrame:
-    """Return a split's reliability curves, before and after the temperature."""
-    curves = {BEFORE: reliability_curve(plain, most), AFTER: reliability_curve(calibrated, most)}
+def reliability_table(name: str, predictions: SplitPredictions, most: int) -> pd.DataFrame:
+    """Return a split's reliability curves, `before` and `after` the temperature."""
+    curves = {
+        "before": reliability_curve(predictions.plain, most),
+        "after": reliability_curve(predictions.calibrated, most),
+    }
     return pd.concat([curve.assign(split=name, temperature=which) for which, curve in curves.items()])

@@ -1,6 +1,6 @@
-"""The labels to look at: images whose label is contradicted by a model that was not trained on them.
+"""Doubtful labels: images whose label is contradicted by a model that was not trained on them.
 
-Of the training images that is the linear probe, fitted on the others (out of fold); of val and test the model itself.
+For train that model is the linear probe, fitted on the other folds; for val and test it is the fine-tuned model.
 Source: Northcutt, Jiang and Chuang 2021, "Confident learning", arXiv:1911.00068, for the out-of-fold probabilities.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from stages.evaluate.baselines import linear_probe
+from stages.evaluate.baseline_models import linear_probe
 
 COLUMNS = ["split", "path", "actual", "suggested", "probability_of_actual", "probability_of_suggested"]
 
@@ -18,11 +18,11 @@ COLUMNS = ["split", "path", "actual", "suggested", "probability_of_actual", "pro
 def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> np.ndarray | None:
     """Return each training image's probabilities (N, classes) by probes fitted on the other folds.
 
-    None, with a line, if a class has a single image.
+    None, and a message, if a class has a single image.
     """
     smallest = int(np.bincount(labels)[np.unique(labels)].min())
     if smallest < 2:
-        print("a class has a single training image: the training labels are not doubted", file=sys.stderr)
+        print("a class has a single training image: plots/label_doubts.csv has no training labels", file=sys.stderr)
         return None
     parts = StratifiedKFold(min(folds, smallest), shuffle=True, random_state=seed)
     found = cross_val_predict(linear_probe(), features, labels, cv=parts, method="predict_proba")

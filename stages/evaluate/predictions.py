@@ -1,15 +1,19 @@
-"""What the model says of one split, as arrays."""
+"""The model's predictions on one split, as arrays and as the rows of plots/predictions.csv."""
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
+
+from plumbline.training.splits import Split
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities of every class for every image, and the labels. Calibrated, where a temperature was applied."""
+    """The labels of a split's images, and the probability of every class for each of them."""
 
     labels: np.ndarray  # int (N,)
     log_probabilities: np.ndarray  # float64 (N, classes)
@@ -43,10 +47,35 @@ class Predictions:
 
     @property
     def classes(self) -> int:
-        """How many classes the model knows; some may have no image here."""
+        """The number of classes that the model knows; some may have no image in the split."""
         return self.log_probabilities.shape[1]
+
+
+class SplitPredictions(NamedTuple):
+    """A split's predictions before and after the temperature, which changes probabilities and no predicted class."""
+
+    plain: Predictions
+    calibrated: Predictions
 
 
 def predictions_of(logits: torch.Tensor, labels: torch.Tensor, temperature: float) -> Predictions:
     """Return the predictions for logits (N, classes) that are divided by a temperature, and labels (N,)."""
     return Predictions(labels.numpy(), (logits / temperature).log_softmax(dim=1).numpy())
+
+
+def predictions_table(name: str, split: Split, predictions: Predictions, classes: list[str]) -> pd.DataFrame:
+    """Return one row an image; `probability` is that of the predicted class, `loss` is in nats."""
+    predicted = predictions.predicted
+    return pd.DataFrame(
+        {
+            "split": name,
+            "path": split.paths,
+            "actual": [classes[label] for label in predictions.labels],
+            "predicted": [classes[label] for label in predicted],
+            "probability": predictions.probabilities.max(axis=1),
+            "correct": (predicted == predictions.labels).astype(int),
+            "loss": predictions.losses,
+            "squared_error": predictions.squared_errors,
+            "sha256": split.sha256,
+        }
+    )

@@ -1,26 +1,34 @@
-"""Measures of the order in which a class's probabilities put the images: AUROC and average precision."""
+"""AUROC and average precision: how well a class's probabilities put its images before all others."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from stages.evaluate.predictions import Predictions
 
 
+class RankingMeasures(NamedTuple):
+    """Of one class against the rest, both in [0, 1]."""
+
+    auroc: float
+    average_precision: float
+
+
 @dataclass(frozen=True)
 class Ranking:
-    """The images from the likeliest to the least likely of a class; those of one probability stand together, a tie."""
+    """The images sorted by a class's probability, the likeliest first. Images of equal probability form a tie."""
 
-    order: np.ndarray  # int (N,): the images
-    members: np.ndarray  # int: the images of the class, in this order
-    ties: np.ndarray  # int: the first member of each tie that has any
-    starts: np.ndarray  # int: the first place of each such tie
+    order: np.ndarray  # int (N,): the images, sorted
+    members: np.ndarray  # int: the images of the class, sorted
+    ties: np.ndarray  # int: of each tie that has a member, the first one's index in `members`
+    starts: np.ndarray  # int: the first place of each such tie in `order`
     ends: np.ndarray  # int: its last place
 
-    def measures(self, weights: np.ndarray) -> tuple[float, float]:
-        """Return AUROC and average precision, where image i counts weights[i] times; both classes must be there.
+    def measures(self, weights: np.ndarray) -> RankingMeasures:
+        """Return the measures, where image i counts weights[i] times; there must be images in and outside the class.
 
-        AUROC is the chance that an image of the class is ranked before another one, a tie counting half. Average
+        AUROC is the probability that an image of the class is ranked before another one, a tie counting half. Average
         precision is the sum of precisions, each times the gain in recall.
         """
         ranked = weights[self.order].cumsum()
@@ -31,11 +39,11 @@ class Ranking:
         others_before, others_tied = before - (hits - gained), both - before - gained
         area = (gained * (others - others_before - others_tied / 2)).sum() / (hits[-1] * others)
         precision = np.divide(hits, both, out=np.zeros_like(hits), where=both > 0)
-        return float(area), float((gained * precision).sum() / hits[-1])
+        return RankingMeasures(float(area), float((gained * precision).sum() / hits[-1]))
 
 
 def ranking_of(probabilities: np.ndarray, is_class: np.ndarray) -> Ranking:
-    """Rank images by a class's probability (N,); `is_class` (N,) says which are of it, at least one."""
+    """Rank images by a class's probability (N,); `is_class`, bool (N,), marks its images, at least one."""
     order = np.argsort(-probabilities, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(probabilities[order])), len(order) - 1)
     places = np.flatnonzero(is_class[order])
@@ -46,9 +54,9 @@ def ranking_of(probabilities: np.ndarray, is_class: np.ndarray) -> Ranking:
 
 
 def rankings(predictions: Predictions, positive: int) -> list[Ranking]:
-    """Return the rankings to average over: of two classes the positive one's, of more each one against the rest.
+    """Return the rankings to average over: for two classes the positive one's, for more each one against the rest.
 
-    Classes without an image, or with all of them, have none.
+    A class with no image, or with every image, has no ranking.
     """
     classes = [positive] if predictions.classes == 2 else range(predictions.classes)
     members = ((c, predictions.labels == c) for c in classes)

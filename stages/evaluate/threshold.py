@@ -1,16 +1,17 @@
-"""Two classes: from which probability on an image is taken for the positive one, chosen on val for an aim."""
+"""Two classes: the probability from which on an image is classified as the positive one, chosen on val."""
 
 import numpy as np
 
 from plumbline.params.evaluate import Threshold
-from stages.evaluate.intervals import share_with_interval
+from plumbline.results.intervals import share_with_interval
+from plumbline.results.measures_file import Measure
 from stages.evaluate.predictions import Predictions
 
 
 def choose_threshold(predictions: Predictions, positive: int, wish: Threshold) -> float | None:
-    """Return the threshold that serves the aim best on these images; the one nearest to 0.5 of several.
+    """Return the threshold that is best for the aim on these images; of several the one nearest to 0.5.
 
-    An image is taken for the positive class if its probability is at least the threshold. None if a class has no image.
+    An image is classified as positive if its probability is at least the threshold. None if a class has no image.
     """
     is_positive = predictions.labels == positive
     if is_positive.all() or not is_positive.any():
@@ -23,7 +24,7 @@ def choose_threshold(predictions: Predictions, positive: int, wish: Threshold) -
 
 
 def thresholds(probabilities: np.ndarray) -> np.ndarray:
-    """Return one threshold for each way to part the images: 0, and one between any two probabilities; 1 at the end."""
+    """Return one threshold for each way to split the images: 0, one between any two probabilities, and 1."""
     distinct = np.unique(probabilities)
     between = (distinct[:-1] + distinct[1:]) / 2
     return np.unique(np.concatenate([[0.0], np.maximum(between, distinct[:-1] + np.spacing(distinct[:-1])), [1.0]]))
@@ -43,7 +44,7 @@ def counts_at(candidates: np.ndarray, probabilities: np.ndarray, is_positive: np
 
 
 def merit(counts: dict[str, np.ndarray], wish: Threshold) -> np.ndarray:
-    """Return what the aim makes of each threshold; more is better."""
+    """Return the value of each threshold for the aim; more is better."""
     found = threshold_measures(counts, wish)
     if wish.aim == "cost":
         return -found["cost"]
@@ -53,7 +54,7 @@ def merit(counts: dict[str, np.ndarray], wish: Threshold) -> np.ndarray:
 
 
 def threshold_measures(counts: dict[str, np.ndarray], wish: Threshold) -> dict[str, np.ndarray]:
-    """Return accuracy, precision, recall and F1, 0 where nothing is found, and the mean cost of an image."""
+    """Return accuracy, precision, recall and F1, 0 where nothing is classified as positive, and the cost an image."""
     hits, false_alarms, misses = counts["true_positive"], counts["false_positive"], counts["false_negative"]
     images = hits + false_alarms + misses + counts["true_negative"]
     cost = wish.false_positive_cost * false_alarms + wish.false_negative_cost * misses
@@ -66,14 +67,13 @@ def threshold_measures(counts: dict[str, np.ndarray], wish: Threshold) -> dict[s
     }
 
 
-def metrics_at(
+def measures_at(
     threshold: float, predictions: Predictions, positive: int, wish: Threshold, confidence: float
-) -> dict[str, float]:
-    """Return a split's measures at a threshold, accuracy with Wilson's interval."""
+) -> dict[str, Measure]:
+    """Return a split's measures at a threshold, the accuracy with Wilson's interval."""
     is_positive = predictions.labels == positive
     counts = counts_at(np.array([threshold]), predictions.probabilities[:, positive], is_positive)
-    found = {name: float(values[0]) for name, values in threshold_measures(counts, wish).items()}
-    hits = int(counts["true_positive"][0] + counts["true_negative"][0])
-    return {f"at_threshold_{name}": value for name, value in found.items()} | share_with_interval(
-        "at_threshold_accuracy", hits, len(predictions.labels), confidence
-    )
+    images, hits = len(predictions.labels), int(counts["true_positive"][0] + counts["true_negative"][0])
+    values = threshold_measures(counts, wish)
+    found = {f"at_threshold_{name}": Measure(float(value), images) for name, (value,) in values.items()}
+    return found | {"at_threshold_accuracy": share_with_interval(hits, images, confidence)}

@@ -1,58 +1,102 @@
-"""How far an exported model is from torch's, on the same images; and what eight bits cost in accuracy."""
+"""Compare each exported file with torch on the same images, and refuse a float32 file that is too far from it.
+
+Eight bits change the probabilities by design: for them the stage reports what they cost in accuracy.
+"""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest
+import pandas as pd
+
+from plumbline.checks.claims import Checks
+from plumbline.results.intervals import share_with_interval
+from plumbline.results.measures_file import Measure
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """Of probabilities with torch's."""
+class Agreement(NamedTuple):
+    """How closely an exported model's probabilities match torch's."""
 
     largest_difference: float
     same_class: float  # share of the images
+    images: int
 
 
 def agreement(found: np.ndarray, wanted: np.ndarray) -> Agreement:
-    """Return how far probabilities, (N, classes), are from those that are wanted; one that is no number is infinite."""
+    """Compare probabilities (N, classes) with torch's, `wanted`; the difference from a NaN is infinite."""
     largest = float(np.abs(found - wanted).max())
-    return Agreement(
-        math.inf if math.isnan(largest) else largest, float((found.argmax(axis=1) == wanted.argmax(axis=1)).mean())
-    )
+    same = float((found.argmax(axis=1) == wanted.argmax(axis=1)).mean())
+    return Agreement(math.inf if math.isnan(largest) else largest, same, len(found))
 
 
-def accuracy_change(before: np.ndarray, after: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """Return how much more of the same images are right after than before, with its interval; both are bool (N,).
+def refuse_other_models(found: dict[str, Agreement], tolerance: float) -> None:
+    """Raise UserError if a float32 file's probabilities differ from torch's by more than the tolerance."""
+    checks = Checks()
+    for name, own in found.items():
+        claim = f"{name}: {own.same_class:.1%} of {own.images} val images in torch's class, probabilities as torch's"
+        checks.expect_error(own.largest_difference, tolerance, claim)
+    checks.end()
 
-    Wilson's intervals of both accuracies, joined with regard to their correlation: unlike a bootstrap's it has a width
-    where no image changed. Source: Newcombe 1998, "Improved confidence intervals for the difference between
+
+def agreement_table(
+    sizes: dict[str, int], found: dict[str, np.ndarray], wanted: np.ndarray, labels: np.ndarray, confidence: float
+) -> pd.DataFrame:
+    """Return one row a file: its bytes, its agreement with torch, its accuracy, and the change from torch's accuracy.
+
+    By file: sizes, and probabilities (N, classes); `wanted` are torch's, labels are (N,).
+    """
+    right = wanted.argmax(axis=1) == labels
+    rows = []
+    for name, probabilities in found.items():
+        own_right = probabilities.argmax(axis=1) == labels
+        change = accuracy_change(right, own_right, confidence)
+        rows.append(
+            {
+                "file": name,
+                "bytes": sizes[name],
+                **agreement(probabilities, wanted)._asdict(),
+                "accuracy": float(own_right.mean()),
+                "accuracy_change": change.value,
+                "accuracy_change_low": change.low,
+                "accuracy_change_high": change.high,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def print_int8(table: pd.DataFrame) -> None:
+    """Print what eight bits cost, if there is such a file."""
+    for row in table[table["file"] == "int8"].itertuples():
+        print(
+            f"      int8: {row.same_class:.1%} in torch's class, largest difference {row.largest_difference:.3f}; "
+            f"accuracy {row.accuracy:.3f} for {row.accuracy - row.accuracy_change:.3f}, change "
+            f"{row.accuracy_change:+.3f} [{row.accuracy_change_low:+.3f}, {row.accuracy_change_high:+.3f}]"
+        )
+
+
+def accuracy_change(before: np.ndarray, after: np.ndarray, confidence: float) -> Measure:
+    """Return the change in accuracy on the same images with its interval; right or not, bool (N,), before and after.
+
+    Combines Wilson's intervals of both accuracies with their correlation: unlike a bootstrap interval it has a width
+    also where no image changed. Source: Newcombe 1998, "Improved confidence intervals for the difference between
     binomial proportions based on paired data", Statistics in Medicine 17:2635, method 10.
     """
     images = len(before)
     both, neither = int((before & after).sum()), int((~before & ~after).sum())
     gained, lost = int((~before & after).sum()), int((before & ~after).sum())
-    p_after, p_before = (both + gained) / images, (both + lost) / images
-    low_after, high_after = wilson(both + gained, images, confidence)
-    low_before, high_before = wilson(both + lost, images, confidence)
+    new = share_with_interval(both + gained, images, confidence)
+    old = share_with_interval(both + lost, images, confidence)
     phi = correlation(both, gained, lost, neither)
-    below, above = p_after - low_after, high_before - p_before
+    below, above = new.value - new.low, old.high - old.value
     low = math.sqrt(below**2 - 2 * phi * below * above + above**2)
-    below, above = p_before - low_before, high_after - p_after
+    below, above = old.value - old.low, new.high - new.value
     high = math.sqrt(above**2 - 2 * phi * above * below + below**2)
-    change = p_after - p_before
-    return change, change - low, change + high
-
-
-def wilson(hits: int, images: int, confidence: float) -> tuple[float, float]:
-    """Return Wilson's interval of a share."""
-    interval = binomtest(hits, images).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+    change = new.value - old.value
+    return Measure(change, images, change - low, change + high)
 
 
 def correlation(both: int, gained: int, lost: int, neither: int) -> float:
-    """Return the correlation of right and wrong before and after, corrected for continuity as Newcombe does."""
+    """Return the correlation of being right before and after, with Newcombe's correction for continuity."""
     margins = (both + gained) * (lost + neither) * (both + lost) * (gained + neither)
     if margins == 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""What is exported: the whole way from an image's pixels to its probabilities, as one network."""
+"""The network that is exported: from an image's pixels to its probabilities."""
 
 import json
 from dataclasses import asdict
@@ -13,7 +13,7 @@ INPUT, OUTPUT = "images", "probabilities"
 
 
 class FromPixels(nn.Module):
-    """The network with the transform's cut and normalisation before it, and the temperature behind."""
+    """The trained network between the transform (crop, normalisation) and the softmax with the temperature."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -27,19 +27,19 @@ class FromPixels(nn.Module):
 
 
 def exported_program(model: Model) -> torch.export.ExportedProgram:
-    """Return torch's graph of it, for any number of images, without a trace of the machine that made it."""
+    """Return torch's graph of it, for any number of images, without paths of the machine that made it."""
     size = model.transform.resize
     images = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1)
     program = torch.export.export(FromPixels(model).eval(), (images,), dynamic_shapes={INPUT: {0: batch}})
     for module in program.graph_module.modules():
         for node in getattr(module, "graph", torch.fx.Graph()).nodes:
-            node.meta.pop("stack_trace", None)  # it names files with their folders
+            node.meta.pop("stack_trace", None)  # it holds paths of source files
     return program
 
 
 def description(model: Model, sha256: str) -> dict[str, str]:
-    """Return what a reader must know to use it, as text; `sha256` is that of models/finetuned.safetensors."""
+    """Return the metadata that users of the file need, as text; `sha256` is that of models/finetuned.safetensors."""
     size = model.transform.resize
     return {
         "architecture": model.architecture,

@@ -1,4 +1,4 @@
-"""The ONNX model in eight bits: a quarter of the size, and on most processors much faster, for a little accuracy.
+"""The ONNX model in eight bits: a quarter of the size, faster on most processors, a little less accurate.
 
 Source: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 """
@@ -16,31 +16,31 @@ from stages.export.from_pixels import INPUT
 from stages.export.onnx_file import described
 
 MULTIPLYING = ["Conv", "Gemm", "MatMul"]
-# What stands between is in eight bits too, so that nothing is turned back and forth; normalisation and softmax are not.
+# The layers between are in eight bits too, which avoids conversions; normalisation and softmax stay in float32.
 BETWEEN = ["Add", "MaxPool", "GlobalAveragePool", "ReduceMean"]
 
 
 class TrainingImages(CalibrationDataReader):
-    """Gives onnxruntime one image after another."""
+    """Feeds onnxruntime one image after another."""
 
     def __init__(self, images: np.ndarray) -> None:
         self.inputs: Iterator[dict[str, np.ndarray]] = ({INPUT: images[i : i + 1]} for i in range(len(images)))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """Return the next image, or None behind the last."""
+        """Return the next image, or None after the last."""
         return next(self.inputs, None)
 
 
 def spread(images: np.ndarray, count: int) -> np.ndarray:
-    """Return at most so many images, spread evenly, and so over the classes, by which they are sorted."""
+    """Return at most `count` images at equal steps; the images are sorted by class, so every class is sampled."""
     return images[np.unique(np.linspace(0, len(images) - 1, count).round().astype(int))]
 
 
 def int8_file(contents: bytes, kind: str, images: np.ndarray, description: dict[str, str]) -> bytes:
     """Return an ONNX model's bytes in eight bits.
 
-    `kind` static: the ranges of what flows between the layers are set once, on images, uint8 (N, resize, resize, 3);
-    dynamic: anew for each input. Weights are signed, with a scale for each output channel; what flows is unsigned.
+    `kind` static: the ranges of the activations are set once, on images, uint8 (N, resize, resize, 3); dynamic: anew
+    for each input. Weights are signed, with a scale for each output channel; activations are unsigned.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

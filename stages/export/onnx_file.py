@@ -1,4 +1,4 @@
-"""The model as ONNX, for onnxruntime and all others that read it."""
+"""The model as ONNX, for onnxruntime and other programs that read it."""
 
 import re
 
@@ -8,7 +8,7 @@ import torch
 from plumbline.run.errors import UserError
 from stages.export.from_pixels import INPUT, OUTPUT
 
-LARGEST = 2**31 - 2**24  # bytes: what a protocol buffer may have, less what the graph itself takes
+LARGEST = 2**31 - 2**24  # bytes: the limit of a protocol buffer, less the size of the graph itself
 
 
 def onnx_file(program: torch.export.ExportedProgram, description: dict[str, str]) -> bytes:
@@ -25,12 +25,12 @@ def onnx_file(program: torch.export.ExportedProgram, description: dict[str, str]
     name_the_batch(model.graph)
     for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info,
                  *model.graph.initializer, *model.functions):  # fmt: skip
-        del part.metadata_props[:]  # the exporter's notes on where each came from
+        del part.metadata_props[:]  # the exporter's notes on the origin of each node
     return described(model, description)
 
 
 def name_the_batch(graph: onnx.GraphProto) -> None:
-    """Call the number of images `batch`, which torch has numbered; also in what follows from it, as 197*batch."""
+    """Name the number of images `batch` instead of torch's symbol, also in expressions such as 197*batch."""
     number = graph.input[0].type.tensor_type.shape.dim[0].dim_param
     for value in (*graph.input, *graph.output, *graph.value_info):
         for dimension in value.type.tensor_type.shape.dim:

@@ -1,4 +1,4 @@
-"""How fast a model answers: one image alone, and many at once."""
+"""How fast a model is: the latency of one image, and images per second in batches."""
 
 import statistics
 import timeit
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 BATCH = 16  # images
-SECONDS = 0.5  # that each is measured for, about
+SECONDS = 0.5  # of measuring each, about
 FEWEST, MOST = 3, 100  # calls
 
 
@@ -21,7 +21,7 @@ def speed(name: str, answer: Callable[[np.ndarray], object], images: np.ndarray)
 
 
 def median_seconds(answer: Callable[[np.ndarray], object], images: np.ndarray) -> float:
-    """Return the median time of a call, after one that is not counted."""
+    """Return the median time of a call, after one warm-up call."""
     timer = timeit.Timer(lambda: answer(images))
     timer.timeit(1)
     calls = min(max(round(SECONDS / timer.timeit(1)), FEWEST), MOST)

@@ -12,12 +12,13 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plumbline.audit.tables import read_images, read_quarantine
+from plumbline.audit.tables import read_counts, read_images, read_quarantine
 from plumbline.data.prepared import read_classes, read_manifest
 from plumbline.params.evaluate import Evaluate
 from plumbline.params.finetune import Finetune
 from plumbline.params.weights import Weights
 from plumbline.presentation.figure_style import STYLE, save
+from plumbline.results.measures_file import Measures, read_measures
 from plumbline.results.predictions_file import read_predictions
 from plumbline.run import params_file
 from plumbline.run.errors import run
@@ -53,10 +54,11 @@ def read_table(name: str) -> pd.DataFrame:
     return pd.read_csv(PLOTS / f"{name}.csv", dtype={"class": str}, keep_default_na=False)
 
 
-def step_size_limits(lr: float) -> dict[str, float]:
-    """Return the largest step sizes for the run that are known, by what they ensure."""
+def step_size_limits(lr: float, measures: Measures) -> dict[str, float]:
+    """Return the largest step sizes for the run, as far as they are known, by what they ensure."""
+    stable = measures.get(("train", "lr_over_curvature_limit"))
     shares = {
-        "stable": read_metrics("evaluate").get("lr_over_curvature_limit"),
+        "stable": stable.value if stable else None,
         "keeps the sign": read_metrics("weight_decay")["finetune_lr_over_limit"],
     }
     return {name: lr / share for name, share in shares.items() if share}
@@ -66,7 +68,7 @@ def figures(settings: Params) -> dict[str, Figure]:
     """Return every figure by its name."""
     history, predictions = read_table("history"), read_predictions()
     sizes = predictions["split"].value_counts().to_dict()
-    metrics, lr = read_metrics("evaluate"), settings.finetune.lr
+    measures, lr = read_measures(), settings.finetune.lr
     gallery = pd.read_csv(
         GALLERY / "gallery.csv", dtype=dict.fromkeys(("path", "actual", "predicted"), str), keep_default_na=False
     )
@@ -75,15 +77,15 @@ def figures(settings: Params) -> dict[str, Figure]:
         "cost_ratio": draw_cost_ratio(read_table("cost_ratio")),
         "network_layers": draw_network_layers(read_table("network_layers"), settings.weights.architecture),
         "weight_decay": draw_weight_decay(read_table("weight_decay")),
-        "step_size": draw_step_size(lr, step_size_limits(lr)),
-        "data": draw_data_audit(read_manifest(), read_images(), read_quarantine(), read_metrics("prepare")),
+        "step_size": draw_step_size(lr, step_size_limits(lr, measures)),
+        "data": draw_data_audit(read_manifest(), read_images(), read_quarantine(), read_counts()),
         "loss": draw_curves(history, sizes, "loss", "(cross-entropy, nats)"),
         "accuracy": draw_curves(history, sizes, "accuracy", "(fraction right)"),
         "learning_rate": draw_learning_rate(history),
         "confusion": draw_confusion(predictions, read_classes()),
         "trade_offs": draw_trade_offs(read_table("roc"), read_table("precision_recall"), sizes),
-        "reliability": draw_reliability(read_table("reliability"), metrics["temperature"]),
-        "baselines": draw_baselines(metrics, settings.evaluate.confidence),
+        "reliability": draw_reliability(read_table("reliability"), measures["val", "temperature"].value),
+        "baselines": draw_baselines(measures, settings.evaluate.confidence),
         "gallery": draw_gallery(gallery, GALLERY),
     }
 

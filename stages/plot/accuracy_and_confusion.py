@@ -7,23 +7,24 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
 from plumbline.presentation.figure_style import LINES, MOST_NAMES, SPLITS, shortened
+from plumbline.results.measures_file import Measures
 
 ROWS = {"accuracy": "this model", "probe_accuracy": "linear probe", "majority_accuracy": "commonest class"}
 LETTER = 0.08  # inches
 MOST_CELLS_IN_NUMBERS = 15  # classes; beyond, the numbers would not fit their cells
 
 
-def draw_baselines(metrics: dict[str, float], confidence: float) -> Figure:
-    """Return the figure for metrics/evaluate.json: the interval of each model and split as a line."""
-    splits = [split for split in SPLITS if f"{split}_accuracy" in metrics]
+def draw_baselines(measures: Measures, confidence: float) -> Figure:
+    """Return the figure for plots/measures.csv: the interval of each model and split as a line."""
+    splits = [split for split in SPLITS if (split, "accuracy") in measures]
     figure = Figure(figsize=(6.4, 1.6 + 0.28 * len(ROWS) * len(splits)), layout="constrained")
     axes = figure.subplots()
     for s, split in enumerate(splits):
         style = LINES[split] | {"linestyle": "none", "markersize": 6}
         places = [row * (len(splits) + 1) + s for row in range(len(ROWS))]
-        values = [metrics[f"{split}_{name}"] for name in ROWS]
-        low, high = ([metrics[f"{split}_{name}_{end}"] for name in ROWS] for end in ("low", "high"))
-        label = f"{split}, {metrics[f'{split}_images']} images"
+        shown = [measures[split, name] for name in ROWS]
+        values, low, high = ([getattr(measure, end) for measure in shown] for end in ("value", "low", "high"))
+        label = f"{split}, {shown[0].images} images"
         axes.hlines(places, low, high, color=style["color"], linewidth=2)
         axes.plot(values, places, label=label, **style)
         for value, place, end in zip(values, places, high, strict=True):

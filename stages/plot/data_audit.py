@@ -16,7 +16,7 @@ SPLIT_STYLES = {
 }
 FEWEST_BARS = 4  # a panel has room for as many, so that a single bar does not fill it
 
-# What metrics/prepare.json counts among the images that are used, in words.
+# What data/audit/counts.csv counts among the images that are used, in words.
 NOTED = {
     "turned_by_orientation": "turned, as EXIF says",
     "animated": "animated, first frame used",
@@ -29,9 +29,9 @@ NOTED = {
 
 
 def draw_data_audit(
-    manifest: pd.DataFrame, images: pd.DataFrame, quarantine: pd.DataFrame, counts: dict[str, int | float]
+    manifest: pd.DataFrame, images: pd.DataFrame, quarantine: pd.DataFrame, counts: dict[str, int]
 ) -> Figure:
-    """Return four panels, from the manifest, the audit's two tables and metrics/prepare.json."""
+    """Return four panels, from the manifest and the audit's tables."""
     classes = manifest.drop_duplicates("label").sort_values("label")["class"].tolist()
     rows = min(len(classes), MOST_NAMES)
     upper = 3.2 + 0.14 * max(rows - 8, 0)

@@ -2,8 +2,9 @@
 
 Reads the folder or archive `data.root`, and writes nothing there. Writes
 - data/prepared: an array for each split, a manifest of the images in them, and the class names in label order;
-- data/audit: how each image is stored and the notes on it, and every file that is not used with the reason;
-- metrics/prepare.json: the numbers of images and of the audit's findings.
+- data/audit: how each image is stored and the notes on it, every file that is not used with the reason, the counts of
+  all this, and the pixels' mean and standard deviation;
+- metrics/prepare.json: the totals.
 Training depends on data/prepared alone: a file that is not used, or a note, does not cause a new training.
 """
 
@@ -11,6 +12,8 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+
+import pandas as pd
 
 from plumbline.data.prepared import SPLITS
 from plumbline.params.data import Data
@@ -26,7 +29,7 @@ from stages.prepare.decoding import Limits, decoder_version, printable
 from stages.prepare.duplicates import tied
 from stages.prepare.executors import executor
 from stages.prepare.folder_structure import FolderStructure, find_structure, opened
-from stages.prepare.metrics import summary
+from stages.prepare.metrics import counts, headline, pixels_table
 from stages.prepare.parallel_decoding import UsableImage, read_all
 from stages.prepare.pixel_cache import PixelCache, cache_folder
 from stages.prepare.splitting import choose_splits
@@ -113,9 +116,11 @@ def main() -> None:
         write_csv(audit_folder / "images.csv", images_table(splits, audit.notes_by_image()))
         write_csv(audit_folder / "quarantine.csv", quarantine_table(audit.quarantine))
         (folder / "classes.json").write_text(json.dumps(structure.classes, ensure_ascii=False) + "\n", encoding="utf-8")
-        metrics = summary(splits, audit, structure.classes, limits.size)
+        found = counts(splits, audit, structure.classes)
+        write_csv(audit_folder / "counts.csv", pd.DataFrame(found.items(), columns=["finding", "count"]))
+        write_csv(audit_folder / "pixels.csv", pixels_table(splits["train"], limits.size))
         report(splits, audit)
-    write_json(METRICS, metrics)
+    write_json(METRICS, headline(found))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 
 from stages.prepare.audit import Audit
 from stages.prepare.parallel_decoding import UsableImage
@@ -14,22 +15,21 @@ REASONS = (
 )  # fmt: skip
 CHANNELS = ("red", "green", "blue")
 
+# What `dvc metrics` shows, beside the images of each split; data/audit/counts.csv has every count.
+HEADLINE = ("classes", "quarantined", "conflicting_labels", "duplicates", "near_duplicates", "noted")
 
-def summary(
-    splits: dict[str, list[UsableImage]], audit: Audit, classes: list[str], size: int
-) -> dict[str, int | float]:
-    """Return the metrics: counts of images, of what is unusual about them, and the mean and deviation of the pixels."""
+
+def counts(splits: dict[str, list[UsableImage]], audit: Audit, classes: list[str]) -> dict[str, int]:
+    """Return the numbers of images, and of what is unusual about them."""
     per_class = Counter(image.candidate.class_name for image in splits["train"])
-    smallest, largest = min(per_class[name] for name in classes), max(per_class.values())
     images = [image for members in splits.values() for image in members]
     noted = audit.notes_by_image()
     reasons = Counter(why.reason for _, why in audit.quarantine)
     return {
         **{f"{split}_images": len(members) for split, members in splits.items()},
         "classes": len(classes),
-        "smallest_class_train_images": smallest,
-        "largest_class_train_images": largest,
-        "class_imbalance": largest / smallest,
+        "smallest_class_train_images": min(per_class[name] for name in classes),
+        "largest_class_train_images": max(per_class.values()),
         "quarantined": len(audit.quarantine),
         **{f"quarantined_{reason.replace(' ', '_')}": reasons[reason] for reason in REASONS},
         **audit.counts,
@@ -37,20 +37,25 @@ def summary(
         "animated": sum(image.facts.animated for image in images),
         "named_as_another_format": sum(image.misnamed for image in images),
         "noted": sum(image.candidate.name in noted for image in images),
-        **channel_metrics(splits["train"], size),
     }
 
 
-def channel_metrics(images: list[UsableImage], size: int) -> dict[str, float]:
-    """Return the mean and deviation of each channel over the train images' pixels, in [0, 1].
+def headline(counts: dict[str, int]) -> dict[str, int | float]:
+    """Return the metrics: the images of each split, the imbalance of the classes, and the totals of the audit."""
+    images = {key: count for key, count in counts.items() if key in ("train_images", "val_images", "test_images")}
+    imbalance = counts["largest_class_train_images"] / counts["smallest_class_train_images"]
+    return images | {"class_imbalance": imbalance} | {key: counts[key] for key in HEADLINE}
+
+
+def pixels_table(images: list[UsableImage], size: int) -> pd.DataFrame:
+    """Return the mean and standard deviation of each channel over the train images' pixels, in [0, 1].
 
     They are computed from exact integer sums, so that they do not depend on the order of the images.
     """
     pixels = len(images) * size**2
-    metrics = {}
+    rows = []
     for channel, name in enumerate(CHANNELS):
         mean = sum(image.facts.sums[channel] for image in images) / pixels
         square = sum(image.facts.squares[channel] for image in images) / pixels
-        metrics[f"train_{name}_mean"] = mean / 255
-        metrics[f"train_{name}_std"] = float(np.sqrt(max(square - mean**2, 0))) / 255
-    return metrics
+        rows.append([name, mean / 255, float(np.sqrt(max(square - mean**2, 0))) / 255])
+    return pd.DataFrame(rows, columns=["channel", "mean", "std"])

@@ -1,7 +1,7 @@
 """Write the report: the run at hand (result, data, mistakes, changes, training, provenance), then the homework.
 
-Reads what the other stages wrote, and from git's history the metrics of earlier commits. Writes report/index.html, a
-single file that needs no network, and metrics/summary.json. The same input gives the same bytes.
+Reads what the other stages wrote, and from git's history the measures of earlier commits. Writes report/index.html, a
+single file that needs no network. The same input gives the same bytes.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.errors import run
-from plumbline.run.outputs import whole_file, write_json
+from plumbline.run.outputs import whole_file
 from stages.report.changes_section import changes
 from stages.report.data_section import audit_figure, data_sentence, images_table, quarantine_table
 from stages.report.formulas import math_font
@@ -25,13 +25,11 @@ from stages.report.result_section import (
     measures_table,
     mistakes_sentence,
     probability_figures,
-    summary,
     training_figures,
 )
 from stages.report.stage_results import Results, read_results
 
 PAGE = Path("report/index.html")
-SUMMARY = Path("metrics/summary.json")
 
 
 def page(results: Results, settings: AllParams) -> str:
@@ -74,7 +72,6 @@ def main() -> None:
     settings = params_file.load(AllParams)
     results = read_results()
     contents = page(results, settings)
-    write_json(SUMMARY, summary(results))
     with whole_file(PAGE) as partial:
         partial.write_text(contents + "\n", encoding="utf-8")
     print(f"{PAGE}: {len(contents.encode()) / 1e6:.1f} MB")

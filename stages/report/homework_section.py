@@ -91,9 +91,11 @@ def network_figures(results: Results) -> list[Figure]:
 
 def weight_decay_figures(results: Results) -> list[Figure]:
     """Return the figures of the largest stable step size: on a quadratic, and for the learning rate of this run."""
-    share = results.metrics["evaluate"].get("lr_over_curvature_limit")
+    measured = results.measures.get(("train", "lr_over_curvature_limit"))
     rate = results.history["learning_rate"].max()
-    stable = f"It is {share:.3g} times the largest stable step size." if share else "No limit is known for this recipe."
+    stable = "No limit is known for this recipe."
+    if measured:
+        stable = f"It is {measured.value:.3g} times the largest stable step size."
     return [
         figure(
             "weight_decay",

@@ -15,7 +15,7 @@ FILES = (
     "models/backbone.safetensors",
     "models/finetuned.safetensors",
     "plots/predictions.csv",
-    "metrics/evaluate.json",
+    "plots/measures.csv",
 )
 
 

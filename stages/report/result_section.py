@@ -1,6 +1,7 @@
-"""The result: the accuracy with its interval, every other measure, the training that led to it; and its summary."""
+"""The result: the accuracy with its interval, every other measure, the training that led to it."""
 
 from plumbline.presentation.percent import percent
+from plumbline.results.measures_file import Measure
 from stages.report.figures_and_tables import Figure, Table, counted, figure, interval, shown, table
 from stages.report.stage_results import Results
 
@@ -37,23 +38,23 @@ def right_and_all(results: Results) -> tuple[int, int]:
 
 def headline(results: Results, confidence: float) -> str:
     """Return the accuracy in a sentence, with its interval and as k of n."""
-    split, measures = final_split(results), results.metrics["evaluate"]
+    split = final_split(results)
+    accuracy = results.measures[split, "accuracy"]
     right, images = right_and_all(results)
-    bounds = interval(measures[f"{split}_accuracy_low"], measures[f"{split}_accuracy_high"])
     return (
         f"{right:,} of {images:,} {split} images are classified correctly: accuracy "
-        f"{percent(measures[f'{split}_accuracy'])}, {100 * confidence:g}% interval {bounds}."
+        f"{percent(accuracy.value)}, {100 * confidence:g}% interval {interval(accuracy.low, accuracy.high)}."
     )
 
 
 def baselines_sentence(results: Results) -> str:
     """Return what the accuracy has to be compared with."""
-    split, measures = final_split(results), results.metrics["evaluate"]
+    split, measures = final_split(results), results.measures
     optimistic = "" if split == "test" else " There is no test split: the accuracy on val is optimistic."
     return (
         f"On the same images, always predicting the most frequent class reaches "
-        f"{percent(measures[f'{split}_majority_accuracy'])}, and a linear probe on the network before fine-tuning "
-        f"{percent(measures[f'{split}_probe_accuracy'])}.{optimistic}"
+        f"{percent(measures[split, 'majority_accuracy'].value)}, and a linear probe on the network before fine-tuning "
+        f"{percent(measures[split, 'probe_accuracy'].value)}.{optimistic}"
     )
 
 
@@ -69,32 +70,32 @@ def mistakes_sentence(results: Results) -> str:
 
 def measures_table(results: Results) -> Table:
     """Return every measure on every split, with its interval."""
-    measures, rows = results.metrics["evaluate"], []
+    measures, rows = results.measures, []
     for name, words in MEASURES.items():
-        if any(f"{split}_{name}" in measures for split in results.splits):
-            rows.append([words, *(measure(measures, f"{split}_{name}") for split in results.splits)])
-    columns = ["", *(f"{split}, {measures[f'{split}_images']:,} images" for split in results.splits)]
+        if any((split, name) in measures for split in results.splits):
+            rows.append([words, *(with_interval(measures.get((split, name))) for split in results.splits)])
+    columns = ["", *(f"{split}, {measures[split, 'accuracy'].images:,} images" for split in results.splits)]
     return table("Measures, with their intervals", columns, rows, measures=True)
 
 
-def measure(metrics: dict[str, float], name: str) -> str:
+def with_interval(measure: Measure | None) -> str:
     """Return a measure with its interval, or a dash."""
-    if name not in metrics:
+    if measure is None:
         return shown(None)
-    if f"{name}_low" not in metrics:
-        return f"{metrics[name]:.3f}"
-    return f"{metrics[name]:.3f} [{metrics[f'{name}_low']:.3f}, {metrics[f'{name}_high']:.3f}]"
+    if measure.low is None:
+        return f"{measure.value:.3f}"
+    return f"{measure.value:.3f} [{measure.low:.3f}, {measure.high:.3f}]"
 
 
 def accuracy_figures(results: Results) -> list[Figure]:
     """Return the figures of the accuracy with its baselines, and of the confusion matrices."""
-    split, measures = final_split(results), results.metrics["evaluate"]
+    split, measures = final_split(results), results.measures
     right, images = right_and_all(results)
     worst = results.per_class[results.per_class["split"] == split].sort_values("f1", kind="stable").iloc[0]
     model, probe, majority = (
-        percent(measures[f"{split}_{name}"]) for name in ("accuracy", "probe_accuracy", "majority_accuracy")
+        percent(measures[split, name].value) for name in ("accuracy", "probe_accuracy", "majority_accuracy")
     )
-    bounds = interval(measures[f"{split}_accuracy_low"], measures[f"{split}_accuracy_high"])
+    bounds = interval(measures[split, "accuracy"].low, measures[split, "accuracy"].high)
     return [
         figure(
             "baselines",
@@ -114,9 +115,9 @@ def accuracy_figures(results: Results) -> list[Figure]:
 
 def probability_figures(results: Results) -> list[Figure]:
     """Return the figures of what can be done with the probabilities: thresholds, and calibration."""
-    split, measures = final_split(results), results.metrics["evaluate"]
-    auroc, precision = (measure(measures, f"{split}_{name}") for name in ("auroc", "average_precision"))
-    before, after = (measures[f"{split}_{name}"] for name in ("calibration_error", "calibrated_calibration_error"))
+    split, measures = final_split(results), results.measures
+    auroc, precision = (with_interval(measures.get((split, name))) for name in ("auroc", "average_precision"))
+    before, after = (measures[split, name].value for name in ("calibration_error", "calibrated_calibration_error"))
     return [
         figure(
             "trade_offs",
@@ -128,8 +129,8 @@ def probability_figures(results: Results) -> list[Figure]:
             "reliability",
             "Calibration: the share that is correct over the predicted probability. A calibrated model is on the "
             "diagonal.",
-            f"Reliability before and after temperature scaling, temperature {measures['temperature']:.3g}. {split}: "
-            f"calibration error {before:.3f} before, {after:.3f} after.",
+            f"Reliability before and after scaling, temperature {measures['val', 'temperature'].value:.3g}. "
+            f"{split}: calibration error {before:.3f} before, {after:.3f} after.",
             wide=True,
         ),
     ]
@@ -163,20 +164,3 @@ def first_and_last(results: Results, quantity: str) -> str:
         f"from {first[f'{split}_{quantity}']:.3f} to {last[f'{split}_{quantity}']:.3f} ({split})"
         for split in ("train", "val")
     )
-
-
-def summary(results: Results) -> dict[str, int | float]:
-    """Return what metrics/summary.json holds, which fits 100 columns of `dvc metrics show` and `dvc exp show`.
-
-    The accuracy with its interval and the log loss on the final split; and val's accuracy, to choose by.
-    """
-    split, measures = final_split(results), results.metrics["evaluate"]
-    found: dict[str, int | float] = {
-        f"{split}_accuracy": measures[f"{split}_accuracy"],
-        f"{split}_low": measures[f"{split}_accuracy_low"],
-        f"{split}_high": measures[f"{split}_accuracy_high"],
-        f"{split}_loss": measures[f"{split}_loss"],
-    }
-    if split != "val":
-        found["val_accuracy"] = measures["val_accuracy"]
-    return found

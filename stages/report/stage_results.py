@@ -9,10 +9,11 @@ import pandas as pd
 
 from plumbline.audit.tables import read_images, read_quarantine
 from plumbline.data.prepared import SPLITS, read_classes, read_manifest
+from plumbline.results.measures_file import Measures, read_measures
 from plumbline.results.predictions_file import read_predictions
 
 CHECK_STAGES = ("backprop", "convolution", "weight_decay")
-MEASURING_STAGES = (*CHECK_STAGES, "prepare", "curvature", "finetune", "evaluate")
+MEASURING_STAGES = (*CHECK_STAGES, "prepare", "curvature", "finetune")
 NAMES = ("split", "path", "actual", "predicted", "suggested", "class", "layer")
 
 
@@ -21,6 +22,7 @@ class Results:
     """Tables and metrics, by the names of their files; derivations by their stage."""
 
     metrics: dict[str, dict[str, Any]]
+    measures: Measures
     derivations: dict[str, dict[str, Any]]
     classes: list[str]
     manifest: pd.DataFrame
@@ -38,7 +40,7 @@ class Results:
     @property
     def splits(self) -> list[str]:
         """The splits of this data set, train first."""
-        return [split for split in SPLITS if f"{split}_accuracy" in self.metrics["evaluate"]]
+        return [split for split in SPLITS if (split, "accuracy") in self.measures]
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -56,6 +58,7 @@ def read_results() -> Results:
     names = ("history", "per_class", "label_doubts", "reliability", "cost_ratio", "network_layers")
     return Results(
         metrics={stage: read_json(Path("metrics") / f"{stage}.json") for stage in MEASURING_STAGES},
+        measures=read_measures(),
         derivations={stage: read_json(Path("data/derivations") / f"{stage}.json") for stage in CHECK_STAGES},
         classes=read_classes(),
         manifest=read_manifest(),

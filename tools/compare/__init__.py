@@ -1,6 +1,6 @@
 """Is the difference between two revisions real?
 
-`__main__` is the command. `revisions` reads what a revision predicted and its parameters; `pairing` lays two of them
-side by side, image by image; `measures` are the numbers that are compared, `statistics` says which of their
-differences are more than luck; `layout` prints them.
+`__main__` is the command. `revisions` reads a revision's predictions, measures and parameters; `pairing` pairs the
+predictions of revisions image by image; `comparison` computes the metrics and their differences, which `statistics`
+tests; `printing` prints them.
 """

@@ -1,20 +1,19 @@
-"""Is the difference between revisions real? Pairs their predictions image by image, and says what is more than luck.
+"""Is the difference between revisions real? Pairs their predictions image by image, and tests the differences.
 
     python -m tools.compare                     HEAD and the workspace
     python -m tools.compare main faster         two revisions: commits, branches, tags, experiments or `workspace`
     python -m tools.compare seed0 seed1 seed2   several: mean, deviation and every pair, corrected for their number
 
-Reads plots/predictions.csv and the parameters of each, through DVC; changes nothing.
+Reads plots/predictions.csv, plots/measures.csv and the parameters of each, through DVC; changes nothing.
 """
 
 import argparse
 import json
 
 from plumbline.run.errors import run
-from tools.compare.comparison import Settings, compare_many, compare_two
-from tools.compare.layout import many_as_text, two_as_text
-from tools.compare.measures import METRICS
+from tools.compare.comparison import METRICS, Settings, compare_many, compare_two
 from tools.compare.pairing import paired
+from tools.compare.printing import many_as_text, two_as_text
 from tools.compare.revisions import WORKSPACE, in_split, read_revision
 
 DEFAULT = ["HEAD", WORKSPACE]

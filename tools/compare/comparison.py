@@ -1,14 +1,18 @@
-"""Compare revisions whose images are paired: what is printed, as plain values."""
+"""Compare revisions whose images are paired, and return what is printed as plain values."""
 
 import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from tools.compare.measures import measures_of
+from plumbline.results.class_scores import WeightedMeasures, class_measures
 from tools.compare.revisions import Revision, differing_params
 from tools.compare.statistics import difference_with_interval, holm, images_needed, mcnemar
+
+MEANS = {"accuracy": "correct", "loss": "loss", "brier": "squared_error"}  # metric: column
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "brier")
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,10 @@ class Settings:
 
 
 def compare_two(revisions: list[Revision], split: str, settings: Settings) -> dict[str, Any]:
-    """Compare two revisions: each metric's difference with its interval, and who is right where the other is not."""
+    """Compare two revisions: each metric's difference with its interval, and the images that one alone gets right.
+
+    Measures that the predictions alone do not give, AUROC say, stand beside each other as `evaluate` computed them.
+    """
     a, b = (revision.predictions for revision in revisions)
     of_a, of_b = (measures_of(own, settings.metrics) for own in (a, b))
     found = difference_with_interval(
@@ -31,14 +38,15 @@ def compare_two(revisions: list[Revision], split: str, settings: Settings) -> di
     everyone = np.ones(len(a))
     values_a, values_b = of_a(everyone), of_b(everyone)
     metrics = {
-        name: {"a": values_a[name], "b": values_b[name], "difference": difference, "low": low, "high": high}
-        for name, (difference, low, high) in found.items()
+        name: {"a": values_a[name], "b": values_b[name], "difference": own.value, "low": own.low, "high": own.high}
+        for name, own in found.items()
     }
     only_a = a.index[(a["correct"] > b["correct"]).to_numpy()].to_list()
     only_b = a.index[(a["correct"] < b["correct"]).to_numpy()].to_list()
     return {
         **common(revisions, split, settings),
         "metrics": metrics,
+        "unpaired": unpaired(revisions, split),
         "right_in_a_alone": only_a,
         "right_in_b_alone": only_b,
         "mcnemar_p": mcnemar(len(only_a), len(only_b)),
@@ -77,8 +85,34 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
     return {**common(revisions, split, settings), "metrics": metrics, "pairs": pairs}
 
 
+def measures_of(predictions: pd.DataFrame, wanted: list[str]) -> WeightedMeasures:
+    """Return the metrics in `wanted`, of METRICS; loss in nats, after the temperature."""
+    names = pd.Index(predictions["actual"]).append(pd.Index(predictions["predicted"])).unique()
+    actual, predicted = (names.get_indexer(predictions[column]) for column in ("actual", "predicted"))
+    of_classes = class_measures(actual, predicted, len(names))
+    values = np.stack([predictions[column].to_numpy(float) for column in MEANS.values()])
+
+    def measures(weights: np.ndarray) -> dict[str, float]:
+        means = dict(zip(MEANS, (values @ weights / weights.sum()).tolist(), strict=True))
+        found = means | of_classes(weights)
+        return {name: found[name] for name in wanted}
+
+    return measures
+
+
+def unpaired(revisions: list[Revision], split: str) -> dict[str, list[dict[str, Any] | None]]:
+    """Return the measures of plots/measures.csv that are not paired, in each revision; None where it has none.
+
+    The paired loss and Brier score are those after the temperature, `calibrated_loss` and `calibrated_brier` there.
+    """
+    names = dict.fromkeys(name for own in revisions for of, name in own.measures if of == split)
+    other = [name for name in names if name.removeprefix("calibrated_") not in METRICS]
+    found = {name: [own.measures.get((split, name)) for own in revisions] for name in other}
+    return {name: [own and own._asdict() for own in values] for name, values in found.items()}
+
+
 def common(revisions: list[Revision], split: str, settings: Settings) -> dict[str, Any]:
-    """Return what is said of any comparison."""
+    """Return what every comparison has."""
     return {
         "revisions": [revision.name for revision in revisions],
         "split": split,

@@ -1,4 +1,6 @@
-"""Lay revisions' predictions side by side, image by image. Refuses those that were made of other images or classes."""
+"""Pair the predictions of revisions image by image. Refuses revisions of other images or other classes."""
+
+from dataclasses import replace
 
 from plumbline.run.errors import UserError
 from tools.compare.revisions import Revision
@@ -10,7 +12,7 @@ def paired(revisions: list[Revision]) -> list[Revision]:
     for other in revisions[1:]:
         refuse_other_images(revisions[0], other)
     order = first.sort_values(["actual", "path"], kind="stable").index
-    return [Revision(own.name, own.predictions.loc[order], own.params) for own in revisions]
+    return [replace(own, predictions=own.predictions.loc[order]) for own in revisions]
 
 
 def refuse_other_images(a: Revision, b: Revision) -> None:

@@ -1,4 +1,4 @@
-"""What a revision predicted, and the parameters that led there, from Git and DVC's cache or remote."""
+"""Read a revision's predictions, measures and parameters, from Git and DVC's cache or remote."""
 
 import io
 from dataclasses import dataclass, replace
@@ -7,6 +7,7 @@ from typing import Any
 import dvc.api
 import pandas as pd
 
+from plumbline.results.measures_file import MEASURES, Measures, read_measures
 from plumbline.results.predictions_file import PREDICTIONS, read_predictions
 from plumbline.run.dotted_keys import flat
 from plumbline.run.errors import UserError
@@ -22,16 +23,26 @@ class Revision:
 
     name: str
     predictions: pd.DataFrame  # one row an image, with its path as the index
+    measures: Measures  # empty for a revision of before plots/measures.csv
     params: dict[str, Any]  # flat: section.key
 
 
 def read_revision(name: str) -> Revision:
-    """Read what a revision predicted, on all splits. Raises UserError for one that is unknown or lacks it."""
+    """Read a revision, with all its splits. Raises UserError for one that is unknown or has no predictions."""
     rev = None if name == WORKSPACE else name
     with file_at(PREDICTIONS, rev, also=WORKSPACE) as file:
         text = file.read().decode("utf-8")
         params = dvc.api.params_show(rev=rev)
-    return Revision(name, predictions_of(text, name), flat(params))
+    return Revision(name, predictions_of(text, name), measures_at(rev), flat(params))
+
+
+def measures_at(rev: str | None) -> Measures:
+    """Return a revision's measures; none for one of before plots/measures.csv, or whose table has another form."""
+    try:
+        with file_at(MEASURES, rev, also=WORKSPACE) as file:
+            return read_measures(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+    except (UserError, ValueError):
+        return {}
 
 
 def predictions_of(text: str, name: str) -> pd.DataFrame:
@@ -46,7 +57,7 @@ def predictions_of(text: str, name: str) -> pd.DataFrame:
 
 
 def in_split(revisions: list[Revision], wish: str | None) -> tuple[str, list[Revision]]:
-    """Return the revisions with one split's images alone, and its name: the one that is wished, else test, else val."""
+    """Return the revisions with the predictions of one split, and its name: the one given, else test, else val."""
     known = [set(revision.predictions["split"]) for revision in revisions]
     split = wish or ("test" if all("test" in own for own in known) else "val")
     for revision, own in zip(revisions, known, strict=True):
@@ -56,7 +67,7 @@ def in_split(revisions: list[Revision], wish: str | None) -> tuple[str, list[Rev
 
 
 def differing_params(revisions: list[Revision]) -> dict[str, list[Any]]:
-    """Return the parameters that are not the same in all revisions, with the value in each; None where it is absent."""
+    """Return the parameters that differ between revisions, with the value in each; None where it is absent."""
     keys = dict.fromkeys(key for revision in revisions for key in revision.params)
     values = {key: [revision.params.get(key) for revision in revisions] for key in keys}
     return {key: own for key, own in values.items() if any(value != own[0] for value in own)}

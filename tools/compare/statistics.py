@@ -1,4 +1,4 @@
-"""Which differences are more than luck: exact McNemar, the paired bootstrap, Holm's correction, and how many images."""
+"""Test differences: exact McNemar, the paired bootstrap, Holm's correction, and the sample size that is needed."""
 
 import math
 
@@ -6,8 +6,9 @@ import numpy as np
 from scipy.stats import binomtest, norm
 from statsmodels.stats.multitest import multipletests
 
-from plumbline.results.bootstrap import resampled_weights
-from tools.compare.measures import Measures
+from plumbline.results.class_scores import WeightedMeasures
+from plumbline.results.intervals import resampled_weights
+from plumbline.results.measures_file import Measure
 
 POWER, LEVEL = 0.8, 0.05
 
@@ -22,7 +23,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Return p-values that are corrected for how many there are.
+    """Return p-values that are corrected for their number.
 
     Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
     """
@@ -30,7 +31,7 @@ def holm(p_values: list[float]) -> list[float]:
 
 
 def images_needed(only_a: int, only_b: int, images: int) -> int | None:
-    """Return how many images show such a difference in accuracy at the 5 % level with a chance of 80 %.
+    """Return how many images it takes to show this difference in accuracy at the 5 % level with 80 % power.
 
     None where there is no difference. Source: Connor 1987, "Sample size for testing differences in proportions for
     the paired-sample design", Biometrics 43:207.
@@ -44,9 +45,9 @@ def images_needed(only_a: int, only_b: int, images: int) -> int | None:
 
 
 def difference_with_interval(
-    a: Measures, b: Measures, labels: np.ndarray, resamples: int, confidence: float, seed: int
-) -> dict[str, tuple[float, float, float]]:
-    """Return b - a of each measure with its percentile interval; both see the same images in every sample.
+    a: WeightedMeasures, b: WeightedMeasures, labels: np.ndarray, resamples: int, confidence: float, seed: int
+) -> dict[str, Measure]:
+    """Return b - a of each measure with its percentile interval; both are computed on the same bootstrap samples.
 
     Images are drawn within each class; `labels` are sorted.
     """
@@ -56,5 +57,5 @@ def difference_with_interval(
     found = {}
     for name in before:
         low, high = np.quantile([theirs[name] - ours[name] for ours, theirs in samples], tails)
-        found[name] = (after[name] - before[name], float(low), float(high))
+        found[name] = Measure(after[name] - before[name], len(labels), float(low), float(high))
     return found

@@ -6,8 +6,8 @@
     python -m tools.predict photos --output predictions.csv --top 3
     python -m tools.predict photos --model faster            the model of a commit, branch, tag or experiment
 
-Decoding, orientation, colours and transform are training's own. Files that give no image are rows with their reason.
-Exit status: 0, all were classified; 3, some gave no image; 1, an error, which is said in one line.
+Decoding, orientation, colours and transform are the same as in training. A file that gives no image is a row with the
+reason. Exit status: 0, all were classified; 3, some gave no image; 1, an error, which is printed in one line.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from plumbline.images.decoded import MAX_PIXELS, Unreadable
 from plumbline.run.errors import UserError, run
 from plumbline.run.outputs import whole_file
 from plumbline.training.arithmetic import make_repeatable
-from tools.predict.reading import decoded
+from tools.predict.prefetch import decoded
 from tools.predict.rows import WRITERS, Row
 from tools.predict.sources import Source, find_sources
 
@@ -70,12 +70,12 @@ def arguments() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def model_file(wish: str) -> Iterator[Path]:
-    """Give the model's file: the one that is named, or a copy of the one that a revision has."""
+    """Give the path of the model's file: the file given, or a copy of the one in the revision given."""
     path = Path(wish)
     if path.exists() or path.suffix in MODEL_SUFFIXES:
         yield path
     else:
-        from tools.revision_files import file_at  # DVC takes its time to import, and is needed here alone
+        from tools.revision_files import file_at  # imports DVC, which is slow and needed here alone
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / MODEL.name
@@ -101,11 +101,21 @@ def classified(sources: list[Source], classifier: Classifier, max_pixels: int) -
 
 
 def counted(rows: Iterator[Row], reasons: Counter) -> Iterator[Row]:
-    """Yield the rows, counting why there was no image."""
+    """Yield the rows, and count the reasons why files gave no image."""
     for row in rows:
         if isinstance(row.found, Unreadable):
             reasons[row.found.reason] += 1
         yield row
+
+
+def write_to_standard_output(write, rows: Iterator[Row], top: int) -> None:
+    """Write the rows to standard output; stop silently if its reader ends early, as `head` does."""
+    sys.stdout.reconfigure(encoding="utf-8", newline="")
+    try:
+        write(rows, sys.stdout, top)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:
@@ -133,16 +143,6 @@ def main() -> None:
         why = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
         print(f"{reasons.total()} of {len(sources)} files gave no image ({why}); their rows say why", file=sys.stderr)
         sys.exit(SOME_GAVE_NO_IMAGE)
-
-
-def write_to_standard_output(write, rows: Iterator[Row], top: int) -> None:
-    """Write the rows to standard output; a reader that ends early, as `head` does, ends it without a word."""
-    sys.stdout.reconfigure(encoding="utf-8", newline="")
-    try:
-        write(rows, sys.stdout, top)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write one row an image: what the model says of it, or why it gave no image. As CSV, JSON lines or a table."""
+"""Write one row an image, as CSV, JSON lines or a table: its prediction, or the reason why it gave no image."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ PAIR = ("predicted", "probability")
 
 @dataclass(frozen=True)
 class Row:
-    """One image."""
+    """The prediction for one file, or the reason why it gave no image."""
 
     path: str
     found: Prediction | Unreadable
@@ -27,7 +27,7 @@ def printable(path: str) -> str:
 
 
 def columns(top: int) -> list[str]:
-    """Return the names of the columns: the likeliest class and its probability, the next ones', the reason."""
+    """Return the names of the columns: the `top` likeliest classes with their probabilities, and the reason."""
     pairs = ["predicted", "probability", *(f"{name}_{k}" for k in range(2, top + 1) for name in PAIR)]
     return ["path", *pairs, "reason", "detail"]
 
@@ -41,14 +41,14 @@ def cells(row: Row, top: int) -> list[Any]:
 
 
 def write_csv(rows: Iterable[Row], file: TextIO, top: int) -> None:
-    """Write the rows as CSV, each as soon as it is there."""
+    """Write the rows as CSV, each as soon as it is known."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns(top))
     writer.writerows(cells(row, top) for row in rows)
 
 
 def write_json_lines(rows: Iterable[Row], file: TextIO, top: int) -> None:
-    """Write the rows as JSON, one object a line, each as soon as it is there."""
+    """Write the rows as JSON, one object a line, each as soon as it is known."""
     for row in rows:
         if isinstance(row.found, Unreadable):
             values = {"path": printable(row.path), "reason": row.found.reason, "detail": str(row.found)}
@@ -60,8 +60,8 @@ def write_json_lines(rows: Iterable[Row], file: TextIO, top: int) -> None:
 
 
 def write_table(rows: Iterable[Row], file: TextIO, top: int) -> None:
-    """Write the rows as a table for people, when all are there; without the reasons' columns where all gave images."""
-    from tabulate import tabulate  # only people wait for it
+    """Write the rows as a table for people, once all are known; the reason's columns only if a file gave no image."""
+    from tabulate import tabulate  # imported only for people
 
     lines = [[shown(cell) for cell in cells(row, top)] for row in rows]
     names = columns(top)
@@ -71,7 +71,7 @@ def write_table(rows: Iterable[Row], file: TextIO, top: int) -> None:
 
 
 def shown(cell: Any) -> str:
-    """Return a cell as a person reads it; a probability says 1 only where it is."""
+    """Return a cell as text; a probability below 1 is never rounded to 1."""
     return f"{min(cell, 0.9999) if cell < 1 else cell:.4f}" if isinstance(cell, float) else one_line(str(cell))
 
 

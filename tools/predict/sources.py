@@ -16,17 +16,17 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 @dataclass(frozen=True)
 class Source:
-    """A file, or what stands where one should be; reading it tells."""
+    """A path that may or may not be a readable image; decoding it shows that."""
 
     name: str  # as given, or below what was given
     path: Path
 
 
 def find_sources(given: list[str], scratch: Path, *, null: bool) -> list[Source]:
-    """Return everything that the arguments name, in their order; archives are extracted below `scratch`.
+    """Return all files that the arguments name, in their order; archives are extracted below `scratch`.
 
-    Raises UserError for an argument that names nothing. What a list names and is not there is a source all the same,
-    for one bad line should not end a long run.
+    Raises UserError for an argument that names nothing. A missing file in a list is a source all the same, because one
+    bad line should not end a long run.
     """
     sources: list[Source] = []
     for argument in given:
@@ -42,7 +42,7 @@ def find_sources(given: list[str], scratch: Path, *, null: bool) -> list[Source]
 
 
 def listed(*, null: bool) -> list[str]:
-    """Return the names on standard input: a line each, or with `null` each ended by a zero byte, as find -print0."""
+    """Return the names on standard input, one a line; with `null` each ends with a zero byte, as from find -print0."""
     contents = sys.stdin.buffer.read()
     if b"\0" in contents and not null:
         raise UserError("the list on standard input has zero bytes in it: give --null, as for find -print0")
@@ -51,7 +51,7 @@ def listed(*, null: bool) -> list[str]:
 
 
 def named(argument: str) -> list[Path]:
-    """Return the path that an argument is, or the paths that match it as a pattern."""
+    """Return the argument as a path if it exists, else the paths that match it as a pattern."""
     if os.path.lexists(argument):
         return [Path(argument)]
     if not glob.has_magic(argument):
@@ -65,9 +65,9 @@ def named(argument: str) -> list[Path]:
 
 
 def sources_of(path: Path, scratch: Path) -> list[Source]:
-    """Return what a path holds: itself, or the files below a folder or in an archive."""
+    """Return the path itself, or the files below a folder or in an archive."""
     if path.is_dir():
-        os.scandir(path).close()  # a folder that is named and may not be read is an error, not a row
+        os.scandir(path).close()  # a folder given by the user that cannot be read is an error, not a row
         return [Source(str(file), file) for file in files_below(path)]
     if path.is_file() and path.name.lower().endswith(ARCHIVES):
         folder = scratch / str(len(list(scratch.iterdir())))
@@ -77,9 +77,9 @@ def sources_of(path: Path, scratch: Path) -> list[Source]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder in order, but for hidden ones and macOS's copies.
+    """Yield the files below a folder in order, without hidden files and macOS's copies.
 
-    A folder that may not be listed, and a link to a folder, which could lead in circles, are yielded like a file.
+    A folder that cannot be listed, and a link to a folder, which could be a cycle, are yielded like files.
     """
     try:
         with os.scandir(folder) as found:

@@ -1,11 +1,11 @@
-"""Lay a sweep's experiments side by side: a table, the best first, and a figure, both with the interval.
+"""Compare the experiments of a sweep: a table, the best first, and a figure, both with the intervals.
 
     python -m tools.sweep                                the experiments on the current commit
-    python -m tools.sweep main --output lr.svg           those on another one; PNG or SVG, by the suffix
+    python -m tools.sweep main --output lr.svg           those on another commit; PNG or SVG, by the suffix
     python -m tools.sweep --parameter finetune.lr        over one or two parameters, where more differ
 
-Reads metrics/evaluate.json and the parameters of each finished experiment, through DVC; changes nothing but the
-figure. Choose by val, the default: a test accuracy that was chosen by is optimistic.
+Reads plots/measures.csv and the parameters of each finished experiment, through DVC; changes nothing but the
+figure. Choose by val, the default: a test accuracy by which you chose is optimistic.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
 
 
 def drawn_parameters(wished: list[str] | None, differing: list[str], experiments: int) -> list[str]:
-    """Return the one or two parameters for the axes. Raises UserError where that is not clear."""
+    """Return the one or two parameters for the figure. Raises UserError for none, more than two or unknown ones."""
     unknown = [key for key in wished or [] if key not in differing]
     if unknown:
         raise UserError(f"{unknown[0]} is the same in all experiments: {', '.join(differing) or 'nothing'} differs")

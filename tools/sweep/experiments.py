@@ -1,30 +1,29 @@
-"""What a sweep's experiments were told, and how good they became, from Git and DVC."""
+"""Read the parameters and the accuracy of a sweep's experiments, from Git and DVC."""
 
-import json
+import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dvc.api
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.scm import RevError
 
+from plumbline.results.measures_file import MEASURES, read_measures
 from plumbline.run.dotted_keys import flat
 from plumbline.run.errors import UserError
 from tools.revision_files import file_at
 
-EVALUATED = Path("metrics/evaluate.json")
 KINDS = ("branch_commit", "branch_base")  # DVC's words for an experiment's row; the others are commits
 UNFINISHED = ("Queued", "Running", "Failed")  # DVC's words
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One that is finished."""
+    """A finished experiment."""
 
     name: str
     params: dict[str, Any]  # flat: section.key
-    accuracy: float  # fraction right
+    accuracy: float  # fraction right, on the sweep's split
     low: float  # the ends of its interval
     high: float
 
@@ -78,15 +77,18 @@ def stated(unfinished: dict[str, str]) -> str:
 
 def read_experiment(name: str, rev: str, split: str) -> Experiment:
     """Read a finished experiment's parameters and its accuracy on a split. Raises UserError if it has none there."""
-    with file_at(EVALUATED, rev, also="none") as file:
-        metrics = json.load(file)
-    keys = (f"{split}_accuracy", f"{split}_accuracy_low", f"{split}_accuracy_high")
-    if keys[0] not in metrics:
-        raise UserError(f"{name} has no {keys[0]} in {EVALUATED}: its data has no {split} split")
-    return Experiment(name, flat(dvc.api.params_show(rev=rev)), *(metrics[key] for key in keys))
+    with file_at(MEASURES, rev, also="none") as file:
+        try:
+            measures = read_measures(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+        except ValueError as error:
+            raise UserError(f"{name}'s {MEASURES} cannot be read: {error}") from None
+    accuracy = measures.get((split, "accuracy"))
+    if accuracy is None:
+        raise UserError(f"{name} has no accuracy of {split} in {MEASURES}: its data has no {split} split")
+    return Experiment(name, flat(dvc.api.params_show(rev=rev)), accuracy.value, accuracy.low, accuracy.high)
 
 
 def varying(experiments: list[Experiment]) -> list[str]:
-    """Return the parameters that are not the same in all experiments; one that is absent counts as null."""
+    """Return the parameters that differ between experiments; one that is absent counts as null."""
     keys = dict.fromkeys(key for experiment in experiments for key in experiment.params)
     return [key for key in keys if any(own.params.get(key) != experiments[0].params.get(key) for own in experiments)]

@@ -8,7 +8,7 @@ from tools.sweep.experiments import Sweep, stated
 
 
 def as_text(sweep: Sweep, differing: list[str], *, markdown: bool) -> str:
-    """Return the experiments, the best first, with the parameters that differ; and those that are not finished."""
+    """Return the finished experiments, the best first, with the parameters that differ, then the unfinished ones."""
     best_first = sorted(sweep.experiments, key=lambda own: (-own.accuracy, own.name))
     rows = [
         {

@@ -17,6 +17,7 @@ from plumbline import Classifier
 from plumbline.data.prepared import FOLDER, read_manifest
 from plumbline.model.model_file import read_model, write_model
 from plumbline.params.all import AllParams
+from plumbline.results.measures_file import read_measures
 from plumbline.run import params_file
 from plumbline.run.outputs import write_csv
 from stages.card import __main__ as card
@@ -31,11 +32,11 @@ def code_blocks(markdown: str) -> list[str]:
 @pytest.mark.slow
 def test_the_hubs_library_reads_the_header_with_the_results(tiny_project: Path) -> None:
     read = ModelCard.load(tiny_project / "models/CARD.md")
-    evaluated = json.loads((tiny_project / "metrics/evaluate.json").read_text())
+    measures = read_measures(tiny_project / "plots/measures.csv")
     assert read.data.pipeline_tag == "image-classification"
     found = {(result.dataset_split, result.metric_type): result.metric_value for result in read.data.eval_results}
-    assert found["test", "accuracy"] == pytest.approx(evaluated["test_accuracy"], abs=1e-4)
-    assert found["val", "log_loss"] == pytest.approx(evaluated["val_calibrated_loss"], abs=1e-4)
+    assert found["test", "accuracy"] == pytest.approx(measures["test", "accuracy"].value, abs=1e-4)
+    assert found["val", "log_loss"] == pytest.approx(measures["val", "calibrated_loss"].value, abs=1e-4)
     assert {split for split, _ in found} == {"val", "test"}
 
 

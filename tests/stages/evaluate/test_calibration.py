@@ -5,6 +5,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from stages.evaluate.calibration import calibration_error, error_if_calibrated, reliability_curve, reliability_table
+from stages.evaluate.predictions import SplitPredictions
 from tests.stages.evaluate.conftest import from_logits, from_probabilities, random_predictions
 
 
@@ -41,5 +42,5 @@ def test_true_probabilities_have_the_error_that_is_expected_of_them_and_bold_one
 
 def test_the_table_holds_both_curves() -> None:
     before, after = random_predictions(40, 2, skill=2.0), random_predictions(40, 2, skill=1.0)
-    table = reliability_table("val", before, after, 15)
+    table = reliability_table("val", SplitPredictions(before, after), 15)
     assert table.groupby("temperature")["images"].sum().to_dict() == {"after": 40, "before": 40}

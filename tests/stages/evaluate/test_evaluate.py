@@ -8,15 +8,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from plumbline.results.measures_file import Measures, read_measures
 from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv, write_json
 from stages.evaluate import __main__ as evaluate
-from stages.evaluate.predictions import Predictions
-from stages.evaluate.summary import print_few_mistakes
-from stages.evaluate.tables import per_class_table
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
-from tests.stages.evaluate.conftest import from_logits
 from tests.support.models import write_random_model
 
 CLASSES = ["ant", "bee"]
@@ -34,45 +31,35 @@ def ready(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def evaluated() -> dict[str, float]:
+def evaluated() -> Measures:
     evaluate.main()
-    return json.loads(evaluate.METRICS.read_text())
-
-
-def test_precision_recall_and_f1_are_those_worked_by_hand() -> None:
-    # a: 3 actual, 2 found, 3 predicted; b: 2 actual, 1 found, 2 predicted; c: never met, never predicted.
-    predictions = from_logits(np.array([0, 0, 0, 1, 1]), 9.0 * np.eye(3)[[0, 0, 1, 0, 1]])
-    table = per_class_table("val", predictions, ["a", "b", "c"])
-    assert table["images"].to_list() == [3, 2, 0]
-    np.testing.assert_allclose(table["precision"], [2 / 3, 1 / 2, 0])
-    np.testing.assert_allclose(table["recall"], [2 / 3, 1 / 2, 0])
-    np.testing.assert_allclose(table["f1"], [2 / 3, 1 / 2, 0])
+    return read_measures()
 
 
 def test_the_learning_rate_is_held_to_the_limit_of_the_curvature(
     ready: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert evaluated()["lr_over_curvature_limit"] == pytest.approx(0.5)  # of 2 (1 + 0.9) / 100
+    assert evaluated()["train", "lr_over_curvature_limit"].value == pytest.approx(0.5)  # of 2 (1 + 0.9) / 100
     assert "warning" not in capsys.readouterr().err
     write_json(evaluate.CURVATURE, {"largest_curvature": 400.0})
-    assert evaluated()["lr_over_curvature_limit"] == pytest.approx(2)
+    assert evaluated()["train", "lr_over_curvature_limit"].value == pytest.approx(2)
     assert "warning: finetune.lr is 0.019, 2 times the largest step size" in capsys.readouterr().err
 
 
-def test_predictions_metrics_and_the_network_agree(ready: Workspace) -> None:
-    metrics = evaluated()
+def test_predictions_measures_and_the_network_agree(ready: Workspace) -> None:
+    measures = evaluated()
     predictions = pd.read_csv("plots/predictions.csv")
     assert list(predictions)[:6] == ["split", "path", "actual", "predicted", "probability", "correct"]
     for split in ("train", "val"):
         own = predictions[predictions["split"] == split]
-        assert metrics[f"{split}_images"] == len(own) == 10
-        assert metrics[f"{split}_accuracy"] == (own["actual"] == own["predicted"]).mean() == own["correct"].mean()
+        assert measures[split, "accuracy"].images == len(own) == 10
+        assert measures[split, "accuracy"].value == (own["actual"] == own["predicted"]).mean() == own["correct"].mean()
         # The loss from the CSV: -log of the probability of the actual class, of two.
         p = np.where(own["correct"], own["probability"], 1 - own["probability"])
-        assert metrics[f"{split}_calibrated_loss"] == pytest.approx(-np.log(p).mean(), rel=1e-9)
+        assert measures[split, "calibrated_loss"].value == pytest.approx(-np.log(p).mean(), rel=1e-9)
         assert own["loss"].to_numpy() == pytest.approx(-np.log(p))
-        assert metrics[f"{split}_calibrated_brier"] == pytest.approx(((1 - p) ** 2).mean())
-    assert not any(key.startswith("test") for key in metrics)
+        assert measures[split, "calibrated_brier"].value == pytest.approx(((1 - p) ** 2).mean())
+    assert {split for split, _ in measures} == {"train", "val"}
     manifest = pd.read_csv("data/prepared/manifest.csv")
     assert predictions["path"].to_list() == manifest["path"].to_list()
     assert predictions["actual"].to_list() == manifest["class"].to_list()
@@ -83,10 +70,9 @@ def test_a_split_with_no_image_of_a_class_gives_finite_numbers(ready: Workspace)
         path.unlink()
     Path("images/val/ant").rmdir()
     prepare.main()
-    metrics = evaluated()
-    assert all(np.isfinite(list(metrics.values())))
-    assert "threshold" not in metrics
-    assert "val_auroc" not in metrics
+    measures = evaluated()
+    assert ("val", "threshold") not in measures
+    assert ("val", "auroc") not in measures
     table = pd.read_csv("plots/per_class.csv")
     assert table[["precision", "recall", "f1"]].notna().all().all()
     assert table["images"].to_list() == [5, 5, 0, 5]
@@ -111,8 +97,10 @@ def test_the_temperature_of_the_model_changes_the_probabilities_and_no_class(rea
     write_random_model(CLASSES, temperature=3.0)
     hot = evaluated()
     after = pd.read_csv(evaluate.PREDICTIONS)
-    assert hot["temperature"] == 3.0
-    assert hot["val_loss"] == plain["val_loss"] == plain["val_calibrated_loss"] != hot["val_calibrated_loss"]
+    assert hot["val", "temperature"].value == 3.0
+    assert (
+        hot["val", "loss"] == plain["val", "loss"] == plain["val", "calibrated_loss"] != hot["val", "calibrated_loss"]
+    )
     assert after["predicted"].to_list() == before["predicted"].to_list()
     odds = np.log(before["probability"] / (1 - before["probability"]))
     assert np.log(after["probability"] / (1 - after["probability"])).to_numpy() == pytest.approx(odds / 3.0, rel=1e-6)
@@ -122,31 +110,33 @@ def test_the_linear_probe_beats_the_commonest_class_where_features_tell(ready: W
     for i, path in enumerate(sorted(Path("images").rglob("*/bee/*.png"))):
         Image.new("RGB", (40, 40), (200 + i, 40, 90)).save(path)  # flat, where an ant is noise
     prepare.main()
-    metrics = evaluated()
-    assert metrics["val_majority_accuracy"] == 0.5
-    assert metrics["val_probe_accuracy"] == 1.0
-    assert metrics["val_probe_accuracy_low"] < 1.0
+    measures = evaluated()
+    assert measures["val", "majority_accuracy"].value == 0.5
+    assert measures["val", "probe_accuracy"].value == 1.0
+    assert measures["val", "probe_accuracy"].low < 1.0
 
 
 def test_without_a_test_split_it_says_what_the_choice_of_the_epoch_may_have_gained(
     ready: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert evaluated()["val_accuracy_gain_by_choice"] == 0
+    assert evaluated()["val", "accuracy_gain_by_choice"].value == 0
     write_random_model(CLASSES, keep="best")
-    assert evaluated()["val_accuracy_gain_by_choice"] == pytest.approx(0.9 - (0.9 + 0.6) / 2)
+    assert evaluated()["val", "accuracy_gain_by_choice"].value == pytest.approx(0.9 - (0.9 + 0.6) / 2)
     assert "choosing epoch 1 of 3 may have gained 15.0 points" in capsys.readouterr().out
 
 
-def test_it_says_on_which_splits_there_are_too_few_mistakes_for_the_bootstrap(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    def with_mistakes(mistakes: int) -> Predictions:
-        return from_logits(np.zeros(20, int), np.eye(2)[[1] * mistakes + [0] * (20 - mistakes)])
-
-    print_few_mistakes({"train": with_mistakes(0), "val": with_mistakes(9), "test": with_mistakes(10)})
-    assert capsys.readouterr().out.startswith("few mistakes (val 9): the bootstrap intervals there are too narrow")
-    print_few_mistakes({"val": with_mistakes(10)})
-    assert capsys.readouterr().out == ""
+def test_the_metrics_are_the_few_measures_that_dvc_shows(ready: Workspace) -> None:
+    measures = evaluated()
+    accuracy = measures["val", "accuracy"]
+    assert json.loads(evaluate.METRICS.read_text()) == {
+        "val_accuracy": accuracy.value,
+        "val_low": accuracy.low,
+        "val_high": accuracy.high,
+        "val_loss": measures["val", "loss"].value,
+    }
+    assert list(
+        evaluate.headline(measures | {("test", name): measures["val", name] for name in ("accuracy", "loss")}, "test")
+    ) == ["test_accuracy", "test_low", "test_high", "test_loss", "val_accuracy"]
 
 
 def test_a_positive_class_that_is_none_is_refused_in_one_line(ready: Workspace) -> None:

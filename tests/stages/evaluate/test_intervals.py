@@ -1,30 +1,12 @@
-"""The intervals are those of the literature and of scipy."""
+"""The bootstrap's intervals are scipy's and those of the stratified variance."""
 
 import numpy as np
 import pytest
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
-from stages.evaluate.intervals import share_with_interval, with_intervals
-from stages.evaluate.scores import loss_measures, ranking_measures
+from stages.evaluate.measures import loss_measures, ranking_measures, with_intervals
 from tests.stages.evaluate.conftest import random_predictions
-
-
-@pytest.mark.parametrize(
-    ("hits", "images", "low", "high"),
-    [
-        # Newcombe 1998, Statistics in Medicine 17:857, table I, method 3 (Wilson without continuity correction).
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0000, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_the_interval_of_a_share_is_wilsons(hits: int, images: int, low: float, high: float) -> None:
-    found = share_with_interval("accuracy", hits, images, 0.95)
-    assert found["accuracy"] == hits / images
-    assert found["accuracy_low"] == pytest.approx(low, abs=5e-5)
-    assert found["accuracy_high"] == pytest.approx(high, abs=5e-5)
 
 
 def test_the_bootstrap_is_scipys_percentile_bootstrap_of_the_classes() -> None:
@@ -37,11 +19,11 @@ def test_the_bootstrap_is_scipys_percentile_bootstrap_of_the_classes() -> None:
 
     wanted = bootstrap(samples, auroc, n_resamples=4000, method="percentile", vectorized=False, rng=1)
     found = with_intervals(ranking_measures(predictions, 1), predictions, 4000, 0.95, seed=0)
-    assert found["auroc"] == pytest.approx(auroc(*samples))
+    assert found["auroc"].value == pytest.approx(auroc(*samples))
     # Two bootstraps of 4,000 samples differ by chance: their quantiles by about 0.05 of the interval's width.
     width = wanted.confidence_interval.high - wanted.confidence_interval.low
-    assert found["auroc_low"] == pytest.approx(wanted.confidence_interval.low, abs=0.08 * width)
-    assert found["auroc_high"] == pytest.approx(wanted.confidence_interval.high, abs=0.08 * width)
+    assert found["auroc"].low == pytest.approx(wanted.confidence_interval.low, abs=0.08 * width)
+    assert found["auroc"].high == pytest.approx(wanted.confidence_interval.high, abs=0.08 * width)
 
 
 def test_the_mean_loss_has_the_interval_that_the_stratified_variance_gives() -> None:
@@ -49,8 +31,8 @@ def test_the_mean_loss_has_the_interval_that_the_stratified_variance_gives() -> 
     found = with_intervals(loss_measures(predictions, predictions), predictions, 2000, 0.95, seed=0)
     groups = [predictions.losses[predictions.labels == c] for c in range(3)]
     error = np.sqrt(sum(len(own) * own.var() for own in groups)) / 2000
-    assert found["loss_high"] - found["loss_low"] == pytest.approx(2 * 1.96 * error, rel=0.06)
-    assert found["loss"] == pytest.approx(predictions.losses.mean())
+    assert found["loss"].high - found["loss"].low == pytest.approx(2 * 1.96 * error, rel=0.06)
+    assert found["loss"].value == pytest.approx(predictions.losses.mean())
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as theirs
 
 from plumbline.params.evaluate import Threshold
-from stages.evaluate.threshold import choose_threshold, metrics_at
+from stages.evaluate.threshold import choose_threshold, measures_at
 from tests.stages.evaluate.conftest import from_probabilities, random_predictions
 
 
@@ -37,9 +37,11 @@ def test_no_threshold_serves_the_aim_better(aim: str, positive: int, ties: bool)
         assert merit(aim, actual, probability >= chosen) == pytest.approx(
             max(merit(aim, actual, probability >= threshold) for threshold in every)
         )
-        found = metrics_at(chosen, predictions, positive, wish(aim=aim), 0.95)
-        assert found["at_threshold_recall"] == pytest.approx(theirs.recall_score(actual, probability >= chosen))
-        assert found["at_threshold_accuracy"] == pytest.approx(theirs.accuracy_score(actual, probability >= chosen))
+        found = measures_at(chosen, predictions, positive, wish(aim=aim), 0.95)
+        assert found["at_threshold_recall"].value == pytest.approx(theirs.recall_score(actual, probability >= chosen))
+        assert found["at_threshold_accuracy"].value == pytest.approx(
+            theirs.accuracy_score(actual, probability >= chosen)
+        )
 
 
 def test_of_thresholds_that_serve_alike_it_is_the_one_nearest_to_a_half() -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from plumbline.model.model_file import write_model
@@ -18,8 +19,6 @@ from tests.support.models import small_model
 @pytest.fixture
 def trained(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace with a small model and 12 images of three classes in train and val."""
-    import pandas as pd
-
     write_model(export.MODEL, small_model())
     Path("data/prepared").mkdir(parents=True)
     Path("data/prepared/classes.json").write_text('["ant", "bee", "cat"]')
@@ -38,14 +37,16 @@ def metrics() -> dict[str, float]:
 
 def test_it_writes_every_file_with_its_distance_from_torch_and_its_speed(trained: Workspace) -> None:
     export.main()
-    found = metrics()
-    assert found["val_images"] == 12
+    found, table = metrics(), pd.read_csv(export.TABLE).set_index("file")
+    assert table["images"].to_list() == [12, 12, 12]
     for name in ("onnx", "pt2"):
         assert found[f"{name}_log10_largest_difference"] < -5
-        assert found[f"{name}_same_class"] == 1
+        assert table["largest_difference"][name] == pytest.approx(10 ** found[f"{name}_log10_largest_difference"], 1e-3)
+        assert table["same_class"][name] == 1
+    assert found["int8_largest_difference"] == table["largest_difference"]["int8"]
     assert found["int8_accuracy_change_low"] <= found["int8_accuracy_change"] <= found["int8_accuracy_change_high"]
     sizes = {"onnx": export.ONNX, "pt2": export.TORCH, "int8": export.INT8 / "finetuned.onnx"}
-    assert {f"{name}_bytes": path.stat().st_size for name, path in sizes.items()}.items() <= found.items()
+    assert table["bytes"].to_dict() == {name: path.stat().st_size for name, path in sizes.items()}
     timing = json.loads(Path("metrics/timing/export.json").read_text())
     for name in ("torch_float32", "torch_bfloat16", "onnx_float32", "onnx_int8"):
         assert timing[f"{name}_latency_ms"] > 0
@@ -57,6 +58,7 @@ def test_without_int8_its_folder_is_empty_and_nothing_is_said_of_it(trained: Wor
     export.main()
     assert list(export.INT8.iterdir()) == []
     assert not [key for key in metrics() if "int8" in key]
+    assert pd.read_csv(export.TABLE)["file"].to_list() == ["onnx", "pt2"]
 
 
 @pytest.mark.slow
@@ -69,6 +71,7 @@ def test_a_file_that_is_not_torchs_ends_the_stage_and_nothing_is_written(
         export.main()
     assert [path.name for path in Path("models").iterdir()] == ["finetuned.safetensors"]
     assert not Path("metrics/export.json").exists()
+    assert not export.TABLE.exists()
     trained.set(export__tolerance=0.001)
     export.main()
 

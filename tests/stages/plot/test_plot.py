@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from plumbline.presentation.figure_style import MOST_NAMES, STYLE, shortened
+from plumbline.results.measures_file import Measure
 from stages.plot import __main__ as plot
 from stages.plot.accuracy_and_confusion import draw_baselines, draw_confusion
 from stages.plot.data_audit import NOTED, draw_data_audit
@@ -126,10 +127,9 @@ def test_the_learning_rate_stands_between_its_limits() -> None:
 
 
 def test_the_baselines_stand_under_the_model_with_their_intervals() -> None:
-    metrics: dict[str, float] = {"val_images": 24}
-    for i, name in enumerate(("accuracy", "probe_accuracy", "majority_accuracy")):
-        metrics |= {f"val_{name}": 0.9 - i / 10, f"val_{name}_low": 0.8 - i / 10, f"val_{name}_high": 0.95 - i / 10}
-    (axes,) = draw_baselines(metrics, 0.95).axes
+    names = ("accuracy", "probe_accuracy", "majority_accuracy")
+    measures = {("val", name): Measure(0.9 - i / 10, 24, 0.8 - i / 10, 0.95 - i / 10) for i, name in enumerate(names)}
+    (axes,) = draw_baselines(measures, 0.95).axes
     assert axes.lines[0].get_xdata() == pytest.approx([0.9, 0.8, 0.7])
     ends = [segment[:, 0].tolist() for segment in axes.collections[0].get_segments()]
     assert ends == [pytest.approx([0.8 - i / 10, 0.95 - i / 10]) for i in range(3)]

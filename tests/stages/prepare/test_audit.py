@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
+from plumbline.audit.tables import read_counts
 from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set, write_image
@@ -24,6 +26,13 @@ def root(ready: Workspace) -> Path:
 
 def metrics() -> dict[str, float]:
     return json.loads(Path("metrics/prepare.json").read_text())
+
+
+def everything_counted() -> dict[str, float]:
+    """Return the counts and the metrics, which agree."""
+    found = read_counts()
+    assert {key: count for key, count in metrics().items() if key != "class_imbalance"}.items() <= found.items()
+    return found | metrics()
 
 
 def test_more_unusable_files_than_allowed_end_the_stage(ready: Workspace, root: Path) -> None:
@@ -52,12 +61,12 @@ def test_images_below_and_above_the_limits_are_set_aside(ready: Workspace, root:
     assert rows["train/ant/low.png"] == "too small"
 
 
-def test_metrics_count_what_was_found(ready: Workspace, root: Path) -> None:
+def test_what_was_found_is_counted(ready: Workspace, root: Path) -> None:
     for i in range(3, 6):
         write_image(root / f"train/bee/{i}.png", seed=500 + i)
     ready.set(data__max_unusable=1.0)
     prepare.main()
-    found = metrics()
+    found = everything_counted()
     expected = {
         "train_images": 9, "val_images": 6, "classes": 2, "smallest_class_train_images": 3,
         "largest_class_train_images": 6, "class_imbalance": 2.0, "quarantined": 2, "quarantined_empty": 1,
@@ -71,6 +80,7 @@ def test_mean_and_deviation_are_those_of_the_prepared_train_pixels(ready: Worksp
     Image.new("RGB", (40, 40), "red").save("images/train/ant/red.png")
     prepare.main()
     pixels = np.load(PREPARED / "train.npy").astype(np.float64) / 255
-    for channel, name in enumerate(("red", "green", "blue")):
-        assert metrics()[f"train_{name}_mean"] == pytest.approx(pixels[..., channel].mean(), rel=1e-12)
-        assert metrics()[f"train_{name}_std"] == pytest.approx(pixels[..., channel].std(), rel=1e-9)
+    table = pd.read_csv("data/audit/pixels.csv")
+    assert table["channel"].to_list() == ["red", "green", "blue"]
+    assert table["mean"].to_numpy() == pytest.approx(pixels.mean(axis=(0, 1, 2)), rel=1e-12)
+    assert table["std"].to_numpy() == pytest.approx(pixels.std(axis=(0, 1, 2)), rel=1e-9)

@@ -58,7 +58,7 @@ def test_files_that_are_not_used_and_a_limit_that_excludes_nothing_change_the_au
     prepare.main()
     after = prepared()
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-    assert changed == {"audit/quarantine.csv"}
+    assert changed == {"audit/counts.csv", "audit/quarantine.csv"}
 
 
 def test_a_class_folder_that_val_lacks_shifts_no_label(root: Path) -> None:

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
 
+from plumbline.results.measures_file import MEASURES, Measure, Measures, write_measures
 from stages.report import __main__ as report
-from stages.report.changes_section import METRICS, changes, last_other_metrics
+from stages.report.changes_section import changes, last_other_measures
 from stages.report.data_section import data_sentence
 from stages.report.figures_and_tables import shown, table
 from stages.report.formulas import math_font, mathml
@@ -57,46 +58,50 @@ def test_a_long_table_says_what_it_leaves_out() -> None:
     assert made.numeric == [False, True]
 
 
-def test_the_last_other_metrics_are_those_before_the_commit_that_holds_these(
+def measures_with(value: float) -> Measures:
+    return {("val", "accuracy"): Measure(value, 24, 0.0, 9.0), ("val", "temperature"): Measure(1.0, 24)}
+
+
+def test_the_last_other_measures_are_those_before_the_commit_that_holds_these(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert last_other_metrics({"a": 1}) is None  # no repository
+    one, two, three, four = map(measures_with, (1.0, 2.0, 3.0, 4.0))
+    assert last_other_measures(one) is None  # no repository
     run_in(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
-    assert last_other_metrics({"a": 1}) is None  # no commit
-    for value in (1, 2, 2, 3):
-        METRICS.parent.mkdir(exist_ok=True)
-        METRICS.write_text(json.dumps({"a": value}))
-        commit_all(tmp_path, f"{value}")
-    assert last_other_metrics({"a": 4})[1] == {"a": 3}
-    assert last_other_metrics({"a": 3})[1] == {"a": 2}  # those are committed: the page stays the same
-    assert last_other_metrics({"a": 3.0001})[1] == {"a": 2}  # nobody sees that
-    METRICS.write_text("no JSON")
+    assert last_other_measures(one) is None  # no commit
+    for measures in (one, two, two, three):
+        write_measures(measures)
+        commit_all(tmp_path, "measures")
+    assert last_other_measures(four)[1] == three
+    assert last_other_measures(three)[1] == two  # those are committed: the page stays the same
+    assert last_other_measures(measures_with(3.0001))[1] == two  # nobody sees that
+    assert last_other_measures(three | {("val", "temperature"): Measure(1.0, 24, 0.5, 1.5)})[1] == three
+    MEASURES.write_text("no table")
     commit_all(tmp_path, "broken")
-    METRICS.unlink()
+    MEASURES.unlink()
     commit_all(tmp_path, "removed")
-    commit, metrics = last_other_metrics({"a": 3})
-    assert metrics == {"a": 2}
+    commit, measures = last_other_measures(three)
+    assert measures == two
     assert re.fullmatch("[0-9a-f]{10}", commit)
     nested = tmp_path / "nested"
     nested.mkdir()
     monkeypatch.chdir(nested)  # a project below its repository's root
-    METRICS.parent.mkdir()
-    METRICS.write_text(json.dumps({"a": 7}))
+    write_measures(measures_with(7.0))
     commit_all(tmp_path, "nested")
-    assert last_other_metrics({"a": 8})[1] == {"a": 7}
+    assert last_other_measures(measures_with(8.0))[1] == measures_with(7.0)
 
 
-def results_of(metrics: dict[str, float], **tables: pd.DataFrame) -> Results:
+def results_of(measures: Measures, **tables: pd.DataFrame) -> Results:
     """Return what the sentences read: measures, classes and tables, the rest empty."""
     empty = dict.fromkeys((each.name for each in fields(Results)), pd.DataFrame())
-    return Results(**empty | {"metrics": {"evaluate": metrics}, "classes": ["a", "b"]} | tables)
+    return Results(**empty | {"measures": measures, "classes": ["a", "b"]} | tables)
 
 
-def accuracies(split: str, accuracy: float) -> dict[str, float]:
+def accuracies(split: str, accuracy: float) -> Measures:
     """Return a split's accuracy, with its interval and its baselines."""
-    own = {"accuracy": accuracy, "accuracy_low": 0.3, "accuracy_high": 0.9999, "majority_accuracy": 0.5}
-    return {f"{split}_{name}": value for name, value in (own | {"probe_accuracy": 0.75}).items()}
+    own = {"accuracy": Measure(accuracy, 4, 0.3, 0.9999), "majority_accuracy": Measure(0.5, 4, 0.3, 0.7)}
+    return {(split, name): value for name, value in (own | {"probe_accuracy": Measure(0.75, 4, 0.5, 0.9)}).items()}
 
 
 def test_the_result_is_k_of_n_with_its_interval_on_test_or_else_on_val_with_a_warning() -> None:
@@ -116,25 +121,25 @@ def test_the_result_is_k_of_n_with_its_interval_on_test_or_else_on_val_with_a_wa
 
 def test_the_data_are_summed_up_with_what_was_not_used() -> None:
     manifest = pd.DataFrame({"split": ["train"] * 1200 + ["val"] * 34})
-    metrics = accuracies("train", 1.0) | accuracies("val", 1.0)
+    measures = accuracies("train", 1.0) | accuracies("val", 1.0)
     said = "1,234 images of 2 classes (1,200 train, 34 val); "
-    assert data_sentence(results_of(metrics, manifest=manifest)) == f"{said}every file was used"
+    assert data_sentence(results_of(measures, manifest=manifest)) == f"{said}every file was used"
     unused = pd.DataFrame({"path": ["x"]})
-    assert data_sentence(results_of(metrics, manifest=manifest, quarantine=unused)) == f"{said}1 file was not used"
+    assert data_sentence(results_of(measures, manifest=manifest, quarantine=unused)) == f"{said}1 file was not used"
 
 
 def test_the_changes_lead_with_the_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_in(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
-    before = accuracies("train", 1.0) | accuracies("val", 0.75) | {"val_loss": 0.5}
-    METRICS.parent.mkdir()
-    METRICS.write_text(json.dumps(before))
+    before = accuracies("train", 1.0) | accuracies("val", 0.75) | {("val", "loss"): Measure(0.5, 4)}
+    write_measures(before)
     commit_all(tmp_path, "before")
     assert changes(results_of(before)) is None
-    found = changes(results_of(before | {"val_accuracy": 0.8, "val_loss": 0.25, "val_brier": 0.1}))
+    better = {("val", "loss"): Measure(0.25, 4), ("val", "brier"): Measure(0.1, 4)}
+    found = changes(results_of(before | accuracies("val", 0.8) | better))
     assert found.sentence == f"val accuracy +0.050 compared with commit {found.commit}; 2 other measures differ"
     assert [row[-1] for row in found.table.rows] == ["+0.050", "-0.250", "new"]
-    found = changes(results_of(before | {"val_loss": 0.25}))
+    found = changes(results_of(before | {("val", "loss"): Measure(0.25, 4)}))
     assert found.sentence == f"the same val accuracy as in commit {found.commit}; 1 other measure differs"
 
 

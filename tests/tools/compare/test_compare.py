@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from plumbline.results.measures_file import MEASURES, Measure, write_measures
 from plumbline.results.predictions_file import PREDICTIONS
 from tests.conftest import PROJECT, change_params, commit_all, run_in
 from tools.compare.revisions import COLUMNS
@@ -24,6 +25,8 @@ def write_predictions(
         loss = 0.2 if right else 1.7
         rows.append(["test", path, actual, actual if right else other, 0.8, int(right), loss, loss / 4, sha256])
     (folder / "plots").mkdir(exist_ok=True)
+    auroc = Measure(1 - len(wrong) / images, images, 0.5, 1.0)
+    write_measures({("test", name): auroc for name in ("accuracy", "calibrated_loss", "auroc")}, folder / MEASURES)
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / PREDICTIONS, index=False)
 
 
@@ -59,7 +62,10 @@ def test_a_real_gain_is_told_with_its_images_and_its_parameter(repository: Path)
     assert found["mcnemar_p"] == pytest.approx(2 / 2**9)
     assert (found["right_in_a_alone"], len(found["right_in_b_alone"])) == ([], 9)
     assert found["params"] == {"finetune.lr": [0.001, 0.01]}
+    (unpaired,) = found["unpaired"].items()
+    assert (unpaired[0], [own["value"] for own in unpaired[1]]) == ("auroc", [0.75, 0.975])
     text = compare(repository, "worse", "better")[0]
+    assert "0.7500 [0.5000, 1.0000] 0.9750 [0.5000, 1.0000]" in text
     for part in ("test, 40 images", "more than luck", "test/ant/00.png", "finetune.lr", "about 33 images"):
         assert part in text, text
     assert compare(repository, "worse", "better", "--markdown", "--metric", "accuracy")[0].count("|") > 10
@@ -67,10 +73,12 @@ def test_a_real_gain_is_told_with_its_images_and_its_parameter(repository: Path)
 
 def test_head_is_compared_with_the_workspace_by_default(repository: Path) -> None:
     write_predictions(repository, {3, 4})
+    (repository / MEASURES).unlink()  # as in a revision of an older version
     found = json.loads(compare(repository, "--json")[0])
     assert found["revisions"] == ["HEAD", "workspace"]
     assert found["right_in_a_alone"] == ["test/ant/04.png"]
     assert found["mcnemar_p"] == 1
+    assert found["unpaired"]["auroc"][1] is None
     assert "this may be luck" in compare(repository)[0]
 
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import bootstrap
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from tools.compare.measures import METRICS, measures_of
+from tools.compare.comparison import METRICS, measures_of
 from tools.compare.statistics import difference_with_interval, holm, images_needed, mcnemar
 
 
@@ -60,14 +60,15 @@ def test_the_interval_is_scipys_paired_percentile_bootstrap() -> None:
     mean_of_both = lambda ants, bees, axis=-1: (ants.mean(axis=axis) + bees.mean(axis=axis)) / 2  # noqa: E731
     wanted = bootstrap((difference[:50], difference[50:]), mean_of_both, n_resamples=4000, method="percentile", rng=1)
     low, high = wanted.confidence_interval
-    assert found["loss"] == pytest.approx((difference.mean(), low, high), abs=0.08 * (high - low))
+    measured = (found["loss"].value, found["loss"].low, found["loss"].high)
+    assert measured == pytest.approx((difference.mean(), low, high), abs=0.08 * (high - low))
 
 
 def test_a_model_compared_with_itself_differs_by_nothing() -> None:
     a = predictions(60, 0, 0.8)
     measures = measures_of(a, list(METRICS))
     found = difference_with_interval(measures, measures, a["actual"].to_numpy(), 100, 0.95, seed=0)
-    assert all(values == (0, 0, 0) for values in found.values())
+    assert all((own.value, own.low, own.high) == (0, 0, 0) for own in found.values())
     assert list(found) == list(METRICS)
 
 

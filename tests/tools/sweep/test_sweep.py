@@ -133,11 +133,11 @@ def test_what_cannot_be_drawn_is_said(wished: list[str] | None, differing: list[
 
 
 STAGE = """\
-import json, yaml
+import yaml
 lr = yaml.safe_load(open("params.yaml"))["finetune"]["lr"]
 right = {0.001: 21, 0.01: 24}[lr]
-metrics = {"val_accuracy": right / 24, "val_accuracy_low": right / 24 - 0.2, "val_accuracy_high": right / 24}
-json.dump(metrics, open("metrics/evaluate.json", "w"))
+row = f"val,accuracy,{right / 24},{right / 24 - 0.2},{right / 24},24"
+print("split,measure,value,low,high,images", row, sep="\\n", file=open("plots/measures.csv", "w"))
 """
 PIPELINE = """\
 stages:
@@ -145,8 +145,8 @@ stages:
     cmd: python evaluate.py
     params:
     - finetune.lr
-    metrics:
-    - metrics/evaluate.json:
+    plots:
+    - plots/measures.csv:
         cache: false
 """
 
@@ -155,8 +155,8 @@ stages:
 def repository(tmp_path: Path) -> Path:
     """A repository whose pipeline knows the accuracy of two learning rates by heart, and fails at any other."""
     folder = tmp_path / "repository"
-    (folder / "metrics").mkdir(parents=True)
-    (folder / "metrics" / ".gitkeep").touch()
+    (folder / "plots").mkdir(parents=True)
+    (folder / "plots" / ".gitkeep").touch()
     run_in(folder, "git", "init", "--quiet", "--initial-branch=main")
     run_in(folder, "dvc", "init", "--quiet")
     (folder / "params.yaml").write_text((PROJECT / "params.yaml").read_text())

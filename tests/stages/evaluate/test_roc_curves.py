@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from stages.evaluate.curves import POINTS, SHOWN, curve_tables
+from stages.evaluate.roc_curves import POINTS, SHOWN, curve_tables
 from tests.stages.evaluate.conftest import from_logits, random_predictions
 
 

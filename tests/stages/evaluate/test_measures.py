@@ -10,9 +10,14 @@ from plumbline.params.all import AllParams
 from plumbline.params.evaluate import Evaluate
 from plumbline.results.class_scores import class_measures
 from plumbline.run import params_file
-from stages.evaluate.metrics import split_metrics
-from stages.evaluate.predictions import Predictions
-from stages.evaluate.scores import hits_among_likeliest, loss_measures, ranking_measures
+from stages.evaluate.measures import (
+    hits_among_likeliest,
+    loss_measures,
+    per_class_table,
+    ranking_measures,
+    split_measures,
+)
+from stages.evaluate.predictions import Predictions, SplitPredictions
 from tests.conftest import PROJECT
 from tests.stages.evaluate.conftest import from_logits, from_probabilities, random_predictions
 
@@ -76,23 +81,39 @@ def test_the_order_of_the_images_and_the_names_of_the_classes_change_nothing(
     columns = np.argsort(renamed)
     other = Predictions(renamed[predictions.labels[shuffled]], predictions.log_probabilities[shuffled][:, columns])
     own = evaluate_section()
-    before = split_metrics(predictions, predictions, classes - 1, own, seed=0)
-    after = split_metrics(other, other, renamed[classes - 1], own, seed=0)
-    assert after == pytest.approx(before, rel=1e-9)
+    before = split_measures(SplitPredictions(predictions, predictions), classes - 1, own, seed=0)
+    after = split_measures(SplitPredictions(other, other), renamed[classes - 1], own, seed=0)
+    assert after.keys() == before.keys()
+    for name, measure in before.items():
+        assert (measure.low is None) == (after[name].low is None)
+        assert [end for end in after[name] if end is not None] == pytest.approx(
+            [end for end in measure if end is not None], rel=1e-9
+        )
 
 
 def test_a_perfect_and_a_constant_classifier_give_the_known_values() -> None:
     labels = np.array([0] * 30 + [1] * 10)
     perfect = from_logits(labels, 40.0 * np.eye(2)[labels])
-    found = split_metrics(perfect, perfect, 1, evaluate_section(), seed=0)
+    found = split_measures(SplitPredictions(perfect, perfect), 1, evaluate_section(), seed=0)
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision"):
-        assert found[name] == found[f"{name}_high"] == 1
-    assert found["loss"] == pytest.approx(0, abs=1e-12)
+        assert found[name].value == found[name].high == 1
+    assert found["loss"].value == pytest.approx(0, abs=1e-12)
     constant = from_probabilities(labels.tolist(), [[0.75, 0.25]] * 40)
-    found = split_metrics(constant, constant, 1, evaluate_section(), seed=0)
+    measures = split_measures(SplitPredictions(constant, constant), 1, evaluate_section(), seed=0)
+    found = {name: measure.value for name, measure in measures.items()}
     assert (found["accuracy"], found["balanced_accuracy"], found["auroc"]) == (0.75, 0.5, 0.5)
     assert found["average_precision"] == 0.25  # the share of the positive class
     assert found["macro_f1"] == pytest.approx((2 * 30 / 70 + 0) / 2)
     assert found["brier"] == pytest.approx(0.75 * 0.25)
     assert found["loss"] == pytest.approx(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
     assert found["calibration_error"] == pytest.approx(0)
+
+
+def test_precision_recall_and_f1_are_those_worked_by_hand() -> None:
+    # a: 3 actual, 2 found, 3 predicted; b: 2 actual, 1 found, 2 predicted; c: never met, never predicted.
+    predictions = from_logits(np.array([0, 0, 0, 1, 1]), 9.0 * np.eye(3)[[0, 0, 1, 0, 1]])
+    table = per_class_table("val", predictions, ["a", "b", "c"])
+    assert table["images"].to_list() == [3, 2, 0]
+    np.testing.assert_allclose(table["precision"], [2 / 3, 1 / 2, 0])
+    np.testing.assert_allclose(table["recall"], [2 / 3, 1 / 2, 0])
+    np.testing.assert_allclose(table["f1"], [2 / 3, 1 / 2, 0])

@@ -1,9 +1,10 @@
-"""What a threshold chooses from: true against false positives (ROC), and precision against recall.
+"""ROC and precision-recall curves: what each threshold on a class's probability would give.
 
-Of two classes the positive one's curve; of more, each class against the rest, and their mean.
+For two classes the positive one's curve; for more, each class against the rest, and their mean.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,30 +13,40 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 from stages.evaluate.predictions import Predictions
 
 POINTS = 200  # of a curve, at most
-SHOWN = 10  # classes, beside the mean: those with the smallest area under the ROC curve
+SHOWN = 10  # classes beside the mean, at most: those with the smallest area under the ROC curve
 
 ROC_COLUMNS = ["split", "class", "false_positive_rate", "true_positive_rate"]
 PRECISION_RECALL_COLUMNS = ["split", "class", "recall", "precision"]
 
-Curve = tuple[np.ndarray, np.ndarray]  # x and y, x rising
+
+class Curve(NamedTuple):
+    """A curve's points, sorted by x."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+class CurveTables(NamedTuple):
+    """A split's curves, one row a point."""
+
+    roc: pd.DataFrame
+    precision_recall: pd.DataFrame
 
 
 def roc(is_class: np.ndarray, probabilities: np.ndarray) -> Curve:
-    """Return false and true positive rate, from no image taken for the class to all."""
+    """Return the true over the false positive rate, from the highest threshold to the lowest."""
     false_positive_rate, true_positive_rate, _ = roc_curve(is_class, probabilities)
-    return false_positive_rate, true_positive_rate
+    return Curve(false_positive_rate, true_positive_rate)
 
 
 def precision_recall(is_class: np.ndarray, probabilities: np.ndarray) -> Curve:
-    """Return recall and precision, from no image taken for the class to all."""
+    """Return the precision over the recall, from the highest threshold to the lowest."""
     precision, recall, _ = precision_recall_curve(is_class, probabilities)
-    return recall[::-1], precision[::-1]
+    return Curve(recall[::-1], precision[::-1])
 
 
-def curve_tables(
-    name: str, predictions: Predictions, positive: int, classes: list[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a split's ROC and precision-recall curves; no row for classes that have no image, or all."""
+def curve_tables(name: str, predictions: Predictions, positive: int, classes: list[str]) -> CurveTables:
+    """Return a split's ROC and precision-recall curves; a class with no image, or with every image, has no rows."""
     drawn = {c: predictions.labels == c for c in ([positive] if len(classes) == 2 else range(len(classes)))}
     drawn = {c: own for c, own in drawn.items() if own.any() and not own.all()}
     areas = {c: roc_auc_score(own, predictions.probabilities[:, c]) for c, own in drawn.items()}
@@ -51,26 +62,26 @@ def curve_tables(
             shown = {f"mean of {len(curves)} classes": mean_curve(list(curves.values()), height)} | shown
         rows = [[name, own, *point] for own, curve in shown.items() for point in zip(*curve, strict=True)]
         tables.append(pd.DataFrame(rows, columns=columns))
-    return tables[0], tables[1]
+    return CurveTables(*tables)
 
 
 def thinned(curve: Curve) -> Curve:
-    """Return a curve with at most so many points, its ends among them."""
-    kept = np.unique(np.linspace(0, len(curve[0]) - 1, POINTS).round().astype(int))
-    return curve[0][kept], curve[1][kept]
+    """Return at most `POINTS` of a curve's points, with both ends."""
+    kept = np.unique(np.linspace(0, len(curve.x) - 1, POINTS).round().astype(int))
+    return Curve(curve.x[kept], curve.y[kept])
 
 
 def height_between(x: np.ndarray, curve: Curve) -> np.ndarray:
-    """Return a ROC curve's height: between two thresholds it is a straight line (Fawcett 2006)."""
-    return np.interp(x, *curve)
+    """Return a ROC curve's height at x: between two thresholds the curve is a straight line (Fawcett 2006)."""
+    return np.interp(x, curve.x, curve.y)
 
 
 def height_of_step(x: np.ndarray, curve: Curve) -> np.ndarray:
-    """Return the precision at which a recall is reached: no line leads to the next one (Davis and Goadrich 2006)."""
-    return curve[1][np.searchsorted(curve[0], x)]
+    """Return the precision at which each recall is reached: a step, not a line (Davis and Goadrich 2006)."""
+    return curve.y[np.searchsorted(curve.x, x)]
 
 
 def mean_curve(curves: list[Curve], height: Callable[[np.ndarray, Curve], np.ndarray]) -> Curve:
     """Return the mean height of several curves over x from 0 to 1."""
     x = np.linspace(0, 1, POINTS)
-    return x, np.mean([height(x, curve) for curve in curves], axis=0)
+    return Curve(x, np.mean([height(x, curve) for curve in curves], axis=0))

@@ -1,4 +1,4 @@
-"""Decode files on all cores while the network works, never more than a few batches ahead of it."""
+"""Decode files on all cores while the network runs, at most a few batches ahead of it."""
 
 import os
 import warnings
@@ -17,13 +17,13 @@ Decoded = tuple[Source, np.ndarray | Unreadable]
 
 
 def decoded(sources: list[Source], pixels_of: Callable[..., np.ndarray]) -> Iterator[Decoded]:
-    """Yield each source with its pixels, or with the reason why there are none, in order.
+    """Yield each source with its pixels, or with the reason why it has none, in order.
 
-    Threads, not processes: Pillow decodes and resizes without holding Python's lock.
+    In threads, not processes: Pillow releases Python's global lock while it decodes and resizes.
     """
     waiting: deque[tuple[Source, Future]] = deque()
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        # What decode() does about warnings is the whole process's: thread by thread, each puts back what it found.
+        # decode() changes the warning filters, which all threads share, and each thread restores what it found.
         warnings.simplefilter("ignore")
         try:
             for source in sources:
@@ -33,12 +33,12 @@ def decoded(sources: list[Source], pixels_of: Callable[..., np.ndarray]) -> Iter
                     yield first, future.result()
             for last, future in waiting:
                 yield last, future.result()
-        finally:  # where the reader ends early, nothing more is decoded
+        finally:  # also if the consumer stops early: then nothing more is decoded
             pool.shutdown(cancel_futures=True)
 
 
 def pixels_or_reason(source: Source, pixels_of: Callable[..., np.ndarray]) -> np.ndarray | Unreadable:
-    """Return a source's pixels, uint8 (resize, resize, 3), or why there are none."""
+    """Return a source's pixels, uint8 (resize, resize, 3), or the reason why it has none."""
     try:
         return pixels_of(source.path)
     except Unreadable as error:

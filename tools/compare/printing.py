@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from plumbline.results.measures_file import MEASURES
 from plumbline.run.errors import one_line
 from tools.compare.statistics import LEVEL, POWER
 
@@ -32,9 +33,27 @@ def two_as_text(found: dict[str, Any], *, markdown: bool) -> str:
         *listed("A alone is right on", only_a),
         *listed("B alone is right on", only_b),
         sample_size(found),
+        unpaired_table(found, markdown),
         params_table(found, markdown),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def unpaired_table(found: dict[str, Any], markdown: bool) -> str:
+    """Return the measures that are not paired, each revision's with its own interval."""
+    rows = [
+        {"measure": name} | {which: with_interval(own) for which, own in zip("AB", values, strict=True)}
+        for name, values in found["unpaired"].items()
+    ]
+    return f"Each with its own interval, from {MEASURES}:\n\n{table(rows, markdown)}" if rows else ""
+
+
+def with_interval(measure: dict[str, Any] | None) -> str:
+    """Return a measure's value and its interval, where it has one."""
+    if measure is None:
+        return "-"
+    ends = "" if measure["low"] is None else f" [{measure['low']:.4f}, {measure['high']:.4f}]"
+    return f"{measure['value']:.4f}{ends}"
 
 
 def many_as_text(found: dict[str, Any], *, markdown: bool) -> str:
@@ -69,12 +88,12 @@ def many_as_text(found: dict[str, Any], *, markdown: bool) -> str:
 
 
 def verdict(p: float) -> str:
-    """Say what a p-value means."""
+    """Return what a p-value means."""
     return "more than luck" if p < LEVEL else "this may be luck"
 
 
 def images(paths: list[str]) -> str:
-    """Say how many images these are."""
+    """Return the number of images in words."""
     return f"{len(paths)} image{'' if len(paths) == 1 else 's'}"
 
 
@@ -87,7 +106,7 @@ def listed(what: str, paths: list[str]) -> list[str]:
 
 
 def sample_size(found: dict[str, Any]) -> str:
-    """Say how many images a difference in accuracy of this size takes."""
+    """Return a sentence: how many images it takes to show a difference in accuracy of this size."""
     if found["images_needed"] is None:
         return "The accuracies are the same: no number of images would show a difference of this size."
     return (

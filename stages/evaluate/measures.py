@@ -1,0 +1,110 @@
+"""Every measure of a split, with its interval: accuracies, class means, losses, ranking, calibration, F1 of each class.
+
+Shares of images have Wilson's interval, most other measures that of the stratified percentile bootstrap.
+A class without an image in the split is left out of every mean.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import precision_recall_fscore_support
+
+from plumbline.params.evaluate import Evaluate
+from plumbline.results.class_scores import WeightedMeasures, class_measures
+from plumbline.results.intervals import resampled_weights, share_with_interval
+from plumbline.results.measures_file import Measure
+from stages.evaluate.calibration import calibration_measures
+from stages.evaluate.predictions import Predictions, SplitPredictions
+from stages.evaluate.ranking import RankingMeasures, rankings
+
+TOP = 5  # top-5 accuracy, for more classes than that
+WORK = 500_000_000  # images x classes x resamples, at most, for the ranking measures
+FEWEST_RESAMPLES = 100
+
+
+def split_measures(predictions: SplitPredictions, positive: int, own: Evaluate, seed: int) -> dict[str, Measure]:
+    """Return a split's measures by name; those that begin with `calibrated_` are after the temperature."""
+    plain, calibrated = predictions
+    images, correct = len(plain.labels), int((plain.predicted == plain.labels).sum())
+    found = {"accuracy": share_with_interval(correct, images, own.confidence)}
+    if plain.classes > TOP:
+        found[f"top{TOP}_accuracy"] = share_with_interval(hits_among_likeliest(plain, TOP), images, own.confidence)
+    for measures in (class_measures(plain.labels, plain.predicted, plain.classes), loss_measures(plain, calibrated)):
+        found |= with_intervals(measures, plain, own.resamples, own.confidence, seed)
+    resamples = ranking_resamples(calibrated, own.resamples)
+    found |= with_intervals(ranking_measures(calibrated, positive), plain, resamples, own.confidence, seed)
+    return found | calibration_measures(predictions, own.calibration_bins, seed)
+
+
+def hits_among_likeliest(predictions: Predictions, k: int) -> int:
+    """Return how many images have their label among the k likeliest classes; a tie counts against the model."""
+    own = predictions.log_probabilities[np.arange(len(predictions.labels)), predictions.labels]
+    ahead = (predictions.log_probabilities >= own[:, None]).sum(axis=1) - 1
+    return int((ahead < k).sum())
+
+
+def loss_measures(plain: Predictions, calibrated: Predictions) -> WeightedMeasures:
+    """Return the log loss, in nats, and the Brier score before and after calibration, as functions of the weights."""
+    names = ("loss", "calibrated_loss", "brier", "calibrated_brier")
+    values = np.stack([plain.losses, calibrated.losses, plain.squared_errors, calibrated.squared_errors])
+    return lambda weights: dict(zip(names, (values @ weights / weights.sum()).tolist(), strict=True))
+
+
+def ranking_measures(predictions: Predictions, positive: int) -> WeightedMeasures:
+    """Return AUROC and average precision, means over the classes, as functions of the weights; none for one class."""
+    ranked = rankings(predictions, positive)
+
+    def measures(weights: np.ndarray) -> dict[str, float]:
+        if not ranked:
+            return {}
+        means = RankingMeasures(*np.mean([ranking.measures(weights) for ranking in ranked], axis=0).tolist())
+        return means._asdict()
+
+    return measures
+
+
+def ranking_resamples(predictions: Predictions, wish: int) -> int:
+    """Return the number of resamples for the ranking measures: fewer where many images have many classes."""
+    rankings = 1 if predictions.classes == 2 else predictions.classes
+    return min(wish, max(FEWEST_RESAMPLES, WORK // (len(predictions.labels) * rankings)))
+
+
+def with_intervals(
+    measures: WeightedMeasures, predictions: Predictions, resamples: int, confidence: float, seed: int
+) -> dict[str, Measure]:
+    """Return each measure with its percentile interval over bootstrap samples, drawn within each class.
+
+    Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", the percentile interval.
+    """
+    order = drawing_order(predictions)
+    chance = np.random.default_rng(seed)
+    whole = measures(np.ones(len(order)))
+    samples, weights = [], np.empty(len(order))
+    for drawn in resampled_weights(predictions.labels[order], resamples, chance):
+        weights[order] = drawn
+        samples.append(measures(weights))
+    found = {}
+    for name, value in whole.items():
+        low, high = np.quantile([sample[name] for sample in samples], [(1 - confidence) / 2, (1 + confidence) / 2])
+        found[name] = Measure(value, len(order), float(low), float(high))
+    return found
+
+
+def drawing_order(predictions: Predictions) -> np.ndarray:
+    """Return the images grouped by class, in an order by class size and loss.
+
+    It does not depend on the order of the images or of the classes, so neither do the intervals.
+    """
+    labels, losses, errors = predictions.labels, predictions.losses, predictions.squared_errors
+    totals = np.array([np.sort(losses[labels == c]).sum() for c in range(predictions.classes)])
+    sizes = np.bincount(labels, minlength=predictions.classes)
+    return np.lexsort((errors, losses, labels, totals[labels], sizes[labels]))
+
+
+def per_class_table(name: str, predictions: Predictions, classes: list[str]) -> pd.DataFrame:
+    """Return precision, recall and F1 in [0, 1] of every class; 0 where a class has no image or no prediction."""
+    precision, recall, f1, images = precision_recall_fscore_support(
+        predictions.labels, predictions.predicted, labels=range(len(classes)), zero_division=0
+    )
+    return pd.DataFrame(
+        {"split": name, "class": classes, "images": images, "precision": precision, "recall": recall, "f1": f1}
+    )
