@@ -19,10 +19,9 @@ from PIL import Image
 from plumbline.images.decoded import MAX_PIXELS, Unreadable, decode, read_file, resize_and_cut, upright_rgb
 from plumbline.model.model_file import Model, read_model
 from plumbline.run.errors import UserError
+from plumbline.run.paths import FINETUNED
 from plumbline.training.arithmetic import choose_arithmetic
 from plumbline.training.inference import logits_of
-
-MODEL = Path("models/finetuned.safetensors")
 
 AnyImage = str | PathLike | Image.Image | np.ndarray
 
@@ -55,7 +54,7 @@ class Classifier:
         self.network = self.arithmetic.place(model.network())
 
     @classmethod
-    def load(cls, path: str | PathLike = MODEL, precision: str = "float32") -> "Classifier":
+    def load(cls, path: str | PathLike = FINETUNED, precision: str = "float32") -> "Classifier":
         """Read a model that the finetune stage wrote. Raises UserError for any other file; nothing is unpickled."""
         return cls(read_model(Path(path)), precision)
 

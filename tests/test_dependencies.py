@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.run import params_file
+from plumbline.run import params_file, paths
 from plumbline.run.fields import Section
 from tests.conftest import PROJECT, run_in
 from tests.support.pipeline import MODULES, STAGES
@@ -70,6 +70,24 @@ def test_no_stage_imports_another_and_plumbline_imports_no_stage() -> None:
     for module in MODULES:
         if module.startswith("plumbline/"):
             assert not [name for name in imported(PROJECT / module) if name.startswith("stages/")], module
+
+
+def outputs(stage: str) -> set[str]:
+    """Return the files and folders that dvc.yaml says a stage writes."""
+    entries = [*STAGES[stage].get("outs", ()), *STAGES[stage].get("metrics", ()), *STAGES[stage].get("plots", ())]
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+
+
+def test_a_path_between_stages_stands_once_in_python_and_is_dvc_yamls() -> None:
+    between = {path.as_posix() for path in vars(paths).values() if isinstance(path, Path)}
+    written = set().union(*(outputs(stage) for stage in STAGES))
+    read = set().union(*(STAGES[stage]["deps"] for stage in STAGES))
+    assert between - written == set()
+    assert between - read == set()
+    for module in {*MODULES, *(path.relative_to(PROJECT).as_posix() for path in (PROJECT / "tools").rglob("*.py"))}:
+        tree = ast.parse((PROJECT / module).read_text(encoding="utf-8"))
+        literals = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        assert module == "plumbline/run/paths.py" or literals & between == set()
 
 
 def test_every_stage_waits_for_the_parameters_and_imports_the_schema_of_its_own_sections_alone() -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from plumbline.run.errors import UserError
+from plumbline.run.paths import PREPARED
 
-FOLDER = Path("data/prepared")
 SPLITS = ("train", "val", "test")  # in this order in every table; a data set may lack test
 
 
-def read_classes(folder: Path = FOLDER) -> list[str]:
+def read_classes(folder: Path = PREPARED) -> list[str]:
     """Return the class names in label order."""
     try:
         return json.loads((folder / "classes.json").read_text(encoding="utf-8"))
@@ -19,7 +19,7 @@ def read_classes(folder: Path = FOLDER) -> list[str]:
         raise UserError(f"there is no {folder / 'classes.json'}: `dvc repro prepare` makes it") from None
 
 
-def read_manifest(folder: Path = FOLDER) -> pd.DataFrame:
+def read_manifest(folder: Path = PREPARED) -> pd.DataFrame:
     """Return the manifest; names stay text, also `007`, `NA` and `null`."""
     return pd.read_csv(
         folder / "manifest.csv",

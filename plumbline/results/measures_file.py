@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from plumbline.run.outputs import whole_file
+from plumbline.run.paths import MEASURES
 
-MEASURES = Path("plots/measures.csv")
 COLUMNS = ("split", "measure", "value", "low", "high", "images")
 
 

@@ -5,7 +5,8 @@ from typing import TextIO
 
 import pandas as pd
 
-PREDICTIONS = Path("plots/predictions.csv")
+from plumbline.run.paths import PREDICTIONS
+
 NAMES = ("split", "path", "actual", "predicted", "sha256")
 
 

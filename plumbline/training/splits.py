@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from plumbline.data.prepared import FOLDER, read_manifest
+from plumbline.data.prepared import read_manifest
+from plumbline.run.paths import PREPARED
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Split:
     sha256: list[str]  # of the files
 
 
-def read_splits(folder: Path = FOLDER) -> dict[str, Split]:
+def read_splits(folder: Path = PREPARED) -> dict[str, Split]:
     """Return every split that has images. The pixels stay on disk until they are indexed."""
     splits = {}
     for name, rows in read_manifest(folder).groupby("split", sort=False):

@@ -21,6 +21,7 @@ from plumbline.run.certificates import withdraw_certificate, write_certificate
 from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import whole_file, write_csv, write_json
+from plumbline.run.paths import TRACED_GRAPH
 from stages.backprop import derivation
 from stages.backprop.cost import check_cost, measure_passes, ratio_curve
 from stages.backprop.gradient_checks import check_gradients, check_symbolically
@@ -41,7 +42,6 @@ HEADLINE = (
 )
 COST_RATIO = Path("plots/cost_ratio.csv")
 DERIVATION = Path("data/derivations/backprop.json")
-GRAPH = Path("data/derivations/computational_graph.json")
 
 
 class Params(SomeSections):
@@ -53,7 +53,7 @@ class Params(SomeSections):
 
 def write_graph(graph: ComputationalGraph) -> None:
     """Write the computational graph as JSON: its nodes and edges."""
-    with whole_file(GRAPH) as partial:
+    with whole_file(TRACED_GRAPH) as partial:
         partial.write_text(json.dumps(graph.as_dict(), indent=1) + "\n", encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from plumbline.data.prepared import FOLDER, SPLITS, read_classes, read_manifest
+from plumbline.data.prepared import SPLITS, read_classes, read_manifest
 from plumbline.model.description import Description, read_description
 from plumbline.presentation.percent import percent
 from plumbline.results.measures_file import read_measures
@@ -20,6 +20,7 @@ from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import whole_file
+from plumbline.run.paths import BACKBONE, EXPORTED_FILES, FINETUNED, PREPARED
 from stages.card.hub_header import header
 from stages.card.tables_and_sentences import (
     Params,
@@ -36,9 +37,6 @@ from stages.card.tables_and_sentences import (
 )
 
 CARD = Path("models/CARD.md")
-MODEL = Path("models/finetuned.safetensors")
-BACKBONE = Path("models/backbone.safetensors")
-EXPORTED = Path("plots/exported_files.csv")
 STAGES = ("prepare", "finetune")
 PACKAGES = ("torch", "torchvision", "onnx", "onnxruntime", "pillow")
 STARTS = {"digits": "a network that knows the other eight digits", "none": "random weights",
@@ -53,14 +51,14 @@ def start(backbone: Description) -> str:
 
 def provenance_table() -> str:
     """Return the hashes and the versions that identify the run."""
-    hashes = [(f"sha256 of {path.name}", sha256_of(path)) for path in (MODEL, FOLDER / "manifest.csv")]
+    hashes = [(f"sha256 of {path.name}", sha256_of(path)) for path in (FINETUNED, PREPARED / "manifest.csv")]
     versions = [("Python", platform.python_version()), *((name, version(name)) for name in PACKAGES)]
     return table(["", ""], [*hashes, *versions])
 
 
 def card(settings: Params) -> str:
     """Return the card's text."""
-    model, manifest, classes = read_description(MODEL), read_manifest(), read_classes()
+    model, manifest, classes = read_description(FINETUNED), read_manifest(), read_classes()
     metrics = {stage: json.loads(Path(f"metrics/{stage}.json").read_text(encoding="utf-8")) for stage in STAGES}
     measures = read_measures()
     splits = [split for split in SPLITS if f"{split}_images" in metrics["prepare"]]
@@ -80,7 +78,7 @@ def card(settings: Params) -> str:
         judged=splits[-1],
         confidence=f"{settings.evaluate.confidence:.0%}",
         size=model.transform.resize,
-        files=files_table(pd.read_csv(EXPORTED)),
+        files=files_table(pd.read_csv(EXPORTED_FILES)),
         data_set=data_set,
         splits=splits,
         counts=counts_table(manifest, classes, splits),

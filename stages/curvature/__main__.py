@@ -7,8 +7,6 @@ normalisation in training mode, in float32. Reads data/prepared and models/backb
 metrics/curvature.json; evaluate compares the run's learning rate with the bound that follows.
 """
 
-from pathlib import Path
-
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -24,6 +22,7 @@ from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_json
+from plumbline.run.paths import BACKBONE, CURVATURE
 from plumbline.run.timing import timed
 from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
 from plumbline.training.loss_and_accuracy import forward
@@ -31,9 +30,6 @@ from plumbline.training.network_input import to_input
 from plumbline.training.splits import Split, read_splits
 from stages.curvature.hessian import gradient_and_product
 from stages.curvature.lanczos import Extremes, extreme_eigenvalues
-
-BACKBONE = Path("models/backbone.safetensors")
-METRICS = Path("metrics/curvature.json")
 
 ASYMMETRY_LIMIT = 5e-2  # of Hessian products in float32, relative to its norm: ResNet34 gives 5e-3 on the digits
 
@@ -91,7 +87,7 @@ def main() -> None:
         "smallest_curvature": found.smallest,
         "loss": loss.item(),
     }
-    write_json(METRICS, metrics | checks.counts())
+    write_json(CURVATURE, metrics | checks.counts())
 
 
 if __name__ == "__main__":

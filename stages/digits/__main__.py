@@ -18,9 +18,9 @@ from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.fields import SomeSections
 from plumbline.run.outputs import whole_folder
+from plumbline.run.paths import DIGITS_SOURCE
 
 TARGET = Path("data/digits")
-SOURCE = Path("data/digits-source")
 
 TARGET_CLASSES = (3, 8)
 BRIGHTEST = 16  # scikit-learn gives the pixels as counts from 0 to 16
@@ -73,7 +73,7 @@ def main() -> None:
     bunch = load_digits()
     with whole_folder(TARGET) as folder:
         write_target(folder, bunch.images, bunch.target, settings)
-    with whole_folder(SOURCE) as folder:
+    with whole_folder(DIGITS_SOURCE) as folder:
         write_source(folder, bunch.images, bunch.target)
 
 

@@ -24,6 +24,7 @@ from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
+from plumbline.run.paths import BACKBONE, CURVATURE, FINETUNED, HISTORY
 from plumbline.run.timing import timed
 from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
 from plumbline.training.inference import features_of, logits_of
@@ -38,10 +39,6 @@ from stages.evaluate.predictions import SplitPredictions, predictions_of, predic
 from stages.evaluate.roc_curves import curve_tables
 from stages.evaluate.threshold import choose_threshold, measures_at
 
-MODEL = Path("models/finetuned.safetensors")
-BACKBONE = Path("models/backbone.safetensors")
-HISTORY = Path("plots/history.csv")
-CURVATURE = Path("metrics/curvature.json")
 METRICS = Path("metrics/evaluate.json")
 PER_CLASS = Path("plots/per_class.csv")
 RELIABILITY = Path("plots/reliability.csv")
@@ -153,8 +150,8 @@ def line_of(split: str, measures: Measures, confidence: float) -> str:
 def main() -> None:
     settings = params_file.load(Params)
     own, seed = settings.evaluate, settings.seed
-    model, classes, splits = read_model(MODEL), read_classes(), read_splits()
-    refuse_other_data(MODEL, model, classes, splits)
+    model, classes, splits = read_model(FINETUNED), read_classes(), read_splits()
+    refuse_other_data(FINETUNED, model, classes, splits)
     positive = positive_class(own.positive, classes)
     curvature = json.loads(CURVATURE.read_text(encoding="utf-8"))["largest_curvature"]
     recipe = model.parameters["finetune"]

@@ -25,6 +25,7 @@ from plumbline.run.errors import run
 from plumbline.run.fields import SomeSections
 from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import whole_file, whole_folder, write_csv, write_json
+from plumbline.run.paths import EXPORTED_FILES, FINETUNED
 from plumbline.run.timing import timed
 from plumbline.training.arithmetic import Arithmetic, make_repeatable
 from plumbline.training.inference import logits_of
@@ -37,11 +38,9 @@ from stages.export.onnx_file import onnx_file
 from stages.export.speed import speed
 from stages.export.torch_file import torch_file
 
-MODEL = Path("models/finetuned.safetensors")
 ONNX = Path("models/finetuned.onnx")
 TORCH = Path("models/finetuned.pt2")
 INT8 = Path("models/int8")
-TABLE = Path("plots/exported_files.csv")
 METRICS = Path("metrics/export.json")
 
 Answer = Callable[[np.ndarray], np.ndarray]  # from images, uint8 (N, resize, resize, 3), to probabilities (N, classes)
@@ -105,10 +104,10 @@ def headline(table: pd.DataFrame) -> dict[str, float]:
 def main() -> None:
     settings = params_file.load(Params)
     own = settings.export
-    model, classes, splits = read_model(MODEL), read_classes(), read_splits()
-    refuse_other_data(MODEL, model, classes, splits)
+    model, classes, splits = read_model(FINETUNED), read_classes(), read_splits()
+    refuse_other_data(FINETUNED, model, classes, splits)
     make_repeatable(0)
-    about, val = description(model, sha256_of(MODEL)), splits["val"]
+    about, val = description(model, sha256_of(FINETUNED)), splits["val"]
     images, labels = val.images.numpy(), val.labels.numpy()
     with timed("export") as measured:
         program = exported_program(model)
@@ -134,7 +133,7 @@ def main() -> None:
         torch_partial.write_bytes(files["pt2"])
         if "int8" in files:
             (folder / ONNX.name).write_bytes(files["int8"])
-    write_csv(TABLE, table)
+    write_csv(EXPORTED_FILES, table)
     write_json(METRICS, headline(table))
     print_int8(table)
     for name in timings:

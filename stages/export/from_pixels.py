@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from plumbline.model.model_file import Model
+from plumbline.run.paths import FINETUNED
 from plumbline.training.network_input import to_input
 
 INPUT, OUTPUT = "images", "probabilities"
@@ -51,7 +52,7 @@ def description(model: Model, sha256: str) -> dict[str, str]:
         "output": f"{OUTPUT}: float32 (batch, {len(model.classes)}), in the order of classes, after the temperature",
         "parameters": json.dumps(model.parameters, ensure_ascii=False),
         "sha256": sha256,
-        "source": "models/finetuned.safetensors",
+        "source": FINETUNED.as_posix(),
         "temperature": repr(model.temperature),
         "transform": json.dumps(asdict(model.transform)),
     }

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from plumbline.data.prepared import FOLDER, read_classes
+from plumbline.data.prepared import read_classes
 from plumbline.model.model_file import Model, read_model, write_model
 from plumbline.params.finetune import Finetune
 from plumbline.run import params_file
@@ -22,6 +22,7 @@ from plumbline.run.certificates import require_certificate
 from plumbline.run.errors import run as run_stage
 from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import write_csv, write_json
+from plumbline.run.paths import BACKBONE, FINETUNED, HISTORY, PREPARED
 from plumbline.run.timing import timed
 from plumbline.training.arithmetic import Arithmetic, choose_arithmetic
 from plumbline.training.inference import logits_of
@@ -35,9 +36,6 @@ from stages.finetune.training_loop import kept_epoch, train
 from stages.finetune.training_setup import Params, Setup, begin_run, read_setup
 
 CHECKS = ("backprop", "convolution", "weight_decay")
-BACKBONE = Path("models/backbone.safetensors")
-FINETUNED = Path("models/finetuned.safetensors")
-HISTORY = Path("plots/history.csv")
 METRICS = Path("metrics/finetune.json")
 MEASURED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -50,7 +48,7 @@ def checkpoints_of(settings: Params, setup: Setup, seed: int) -> Checkpoints:
         "image": settings.image.model_dump(),
         "finetune": settings.finetune.model_dump(exclude={"checkpoint_steps", "processes", "seeds"}),
     }
-    inputs = [BACKBONE, *(path for path in FOLDER.iterdir() if path.suffix in (".npy", ".csv", ".json"))]
+    inputs = [BACKBONE, *(path for path in PREPARED.iterdir() if path.suffix in (".npy", ".csv", ".json"))]
     return Checkpoints(
         checkpoint_root(), fingerprint(parameters, inputs, setup.arithmetic, setup.distributed.world_size)
     )

@@ -19,6 +19,7 @@ from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import whole_folder, write_csv
+from plumbline.run.paths import FINETUNED, GALLERY
 from plumbline.run.timing import timed
 from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
 from plumbline.training.network_input import to_input
@@ -26,8 +27,6 @@ from plumbline.training.splits import read_splits
 from stages.gallery.chosen_images import chosen
 from stages.gallery.saliency import method_of, overlay, saliency
 
-MODEL = Path("models/finetuned.safetensors")
-GALLERY = Path("data/gallery")
 TABLE = "gallery.csv"
 COLUMNS = ["row", "split", "path", "actual", "predicted", "probability", "method", "image", "saliency"]
 LARGEST = 224  # pixels along a side
@@ -54,7 +53,7 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
 
 def main() -> None:
     settings = params_file.load(Params)
-    model, splits = read_model(MODEL), read_splits()
+    model, splits = read_model(FINETUNED), read_splits()
     make_repeatable(settings.seed)
     arithmetic = choose_arithmetic("float32")
     table = chosen(read_predictions(), settings.gallery.images)

@@ -24,6 +24,7 @@ from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.fields import SomeSections
 from plumbline.run.outputs import whole_folder
+from plumbline.run.paths import FIGURES, GALLERY, TRACED_GRAPH
 from stages.plot.accuracy_and_confusion import draw_baselines, draw_confusion
 from stages.plot.computational_graph import draw_graph
 from stages.plot.data_audit import draw_data_audit
@@ -33,9 +34,7 @@ from stages.plot.reliability import draw_reliability
 from stages.plot.roc_and_precision_recall import draw_trade_offs
 from stages.plot.training_curves import draw_curves, draw_learning_rate
 
-PLOTS, METRICS, GALLERY = Path("plots"), Path("metrics"), Path("data/gallery")
-VECTORS = Path("data/figures")
-TRACED_GRAPH = Path("data/derivations/computational_graph.json")
+PLOTS, METRICS = Path("plots"), Path("metrics")
 
 
 class Params(SomeSections):
@@ -94,7 +93,7 @@ def main() -> None:
     settings = params_file.load(Params)
     mpl.rcParams.update(STYLE)
     drawn = figures(settings)
-    with whole_folder(VECTORS) as folder:
+    with whole_folder(FIGURES) as folder:
         for name, figure in drawn.items():
             save(figure, PLOTS / f"{name}.png")
             save(figure, folder / f"{name}.svg", transparent=True)  # the report has a dark scheme

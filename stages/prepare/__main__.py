@@ -22,6 +22,7 @@ from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
 from plumbline.run.fields import SomeSections
 from plumbline.run.outputs import whole_folder, write_csv, write_json
+from plumbline.run.paths import AUDIT, PREPARED
 from plumbline.run.timing import timed
 from stages.prepare.arrays_and_tables import images_table, manifest_table, quarantine_table, write_array
 from stages.prepare.audit import Audit, audit_images
@@ -34,8 +35,6 @@ from stages.prepare.parallel_decoding import UsableImage, read_all
 from stages.prepare.pixel_cache import PixelCache, cache_folder
 from stages.prepare.splitting import choose_splits
 
-PREPARED = Path("data/prepared")
-AUDIT = Path("data/audit")
 METRICS = Path("metrics/prepare.json")
 
 LINES = 10  # to print of each list

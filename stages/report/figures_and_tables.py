@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.presentation.percent import percent
+from plumbline.run.paths import FIGURES
 
-VECTORS = Path("data/figures")
 TYPES = {".svg": "image/svg+xml", ".jpg": "image/jpeg"}
 MOST_ROWS = 30
 NO_VALUE = "\N{EN DASH}"
@@ -37,7 +37,7 @@ class Table:
 
 def figure(name: str, caption: str, alt: str, *, wide: bool = False) -> Figure:
     """Return a figure that the plot stage drew."""
-    return Figure(data_uri(VECTORS / f"{name}.svg"), alt, caption, wide)
+    return Figure(data_uri(FIGURES / f"{name}.svg"), alt, caption, wide)
 
 
 def data_uri(path: Path) -> str:

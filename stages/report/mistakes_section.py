@@ -1,13 +1,12 @@
 """The mistakes: images that are misclassified or nearly so, with their saliency, and labels that look wrong."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from plumbline.presentation.percent import percent
+from plumbline.run.paths import GALLERY
 from stages.report.figures_and_tables import Table, data_uri, table
 from stages.report.stage_results import Results
 
-GALLERY = Path("data/gallery")
 MOST_DOUBTS = 20
 
 

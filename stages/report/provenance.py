@@ -2,21 +2,15 @@
 
 import platform
 from importlib.metadata import version
-from pathlib import Path
 
 from plumbline.params.all import AllParams
 from plumbline.run.dotted_keys import flat, written
 from plumbline.run.hashes import sha256_of
+from plumbline.run.paths import BACKBONE, FINETUNED, MEASURES, PREDICTIONS, PREPARED
 from stages.report.figures_and_tables import Table, table
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "scipy", "pillow", "safetensors", "dvc")
-FILES = (
-    "data/prepared/manifest.csv",
-    "models/backbone.safetensors",
-    "models/finetuned.safetensors",
-    "plots/predictions.csv",
-    "plots/measures.csv",
-)
+FILES = (PREPARED / "manifest.csv", BACKBONE, FINETUNED, PREDICTIONS, MEASURES)
 
 
 def versions_table() -> Table:
@@ -27,7 +21,7 @@ def versions_table() -> Table:
 
 def hashes_table() -> Table:
     """Return the sha256 of the files that the run made."""
-    return table("Files", ["file", "sha256"], [[path, sha256_of(Path(path))] for path in FILES])
+    return table("Files", ["file", "sha256"], [[path.as_posix(), sha256_of(path)] for path in FILES])
 
 
 def params_table(settings: AllParams) -> Table:

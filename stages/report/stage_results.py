@@ -11,6 +11,7 @@ from plumbline.audit.tables import read_images, read_quarantine
 from plumbline.data.prepared import SPLITS, read_classes, read_manifest
 from plumbline.results.measures_file import Measures, read_measures
 from plumbline.results.predictions_file import read_predictions
+from plumbline.run.paths import GALLERY
 
 CHECK_STAGES = ("backprop", "convolution", "weight_decay")
 MEASURING_STAGES = (*CHECK_STAGES, "prepare", "curvature", "finetune")
@@ -65,6 +66,6 @@ def read_results() -> Results:
         images=read_images(),
         quarantine=read_quarantine(),
         predictions=read_predictions(),
-        gallery=read_table(Path("data/gallery/gallery.csv")),
+        gallery=read_table(GALLERY / "gallery.csv"),
         **{name: read_table(Path("plots") / f"{name}.csv") for name in names},
     )

@@ -21,15 +21,13 @@ from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.hashes import sha256_of
+from plumbline.run.paths import BACKBONE, DIGITS_SOURCE
 from plumbline.run.timing import timed
 from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
 from stages.weights.download import download, verify
 from stages.weights.pretraining import pretrain, read_digits
 from stages.weights.tensor_names import weights_among
 from stages.weights.weight_file import read_dictionaries
-
-DIGITS = Path("data/digits-source")
-BACKBONE = Path("models/backbone.safetensors")
 
 
 class Params(SomeSections):
@@ -62,7 +60,7 @@ def from_nothing(settings: Params) -> Model:
 def from_digits(settings: Params) -> Model:
     """Return a network that was trained, from random weights, on the eight other digits."""
     recipe = settings.weights.pretraining
-    images, labels, classes = read_digits(DIGITS, recipe.image_size)
+    images, labels, classes = read_digits(DIGITS_SOURCE, recipe.image_size)
     shape = shape_of_network(settings.weights.architecture, len(classes))
     refuse_image_size(shape, recipe.image_size, "weights.pretraining.image_size")
     arithmetic = choose_arithmetic(recipe.precision)

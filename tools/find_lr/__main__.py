@@ -22,6 +22,7 @@ from plumbline.run import params_file
 from plumbline.run.errors import UserError
 from plumbline.run.errors import run as run_tool
 from plumbline.run.outputs import write_csv
+from plumbline.run.paths import BACKBONE
 from stages.finetune.divergence import Diverged
 from stages.finetune.frozen_layers import part_for_epoch
 from stages.finetune.optimiser_and_schedule import set_lr
@@ -30,7 +31,6 @@ from stages.finetune.sampling import draw_order
 from stages.finetune.training_loop import to_training_mode, update
 from stages.finetune.training_setup import Params, Setup, begin_run, read_setup
 
-BACKBONE = Path("models/backbone.safetensors")
 CURVE = Path("plots/lr_finder.csv")
 FIGURE = Path("plots/lr_finder.png")
 

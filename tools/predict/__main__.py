@@ -24,10 +24,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from plumbline.classifier import MODEL, Classifier
+from plumbline.classifier import Classifier
 from plumbline.images.decoded import MAX_PIXELS, Unreadable
 from plumbline.run.errors import UserError, run
 from plumbline.run.outputs import whole_file
+from plumbline.run.paths import FINETUNED
 from plumbline.training.arithmetic import make_repeatable
 from tools.predict.prefetch import decoded
 from tools.predict.rows import WRITERS, Row
@@ -51,7 +52,9 @@ def arguments() -> argparse.Namespace:
         "python -m tools.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, pattern, archive, or - for a list")
-    parser.add_argument("--model", default=str(MODEL), help=f"file, or a revision that has {MODEL}; default: {MODEL}")
+    parser.add_argument(
+        "--model", default=str(FINETUNED), help=f"file, or a revision that has {FINETUNED}; default: {FINETUNED}"
+    )
     parser.add_argument("--top", type=count, default=1, metavar="K", help="likeliest classes of each image; default: 1")
     parser.add_argument("--format", choices=WRITERS, help="default: by the output's suffix, else table")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
@@ -78,8 +81,8 @@ def model_file(wish: str) -> Iterator[Path]:
         from tools.revision_files import file_at  # imports DVC, which is slow and needed here alone
 
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / MODEL.name
-            with file_at(MODEL, wish, also="a file") as source, path.open("wb") as copy:
+            path = Path(folder) / FINETUNED.name
+            with file_at(FINETUNED, wish, also="a file") as source, path.open("wb") as copy:
                 shutil.copyfileobj(source, copy)
             yield path
 

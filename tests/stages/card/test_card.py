@@ -14,12 +14,13 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
 from plumbline import Classifier
-from plumbline.data.prepared import FOLDER, read_manifest
+from plumbline.data.prepared import read_manifest
 from plumbline.model.model_file import read_model, write_model
 from plumbline.params.all import AllParams
 from plumbline.results.measures_file import read_measures
 from plumbline.run import params_file
 from plumbline.run.outputs import write_csv
+from plumbline.run.paths import PREPARED
 from stages.card import __main__ as card
 from stages.card.tables_and_sentences import few, table, text, untested
 from tests.conftest import PROJECT, change_params, run_in, write_image
@@ -87,10 +88,10 @@ def test_its_code_runs_where_nothing_but_onnxruntime_numpy_and_pillow_is_install
 def test_hostile_class_names_are_text_in_it(tiny_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tiny_copy)
     names = ["<img src=x>|`[a](b)*", "---\nx: $y$"]
-    write_model(card.MODEL, replace(read_model(card.MODEL), classes=names))
-    (FOLDER / "classes.json").write_text(json.dumps(names))
+    write_model(card.FINETUNED, replace(read_model(card.FINETUNED), classes=names))
+    (PREPARED / "classes.json").write_text(json.dumps(names))
     manifest = read_manifest()
-    write_csv(FOLDER / "manifest.csv", manifest.assign(**{"class": manifest["label"].map(dict(enumerate(names)))}))
+    write_csv(PREPARED / "manifest.csv", manifest.assign(**{"class": manifest["label"].map(dict(enumerate(names)))}))
     change_params(tiny_copy, {"data.root": "data/<b>photos</b>.zip"})
     card.main()
     contents = Path("models/CARD.md").read_text()

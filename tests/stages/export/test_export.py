@@ -19,7 +19,7 @@ from tests.support.models import small_model
 @pytest.fixture
 def trained(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace with a small model and 12 images of three classes in train and val."""
-    write_model(export.MODEL, small_model())
+    write_model(export.FINETUNED, small_model())
     Path("data/prepared").mkdir(parents=True)
     Path("data/prepared/classes.json").write_text('["ant", "bee", "cat"]')
     rows = []
@@ -37,7 +37,7 @@ def metrics() -> dict[str, float]:
 
 def test_it_writes_every_file_with_its_distance_from_torch_and_its_speed(trained: Workspace) -> None:
     export.main()
-    found, table = metrics(), pd.read_csv(export.TABLE).set_index("file")
+    found, table = metrics(), pd.read_csv(export.EXPORTED_FILES).set_index("file")
     assert table["images"].to_list() == [12, 12, 12]
     for name in ("onnx", "pt2"):
         assert found[f"{name}_log10_largest_difference"] < -5
@@ -58,7 +58,7 @@ def test_without_int8_its_folder_is_empty_and_nothing_is_said_of_it(trained: Wor
     export.main()
     assert list(export.INT8.iterdir()) == []
     assert not [key for key in metrics() if "int8" in key]
-    assert pd.read_csv(export.TABLE)["file"].to_list() == ["onnx", "pt2"]
+    assert pd.read_csv(export.EXPORTED_FILES)["file"].to_list() == ["onnx", "pt2"]
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_a_file_that_is_not_torchs_ends_the_stage_and_nothing_is_written(
         export.main()
     assert [path.name for path in Path("models").iterdir()] == ["finetuned.safetensors"]
     assert not Path("metrics/export.json").exists()
-    assert not export.TABLE.exists()
+    assert not export.EXPORTED_FILES.exists()
     trained.set(export__tolerance=0.001)
     export.main()
 

@@ -50,9 +50,9 @@ def test_every_figure_is_drawn_and_a_second_run_gives_the_same_bytes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_results(tmp_path, tiny_project, CLASSES[which])
-    files = [*plot.PLOTS.glob("*.png"), *plot.VECTORS.glob("*.svg")]
+    files = [*plot.PLOTS.glob("*.png"), *plot.FIGURES.glob("*.svg")]
     first = {path: path.read_bytes() for path in files}
-    assert {path.stem for path in plot.PLOTS.glob("*.png")} == {path.stem for path in plot.VECTORS.glob("*.svg")}
+    assert {path.stem for path in plot.PLOTS.glob("*.png")} == {path.stem for path in plot.FIGURES.glob("*.svg")}
     plot.main()
     assert {path: path.read_bytes() for path in files} == first
     for path in files:
@@ -63,7 +63,7 @@ def test_every_figure_is_drawn_and_a_second_run_gives_the_same_bytes(
                 assert len(image.convert("L").getcolors()) > 10  # not blank
         else:
             ElementTree.parse(path)  # whatever the names, it is XML
-    texts = "".join(ElementTree.parse(plot.VECTORS / "confusion.svg").getroot().itertext())
+    texts = "".join(ElementTree.parse(plot.FIGURES / "confusion.svg").getroot().itertext())
     assert all(shortened(name) in texts for name in CLASSES[which][:2])
 
 
