@@ -20,7 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from plumbline.checks.network_layers import Layer, multiplying_layers
 from plumbline.model.networks import build_network
-from plumbline.training.arithmetic import Arithmetic, choose_arithmetic
+from plumbline.training.compute import Compute, choose_compute
 from plumbline.training.loss_and_accuracy import classify
 
 ARCHITECTURE, BATCH, SIZE = "resnet34", 16, 224
@@ -50,14 +50,14 @@ def seconds_of(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def alone(conv: nn.Module, layer: Layer, arithmetic: Arithmetic) -> Callable[[], None]:
+def alone(conv: nn.Module, layer: Layer, compute: Compute) -> Callable[[], None]:
     """Return what runs a convolution forwards and backwards on random values."""
-    layout = arithmetic.layout(training=True)
-    inputs = torch.randn(BATCH, *layer.input_shape, device=arithmetic.device).to(arithmetic.precision)
-    inputs = inputs.contiguous(memory_format=layout).requires_grad_(layer.input_gradient)
+    memory_format = compute.memory_format(training=True)
+    inputs = torch.randn(BATCH, *layer.input_shape, device=compute.device).to(compute.precision)
+    inputs = inputs.contiguous(memory_format=memory_format).requires_grad_(layer.input_gradient)
 
     def run() -> None:
-        with arithmetic.autocast():
+        with compute.autocast():
             out = conv(inputs)
         out.backward(torch.ones_like(out))
 
@@ -67,31 +67,31 @@ def alone(conv: nn.Module, layer: Layer, arithmetic: Arithmetic) -> Callable[[],
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     torch.manual_seed(0)
-    arithmetic = choose_arithmetic("auto")
-    network = arithmetic.place(build_network(ARCHITECTURE, 2))
-    inputs = torch.randn(BATCH, 3, SIZE, SIZE, device=arithmetic.device)
-    labels = torch.randint(0, 2, (BATCH,), device=arithmetic.device)
+    compute = choose_compute("auto")
+    network = compute.place(build_network(ARCHITECTURE, 2))
+    inputs = torch.randn(BATCH, 3, SIZE, SIZE, device=compute.device)
+    labels = torch.randint(0, 2, (BATCH,), device=compute.device)
     layers = convolutions()
     kinds = {layer.name: (layer.input_shape, str(network.get_submodule(layer.name))) for layer in layers}
     counts = Counter(kinds.values())
     distinct = {kinds[layer.name]: layer for layer in layers}
-    bare = {kind: alone(network.get_submodule(layer.name), layer, arithmetic) for kind, layer in distinct.items()}
+    bare = {kind: alone(network.get_submodule(layer.name), layer, compute) for kind, layer in distinct.items()}
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
 
     def update() -> None:
         network.train()
-        _, loss = classify(network, inputs, labels, arithmetic)
+        _, loss = classify(network, inputs, labels, compute)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
 
     updates, sums = [], []
     for _ in range(rounds + 1):
-        updates.append(seconds_of(update, arithmetic.device))
-        sums.append(sum(counts[kind] * seconds_of(run, arithmetic.device) for kind, run in bare.items()))
+        updates.append(seconds_of(update, compute.device))
+        sums.append(sum(counts[kind] * seconds_of(run, compute.device) for kind, run in bare.items()))
     shares = [own / whole for own, whole in zip(sums[1:], updates[1:], strict=True)]
     operations = floating_point_operations(layers)
-    print(f"{arithmetic.device.type}, {arithmetic.precision}, {torch.get_num_threads()} threads, {rounds} rounds")
+    print(f"{compute.device.type}, {compute.precision}, {torch.get_num_threads()} threads, {rounds} rounds")
     for name, values, unit in (
         ("an update", updates[1:], "s"),
         ("its convolutions, each alone", sums[1:], "s"),

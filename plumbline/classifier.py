@@ -20,7 +20,7 @@ from plumbline.images.decoded import MAX_PIXELS, Unreadable, decode, read_file, 
 from plumbline.model.model_file import Model, read_model
 from plumbline.run.errors import UserError
 from plumbline.run.paths import FINETUNED
-from plumbline.training.arithmetic import choose_arithmetic
+from plumbline.training.compute import choose_compute
 from plumbline.training.inference import logits_of
 
 AnyImage = str | PathLike | Image.Image | np.ndarray
@@ -50,8 +50,8 @@ class Classifier:
         self.classes = model.classes
         self.transform = model.transform
         self.temperature = model.temperature
-        self.arithmetic = choose_arithmetic(precision)
-        self.network = self.arithmetic.place(model.network())
+        self.compute = choose_compute(precision)
+        self.network = self.compute.place(model.network())
 
     @classmethod
     def load(cls, path: str | PathLike = FINETUNED, precision: str = "float32") -> "Classifier":
@@ -79,7 +79,7 @@ class Classifier:
     @property
     def batch_size(self) -> int:
         """How many images pass through the network together."""
-        return self.arithmetic.evaluation_batch
+        return self.compute.evaluation_batch_size
 
     def pixels(self, image: AnyImage, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """Return an image as the arrays of the prepare stage hold it, uint8 (resize, resize, 3).
@@ -96,7 +96,7 @@ class Classifier:
 
     def classify(self, pixels: np.ndarray) -> list[Prediction]:
         """Return the predictions for arrays as `pixels` gives them, uint8 (N, resize, resize, 3)."""
-        logits = logits_of(self.network, torch.from_numpy(pixels), self.transform, self.arithmetic)
+        logits = logits_of(self.network, torch.from_numpy(pixels), self.transform, self.compute)
         probabilities = (logits / self.temperature).softmax(dim=1)
         if not probabilities.isfinite().all():
             raise UserError("the model gives no finite number for an image: its weights are damaged, or it diverged")

@@ -1,1 +1,1 @@
-"""Arithmetic, batches, and passes over a data set."""
+"""What computes, the inputs of networks, and what networks give for them."""

@@ -7,27 +7,27 @@ from torch import nn
 
 from plumbline.model.description import Transform
 from plumbline.model.networks import head_name
-from plumbline.training.arithmetic import Arithmetic
+from plumbline.training.compute import Compute
 from plumbline.training.network_input import to_input
 
 
-def inputs_of(images: torch.Tensor, transform: Transform, arithmetic: Arithmetic) -> Iterator[torch.Tensor]:
+def inputs_of(images: torch.Tensor, transform: Transform, compute: Compute) -> Iterator[torch.Tensor]:
     """Yield the inputs (B, 3, crop, crop) of images, uint8 (N, resize, resize, 3), in order, on the device."""
-    for start in range(0, len(images), arithmetic.evaluation_batch):
-        batch = images[start : start + arithmetic.evaluation_batch]
-        inputs = to_input(batch.to(arithmetic.device), transform)
-        yield inputs.contiguous(memory_format=arithmetic.layout(training=False))
+    for start in range(0, len(images), compute.evaluation_batch_size):
+        batch = images[start : start + compute.evaluation_batch_size]
+        inputs = to_input(batch.to(compute.device), transform)
+        yield inputs.contiguous(memory_format=compute.memory_format(training=False))
 
 
-def logits_of(network: nn.Module, images: torch.Tensor, transform: Transform, arithmetic: Arithmetic) -> torch.Tensor:
+def logits_of(network: nn.Module, images: torch.Tensor, transform: Transform, compute: Compute) -> torch.Tensor:
     """Return the logits, float64 (N, classes), of images, uint8 (N, resize, resize, 3)."""
     network.eval()
-    with torch.inference_mode(), arithmetic.autocast():
-        return torch.cat([network(inputs).double().cpu() for inputs in inputs_of(images, transform, arithmetic)])
+    with torch.inference_mode(), compute.autocast():
+        return torch.cat([network(inputs).double().cpu() for inputs in inputs_of(images, transform, compute)])
 
 
 def features_of(
-    network: nn.Module, architecture: str, images: torch.Tensor, transform: Transform, arithmetic: Arithmetic
+    network: nn.Module, architecture: str, images: torch.Tensor, transform: Transform, compute: Compute
 ) -> torch.Tensor:
     """Return what the network's head takes, float64 (N, features), of images, uint8 (N, resize, resize, 3)."""
     features = []
@@ -37,7 +37,7 @@ def features_of(
 
     handle = network.get_submodule(head_name(architecture)).register_forward_pre_hook(keep)
     try:
-        logits_of(network, images, transform, arithmetic)
+        logits_of(network, images, transform, compute)
     finally:
         handle.remove()
     return torch.cat(features)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from plumbline.run.errors import UserError
-from plumbline.training.arithmetic import Arithmetic
+from plumbline.training.compute import Compute
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,13 @@ class PhaseResult:
     accuracy: float
 
 
-def evaluate(
-    network: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], arithmetic: Arithmetic
-) -> PhaseResult:
+def evaluate(network: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], compute: Compute) -> PhaseResult:
     """Run the network, in evaluation mode, over batches of inputs (B, 3, H, W) and labels (B,). No images: zeros."""
     network.eval()
     loss_sum, correct, images = 0.0, 0, 0
     with torch.inference_mode():
         for inputs, labels in batches:
-            logits, loss = classify(network, inputs, labels, arithmetic)
+            logits, loss = classify(network, inputs, labels, compute)
             loss_sum += loss.item() * len(labels)
             correct += int((logits.argmax(dim=1) == labels).sum())
             images += len(labels)
@@ -37,7 +35,7 @@ def classify(
     network: nn.Module,
     inputs: torch.Tensor,
     labels: torch.Tensor,
-    arithmetic: Arithmetic,
+    compute: Compute,
     *,
     label_smoothing: float = 0.0,
     class_weights: torch.Tensor | None = None,
@@ -47,10 +45,10 @@ def classify(
     Inputs of a part of the network may have another shape. Labels are (B,), or shares of the classes (B, classes).
     The loss is computed in the weights' precision.
     """
-    precision = arithmetic.weights_precision
+    precision = compute.weights_dtype
     if inputs.dim() == 4:
-        inputs = inputs.contiguous(memory_format=arithmetic.layout(training=network.training))
-    with arithmetic.autocast():
+        inputs = inputs.contiguous(memory_format=compute.memory_format(training=network.training))
+    with compute.autocast():
         logits = forward(network, inputs)
     if labels.is_floating_point():
         labels = labels.to(precision)

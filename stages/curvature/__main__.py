@@ -24,7 +24,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_json
 from plumbline.run.paths import BACKBONE, CURVATURE
 from plumbline.run.timing import timed
-from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
+from plumbline.training.compute import Compute, choose_compute, make_repeatable
 from plumbline.training.loss_and_accuracy import forward
 from plumbline.training.network_input import to_input
 from plumbline.training.splits import Split, read_splits
@@ -41,16 +41,16 @@ class Params(SomeSections):
 
 
 def training_loss(
-    network: nn.Module, split: Split, own: Curvature, transform: Transform, arithmetic: Arithmetic
+    network: nn.Module, split: Split, own: Curvature, transform: Transform, compute: Compute
 ) -> torch.Tensor:
     """Return the mean loss over the first batches that fine-tuning draws, cross-entropy in nats."""
     order = torch.randperm(len(split.labels))[: own.images * own.batches]
     network.train()
     losses = []
     for indices in order.split(own.images):
-        inputs = to_input(split.images[indices].to(arithmetic.device), transform)
+        inputs = to_input(split.images[indices].to(compute.device), transform)
         logits = forward(network, inputs)
-        losses.append(nn.functional.cross_entropy(logits, split.labels[indices].to(arithmetic.device)))
+        losses.append(nn.functional.cross_entropy(logits, split.labels[indices].to(compute.device)))
     return torch.stack(losses).mean()
 
 
@@ -64,15 +64,15 @@ def main() -> None:
     settings = params_file.load(Params)
     own = settings.curvature
     backbone, classes, splits = read_model(BACKBONE), read_classes(), read_splits()
-    arithmetic = choose_arithmetic("float32")
+    compute = choose_compute("float32")
     make_repeatable(settings.seed)
     transform = Transform(**settings.image.model_dump())
     network = replace_head(backbone.architecture, backbone.tensors, len(classes), crop=transform.crop)
-    network = arithmetic.place(network)
+    network = compute.place(network)
     checks = Checks()
     # Attention's fast kernels have no second derivative.
     with timed("curvature"), sdpa_kernel(SDPBackend.MATH):
-        loss = training_loss(network, splits["train"], own, transform, arithmetic)
+        loss = training_loss(network, splits["train"], own, transform, compute)
         found = curvature(loss, network, own.steps)
     checks.expect_error(found.asymmetry, ASYMMETRY_LIMIT, "products with the Hessian are those of a symmetric matrix")
     checks.expect(

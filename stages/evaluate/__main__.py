@@ -26,7 +26,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.paths import BACKBONE, CURVATURE, FINETUNED, HISTORY
 from plumbline.run.timing import timed
-from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
+from plumbline.training.compute import Compute, choose_compute, make_repeatable
 from plumbline.training.inference import features_of, logits_of
 from plumbline.training.same_data import refuse_other_data
 from plumbline.training.splits import Split, read_splits
@@ -61,11 +61,11 @@ def positive_class(wish: str | None, classes: list[str]) -> int:
     return classes.index(wish)
 
 
-def predict(model: Model, splits: dict[str, Split], arithmetic: Arithmetic) -> dict[str, SplitPredictions]:
+def predict(model: Model, splits: dict[str, Split], compute: Compute) -> dict[str, SplitPredictions]:
     """Return the model's predictions on every split."""
-    network, found = arithmetic.place(model.network()), {}
+    network, found = compute.place(model.network()), {}
     for name, split in tqdm(splits.items(), "the model", unit="split", disable=None):
-        logits = logits_of(network, split.images, model.transform, arithmetic)
+        logits = logits_of(network, split.images, model.transform, compute)
         found[name] = SplitPredictions(
             plain=predictions_of(logits, split.labels, 1.0),
             calibrated=predictions_of(logits, split.labels, model.temperature),
@@ -73,12 +73,12 @@ def predict(model: Model, splits: dict[str, Split], arithmetic: Arithmetic) -> d
     return found
 
 
-def backbone_features(splits: dict[str, Split], transform: Transform, arithmetic: Arithmetic) -> dict[str, np.ndarray]:
+def backbone_features(splits: dict[str, Split], transform: Transform, compute: Compute) -> dict[str, np.ndarray]:
     """Return the features of every split's images in the network before it was fine-tuned, (N, features)."""
     backbone = read_model(BACKBONE)
-    network = arithmetic.place(backbone.network())
+    network = compute.place(backbone.network())
     return {
-        name: features_of(network, backbone.architecture, split.images, transform, arithmetic).numpy()
+        name: features_of(network, backbone.architecture, split.images, transform, compute).numpy()
         for name, split in tqdm(splits.items(), "the backbone", unit="split", disable=None)
     }
 
@@ -157,10 +157,10 @@ def main() -> None:
     recipe = model.parameters["finetune"]
     labels = {name: split.labels.numpy() for name, split in splits.items()}
     make_repeatable(seed)
-    arithmetic = choose_arithmetic("float32")
+    compute = choose_compute("float32")
     with timed("evaluate", sum(map(len, labels.values()))):
-        predictions = predict(model, splits, arithmetic)
-        features = backbone_features(splits, model.transform, arithmetic)
+        predictions = predict(model, splits, compute)
+        features = backbone_features(splits, model.transform, compute)
         measures: Measures = {("val", "temperature"): Measure(model.temperature, len(labels["val"]))}
         if (share := lr_over_curvature_limit(recipe, curvature)) is not None:
             measures["train", "lr_over_curvature_limit"] = Measure(share, len(labels["train"]))

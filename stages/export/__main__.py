@@ -27,7 +27,7 @@ from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import whole_file, whole_folder, write_csv, write_json
 from plumbline.run.paths import EXPORTED_FILES, FINETUNED
 from plumbline.run.timing import timed
-from plumbline.training.arithmetic import Arithmetic, make_repeatable
+from plumbline.training.compute import Compute, make_repeatable
 from plumbline.training.inference import logits_of
 from plumbline.training.same_data import refuse_other_data
 from plumbline.training.splits import read_splits
@@ -56,11 +56,11 @@ class Params(SomeSections):
 
 def torch_answer(model: Model, precision: torch.dtype) -> Answer:
     """Return the model in torch, as evaluate computes it, in the precision given."""
-    arithmetic = Arithmetic(PROCESSOR, precision)
-    network = arithmetic.place(model.network())
+    compute = Compute(PROCESSOR, precision)
+    network = compute.place(model.network())
 
     def answer(images: np.ndarray) -> np.ndarray:
-        logits = logits_of(network, torch.from_numpy(images), model.transform, arithmetic)
+        logits = logits_of(network, torch.from_numpy(images), model.transform, compute)
         return (logits / model.temperature).softmax(dim=1).numpy()
 
     return answer

@@ -24,7 +24,7 @@ from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.paths import BACKBONE, FINETUNED, HISTORY, PREPARED
 from plumbline.run.timing import timed
-from plumbline.training.arithmetic import Arithmetic, choose_arithmetic
+from plumbline.training.compute import Compute, choose_compute
 from plumbline.training.inference import logits_of
 from stages.finetune.checkpoints import Checkpoints, checkpoint_root, fingerprint, remove_old_checkpoints
 from stages.finetune.distributed import Distributed, joined, launch, started_by_torchrun
@@ -49,9 +49,7 @@ def checkpoints_of(settings: Params, setup: Setup, seed: int) -> Checkpoints:
         "finetune": settings.finetune.model_dump(exclude={"checkpoint_steps", "processes", "seeds"}),
     }
     inputs = [BACKBONE, *(path for path in PREPARED.iterdir() if path.suffix in (".npy", ".csv", ".json"))]
-    return Checkpoints(
-        checkpoint_root(), fingerprint(parameters, inputs, setup.arithmetic, setup.distributed.world_size)
-    )
+    return Checkpoints(checkpoint_root(), fingerprint(parameters, inputs, setup.compute, setup.distributed.world_size))
 
 
 def train_to_the_end(run: Run, setup: Setup, checkpoints: Checkpoints) -> int:
@@ -72,7 +70,7 @@ def train_to_the_end(run: Run, setup: Setup, checkpoints: Checkpoints) -> int:
             checkpoints.save(state)
 
     try:
-        with Interruption(distributed, setup.arithmetic.device) as interruption:
+        with Interruption(distributed, setup.compute.device) as interruption:
             train(run, setup, save, interruption)
     except Interrupted as interrupted:
         save()
@@ -98,26 +96,26 @@ def train_seeds(
             measured["images"] += train_to_the_end(run, setup, own)
             tensors = tensors or run.kept_tensors()
             histories.append(run.progress.history)
-        if setup.arithmetic.device.type == "cuda":
+        if setup.compute.device.type == "cuda":
             measured["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() // 2**20
     return tensors, histories
 
 
 def calibrated(model: Model, setup: Setup) -> Model:
     """Return the model with the temperature that val gives it, in float32 as the model is evaluated."""
-    arithmetic = choose_arithmetic("float32")
-    network = arithmetic.place(model.network())
+    compute = choose_compute("float32")
+    network = compute.place(model.network())
     temperature = fit_temperature(
-        logits_of(network, setup.val.images, setup.transform, arithmetic), setup.val.labels.cpu()
+        logits_of(network, setup.val.images, setup.transform, compute), setup.val.labels.cpu()
     )
     return replace(model, temperature=temperature)
 
 
-def summary(histories: list[History], recipe: Finetune, arithmetic: Arithmetic) -> dict[str, int | float]:
+def summary(histories: list[History], recipe: Finetune, compute: Compute) -> dict[str, int | float]:
     """Return the metrics: the kept epoch of the first run, the spread over all runs, and the precision chosen."""
     kept = kept_epoch(histories[0], recipe)
     first = {"epochs": len(histories[0]), "kept_epoch": kept} | {key: histories[0][kept][key] for key in MEASURED}
-    precision = {"precision_bits": torch.finfo(arithmetic.precision).bits}
+    precision = {"precision_bits": torch.finfo(compute.precision).bits}
     return first | precision | (spread(histories, recipe) if len(histories) > 1 else {})
 
 
@@ -156,7 +154,7 @@ def finetune(settings: Params, distributed: Distributed) -> None:
         )
         write_model(FINETUNED, calibrated(model, setup))
         write_csv(HISTORY, pd.DataFrame(histories[0]))
-        write_json(METRICS, summary(histories, setup.recipe, setup.arithmetic))
+        write_json(METRICS, summary(histories, setup.recipe, setup.compute))
         for own in checkpoints:
             own.remove()
 

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from plumbline.run.errors import UserError
 from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import whole_file
-from plumbline.training.arithmetic import Arithmetic
+from plumbline.training.compute import Compute
 
 STAGE = "finetune"
 ROOT = Path(__file__).parents[2]
@@ -124,29 +124,27 @@ def remove_unless_locked(path: Path) -> None:
         return
 
 
-def fingerprint(
-    parameters: dict[str, object], inputs: Iterable[Path], arithmetic: Arithmetic, world_size: int = 1
-) -> str:
+def fingerprint(parameters: dict[str, object], inputs: Iterable[Path], compute: Compute, world_size: int = 1) -> str:
     """Return a hash of the parameters, the input files' contents, the code, and what computes."""
     described = {
         "parameters": parameters,
         "inputs": {path.as_posix(): sha256_of(path) for path in sorted(inputs)},
         "code": {path.relative_to(ROOT).as_posix(): sha256_of(path) for path in own_code()},
-        "machine": machine(arithmetic),
+        "machine": machine(compute),
         "processes": world_size,
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
-def machine(arithmetic: Arithmetic) -> list[str | int]:
+def machine(compute: Compute) -> list[str | int]:
     """Return what decides how numbers are rounded, as far as a program can know it."""
-    if arithmetic.device.type == "cuda":
+    if compute.device.type == "cuda":
         device = torch.cuda.get_device_name()
     else:  # the processor, and the part of its instructions that the environment lets torch and oneDNN use
         limits = torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA")
         device = str((torch.cpu.get_capabilities(), *limits))
     versions = [platform.python_version(), torch.__version__, torchvision.__version__]
-    return [*versions, device, str(arithmetic.precision), torch.get_num_threads()]
+    return [*versions, device, str(compute.precision), torch.get_num_threads()]
 
 
 def own_code() -> list[Path]:

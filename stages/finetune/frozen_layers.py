@@ -53,11 +53,11 @@ def is_frozen_in_part(epoch: int, recipe: Finetune) -> bool:
 def part_for_epoch(epoch: int, run: Run, setup: Setup, check: Callable[[], None]) -> TrainedPart:
     """Prepare what is trained from this epoch on; computes the frozen layers' activations, if they stay the same."""
     augment = setup.recipe.augment
-    val = PixelBatches(setup.val, setup.transform, setup.arithmetic)
+    val = PixelBatches(setup.val, setup.transform, setup.compute)
     train = PixelBatches(
         setup.train,
         setup.transform,
-        setup.arithmetic,
+        setup.compute,
         image_changes(augment, setup.transform.crop),
         batch_changes(augment, setup.classes),
     )

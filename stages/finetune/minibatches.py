@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from plumbline.model.description import Transform
-from plumbline.training.arithmetic import Arithmetic
+from plumbline.training.compute import Compute
 from plumbline.training.network_input import to_input
 from plumbline.training.splits import Split
 from stages.finetune.augmentation import BatchChange, ImageChange
@@ -35,25 +35,25 @@ class PixelBatches:
 
     split: Split
     transform: Transform
-    arithmetic: Arithmetic
+    compute: Compute
     change_images: ImageChange | None = None
     change_batch: BatchChange | None = None
     frozen: nn.Module | None = None  # the layers whose outputs are wanted, in place of the network's inputs
 
     def batch(self, indices: torch.Tensor) -> Batch:
         """Return the images with these indices (B,), in this order, on the device."""
-        device = self.arithmetic.device
+        device = self.compute.device
         images, labels = self.split.images[indices].to(device), self.split.labels[indices].to(device)
         inputs = to_input(self.change_images(images) if self.change_images else images, self.transform)
-        inputs = inputs.to(self.arithmetic.weights_precision)
+        inputs = inputs.to(self.compute.weights_dtype)
         if self.change_batch:
             inputs, labels = self.change_batch(inputs, labels)
         return (self.activations(inputs) if self.frozen else inputs), labels
 
     def activations(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the outputs of the frozen layers for inputs (B, 3, H, W)."""
-        with torch.no_grad(), self.arithmetic.autocast():
-            return self.frozen(inputs.contiguous(memory_format=self.arithmetic.layout(training=False)))
+        with torch.no_grad(), self.compute.autocast():
+            return self.frozen(inputs.contiguous(memory_format=self.compute.memory_format(training=False)))
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ def in_order(batches: Batches, order: torch.Tensor, batch_size: int) -> Iterator
 def cached(batches: PixelBatches, check: Callable[[], None]) -> CachedBatches:
     """Compute the activations of a whole split; `check` is called before each batch, and may raise."""
     pieces = []
-    for indices in torch.arange(len(batches.split.labels)).split(batches.arithmetic.evaluation_batch):
+    for indices in torch.arange(len(batches.split.labels)).split(batches.compute.evaluation_batch_size):
         check()
         pieces.append(batches.batch(indices)[0])
-    return CachedBatches(torch.cat(pieces), batches.split.labels.to(batches.arithmetic.device))
+    return CachedBatches(torch.cat(pieces), batches.split.labels.to(batches.compute.device))
 
 
 def fits_in_cache(splits: list[PixelBatches], cache_gib: float) -> bool:

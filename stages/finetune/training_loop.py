@@ -95,7 +95,7 @@ def backward(
             part.trained,
             inputs,
             labels,
-            setup.arithmetic,
+            setup.compute,
             label_smoothing=recipe.label_smoothing,
             class_weights=setup.class_weights,
         )
@@ -174,15 +174,15 @@ def val_phase(setup: Setup, part: TrainedPart, check: Callable[[], None]) -> Pha
     own = setup.distributed.shard(torch.arange(len(setup.val.labels)))
 
     def batches() -> Iterator[Batch]:
-        for batch in in_order(part.val, own, setup.arithmetic.evaluation_batch):
+        for batch in in_order(part.val, own, setup.compute.evaluation_batch_size):
             check()
             yield batch
 
-    result = evaluate(part.validated, batches(), setup.arithmetic)
+    result = evaluate(part.validated, batches(), setup.compute)
     if setup.distributed.world_size == 1:
         return result
     sums = torch.tensor([result.loss * len(own), result.accuracy * len(own), len(own)], dtype=torch.float64)
-    loss, correct, images = setup.distributed.all_reduce(sums.to(setup.arithmetic.device)).tolist()
+    loss, correct, images = setup.distributed.all_reduce(sums.to(setup.compute.device)).tolist()
     return PhaseResult(loss / images, round(correct) / images)
 
 

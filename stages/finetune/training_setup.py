@@ -16,7 +16,7 @@ from plumbline.model.networks import replace_head
 from plumbline.params.finetune import Augment, Finetune
 from plumbline.params.image import Image
 from plumbline.run.fields import Seed, SomeSections
-from plumbline.training.arithmetic import Arithmetic, choose_arithmetic, make_repeatable
+from plumbline.training.compute import Compute, choose_compute, make_repeatable
 from plumbline.training.splits import Split, read_splits
 from stages.finetune.distributed import SINGLE_PROCESS, Distributed, synchronised
 from stages.finetune.optimiser_and_schedule import build_optimiser
@@ -43,7 +43,7 @@ class Setup:
     classes: int
     transform: Transform
     recipe: Finetune
-    arithmetic: Arithmetic
+    compute: Compute
     class_weights: torch.Tensor | None  # (classes,), on the device; None where all count alike
     distributed: Distributed = SINGLE_PROCESS
 
@@ -56,13 +56,13 @@ class Setup:
 def read_setup(settings: Params, architecture: str, distributed: Distributed = SINGLE_PROCESS) -> Setup:
     """Read the prepared images, and join them with the recipe."""
     recipe, splits, classes = settings.finetune, read_splits(), len(read_classes())
-    arithmetic = choose_arithmetic(recipe.precision)
-    train, val = on_gpu_if_they_fit([splits["train"], splits["val"]], arithmetic.device)
+    compute = choose_compute(recipe.precision)
+    train, val = on_gpu_if_they_fit([splits["train"], splits["val"]], compute.device)
     weights = None
     if recipe.class_weights == "balanced":
-        weights = balanced_weights(train.labels, classes).to(arithmetic.device)
+        weights = balanced_weights(train.labels, classes).to(compute.device)
     transform = Transform(**settings.image.model_dump())
-    setup = Setup(train, val, architecture, classes, transform, recipe, arithmetic, weights, distributed)
+    setup = Setup(train, val, architecture, classes, transform, recipe, compute, weights, distributed)
     return setup_to_overfit(setup, settings.seed) if recipe.overfit_batches else setup
 
 
@@ -73,7 +73,7 @@ def begin_run(setup: Setup, backbone: Model, seed: int) -> Run:
     """
     make_repeatable(seed)
     network = replace_head(backbone.architecture, backbone.tensors, setup.classes, crop=setup.transform.crop)
-    network = setup.arithmetic.place(network)
+    network = setup.compute.place(network)
     if setup.distributed.world_size > 1:
         network = network if setup.recipe.freeze_statistics else synchronised(network)
         if not setup.distributed.is_main:  # the main one goes on, and draws the orders that one process alone would

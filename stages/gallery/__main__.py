@@ -21,7 +21,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import whole_folder, write_csv
 from plumbline.run.paths import FINETUNED, GALLERY
 from plumbline.run.timing import timed
-from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
+from plumbline.training.compute import choose_compute, make_repeatable
 from plumbline.training.network_input import to_input
 from plumbline.training.splits import read_splits
 from stages.gallery.chosen_images import chosen
@@ -55,17 +55,17 @@ def main() -> None:
     settings = params_file.load(Params)
     model, splits = read_model(FINETUNED), read_splits()
     make_repeatable(settings.seed)
-    arithmetic = choose_arithmetic("float32")
+    compute = choose_compute("float32")
     table = chosen(read_predictions(), settings.gallery.images)
     with timed("gallery", len(table)), whole_folder(GALLERY) as folder:
-        network = arithmetic.place(model.network())
+        network = compute.place(model.network())
         names = []
         for i, row in enumerate(table.itertuples()):
             split = splits[row.split]
             place = split.paths.index(row.path)
             inputs = to_input(split.images[place : place + 1], model.transform)
-            label = torch.tensor([model.classes.index(row.predicted)], device=arithmetic.device)
-            heat = saliency(network, inputs.to(arithmetic.device), label)[0].cpu().numpy()
+            label = torch.tensor([model.classes.index(row.predicted)], device=compute.device)
+            heat = saliency(network, inputs.to(compute.device), label)[0].cpu().numpy()
             pixels = pixels_of(inputs, model.transform)[0].numpy()
             names.append((f"{i:03}.jpg", f"{i:03}_saliency.jpg"))
             for name, drawn in zip(names[-1], (pixels, overlay(pixels, heat)), strict=True):

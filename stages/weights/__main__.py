@@ -23,7 +23,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.hashes import sha256_of
 from plumbline.run.paths import BACKBONE, DIGITS_SOURCE
 from plumbline.run.timing import timed
-from plumbline.training.arithmetic import choose_arithmetic, make_repeatable
+from plumbline.training.compute import choose_compute, make_repeatable
 from stages.weights.download import download, verify
 from stages.weights.pretraining import pretrain, read_digits
 from stages.weights.tensor_names import weights_among
@@ -63,12 +63,12 @@ def from_digits(settings: Params) -> Model:
     images, labels, classes = read_digits(DIGITS_SOURCE, recipe.image_size)
     shape = shape_of_network(settings.weights.architecture, len(classes))
     refuse_image_size(shape, recipe.image_size, "weights.pretraining.image_size")
-    arithmetic = choose_arithmetic(recipe.precision)
-    network = arithmetic.place(build_network(settings.weights.architecture, len(classes)))
+    compute = choose_compute(recipe.precision)
+    network = compute.place(build_network(settings.weights.architecture, len(classes)))
     size = recipe.image_size
     transform = Transform(resize=size, crop=size, mean=settings.image.mean, std=settings.image.std)
     with timed("weights", recipe.epochs * len(images)):
-        pretrain(network, images, labels, recipe, transform, arithmetic)
+        pretrain(network, images, labels, recipe, transform, compute)
     return described(settings, network.state_dict(), classes)
 
 

@@ -11,7 +11,7 @@ from plumbline.images.class_folders import class_folders, files_below
 from plumbline.images.decoded import decode, resize_and_cut
 from plumbline.model.description import Transform
 from plumbline.params.weights import Pretraining
-from plumbline.training.arithmetic import Arithmetic
+from plumbline.training.compute import Compute
 from plumbline.training.loss_and_accuracy import classify
 from plumbline.training.network_input import to_input
 
@@ -38,7 +38,7 @@ def pretrain(
     labels: torch.Tensor,
     recipe: Pretraining,
     transform: Transform,
-    arithmetic: Arithmetic,
+    compute: Compute,
 ) -> None:
     """Train the network in place with AdamW and a one-cycle schedule, each digit changed at random."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.lr, fused=True)
@@ -48,8 +48,8 @@ def pretrain(
     progress = tqdm(range(recipe.epochs), "pre-training", unit="epoch", disable=None)
     for _ in progress:
         for indices in torch.randperm(len(images)).split(recipe.batch_size):
-            inputs = jittered(to_input(images[indices].to(arithmetic.device), transform))
-            _, loss = classify(network, inputs, labels[indices].to(arithmetic.device), arithmetic)
+            inputs = jittered(to_input(images[indices].to(compute.device), transform))
+            _, loss = classify(network, inputs, labels[indices].to(compute.device), compute)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -29,7 +29,7 @@ from plumbline.images.decoded import MAX_PIXELS, Unreadable
 from plumbline.run.errors import UserError, run
 from plumbline.run.outputs import whole_file
 from plumbline.run.paths import FINETUNED
-from plumbline.training.arithmetic import make_repeatable
+from plumbline.training.compute import make_repeatable
 from tools.predict.prefetch import decoded
 from tools.predict.rows import WRITERS, Row
 from tools.predict.sources import Source, find_sources

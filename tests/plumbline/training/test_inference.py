@@ -6,7 +6,7 @@ from torch import nn
 
 from plumbline.model.description import Transform
 from plumbline.model.networks import build_network
-from plumbline.training.arithmetic import choose_arithmetic
+from plumbline.training.compute import choose_compute
 from plumbline.training.inference import features_of, inputs_of, logits_of
 
 TRANSFORM = Transform(40, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -16,11 +16,11 @@ TRANSFORM = Transform(40, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 def test_both_are_those_of_the_network_without_batches(architecture: str, head: str) -> None:
     torch.manual_seed(0)
     images = torch.randint(0, 256, (37, 40, 40, 3), dtype=torch.uint8)  # the last batch is smaller
-    arithmetic = choose_arithmetic("float32")
+    compute = choose_compute("float32")
     network = build_network(architecture, 3)
-    logits = logits_of(network, images, TRANSFORM, arithmetic)
-    features = features_of(network, architecture, images, TRANSFORM, arithmetic)
-    inputs = torch.cat(list(inputs_of(images, TRANSFORM, arithmetic)))
+    logits = logits_of(network, images, TRANSFORM, compute)
+    features = features_of(network, architecture, images, TRANSFORM, compute)
+    inputs = torch.cat(list(inputs_of(images, TRANSFORM, compute)))
     with torch.no_grad():
         whole = network.eval()(inputs)
         last = network.get_submodule(head)

@@ -9,23 +9,23 @@ from torch import nn
 
 from plumbline.run.errors import UserError
 
-FAST_LAYOUT = torch.channels_last
+FAST_MEMORY_FORMAT = torch.channels_last
 EVALUATION_BATCH = {"cpu": 16, "cuda": 256}  # images; on the processor few enough to stay in its caches
 
 
 @dataclass(frozen=True)
-class Arithmetic:
-    """Where a network runs, and the type of its convolutions and matrix products."""
+class Compute:
+    """What computes: the device, and the precision of convolutions and matrix products."""
 
     device: torch.device
     precision: torch.dtype
 
-    def layout(self, *, training: bool) -> torch.memory_format:
-        """Return the inputs' layout in memory: the fast one.
+    def memory_format(self, *, training: bool) -> torch.memory_format:
+        """Return the inputs' memory format: channels-last, which is fast.
 
-        Training in float32 keeps the homework's: another one rounds otherwise, and the updates make much of it.
+        Training in float32 keeps the homework's, contiguous: another format rounds otherwise, and rounding grows.
         """
-        return torch.contiguous_format if training and not self.is_mixed else FAST_LAYOUT
+        return torch.contiguous_format if training and not self.is_mixed else FAST_MEMORY_FORMAT
 
     @property
     def is_mixed(self) -> bool:
@@ -33,12 +33,12 @@ class Arithmetic:
         return self.precision == torch.bfloat16
 
     @property
-    def weights_precision(self) -> torch.dtype:
+    def weights_dtype(self) -> torch.dtype:
         """The type of weights, inputs and losses."""
         return torch.float32 if self.is_mixed else self.precision
 
     @property
-    def evaluation_batch(self) -> int:
+    def evaluation_batch_size(self) -> int:
         """The batch size, in images, that is fast without gradients; but for rounding no result depends on it."""
         return EVALUATION_BATCH[self.device.type]
 
@@ -47,11 +47,11 @@ class Arithmetic:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_mixed)
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Return the network on this device, in the layout that suits training."""
-        return network.to(self.device, self.weights_precision, memory_format=self.layout(training=True))
+        """Return the network on this device, in the memory format of training."""
+        return network.to(self.device, self.weights_dtype, memory_format=self.memory_format(training=True))
 
 
-def choose_arithmetic(wish: str) -> Arithmetic:
+def choose_compute(wish: str) -> Compute:
     """Return the GPU if torch sees one, else the processor; and for `auto`, bfloat16 where it is fast, else float32.
 
     Fast is: the hardware multiplies bfloat16 itself. Raises UserError for bfloat16 on a GPU without it.
@@ -60,8 +60,8 @@ def choose_arithmetic(wish: str) -> Arithmetic:
     if wish == "bfloat16" and device.type == "cuda" and not has_bfloat16(device):
         raise UserError("the precision is bfloat16, which this GPU lacks: set it to float32 or auto")
     if wish == "bfloat16" or (wish == "auto" and has_bfloat16(device)):
-        return Arithmetic(device, torch.bfloat16)
-    return Arithmetic(device, torch.float64 if wish == "float64" else torch.float32)
+        return Compute(device, torch.bfloat16)
+    return Compute(device, torch.float64 if wish == "float64" else torch.float32)
 
 
 def has_bfloat16(device: torch.device) -> bool:
