@@ -67,14 +67,15 @@ def request_of(url: str) -> urllib.request.Request:
 class SameScheme(urllib.request.HTTPRedirectHandler):
     """Follows a redirect within http or within https, and none from one to the other or elsewhere."""
 
-    def http_error_302(self, request: urllib.request.Request, *arguments: Any) -> Any:
+    def http_error_302(self, request: urllib.request.Request, response: IO[bytes], *arguments: Any) -> Any:
         target = urljoin(request.full_url, arguments[-1].get("Location", ""))
         if urlsplit(target).scheme != urlsplit(request.full_url).scheme:
+            response.close()
             raise UserError(
                 f"{without_secrets(request.full_url)} leads to {without_secrets(target)}, of another scheme: "
                 "if that is meant, set weights.source to it"
             )
-        return super().http_error_302(request, *arguments)
+        return super().http_error_302(request, response, *arguments)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
