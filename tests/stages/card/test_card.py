@@ -58,7 +58,9 @@ def test_it_tells_the_run_and_where_it_comes_from(tiny_project: Path) -> None:
 def test_its_code_runs_where_nothing_but_onnxruntime_numpy_and_pillow_is_installed(
     tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pinned = re.findall(r"^(?:onnxruntime|numpy|pillow)==[^\\\n]+", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
+    pinned = re.findall(
+        r"^(?:onnxruntime|numpy|pillow)==[^\\\n]+", (PROJECT / "requirements.txt").read_text(), re.MULTILINE
+    )
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "bare"], check=True)
     python = tmp_path / "bare/bin/python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-input", *pinned], check=True)
