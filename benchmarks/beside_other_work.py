@@ -2,9 +2,9 @@
 
     python -m benchmarks.beside_other_work [ROUNDS]
 
-In turns, ROUNDS times (3): twelve updates of ResNet34 on 16 images of 112 pixels, in a process alone, beside a second one
-of its kind, and beside a program that keeps one processor busy; with OpenMP's own way of waiting, which spins, and with
-the stages' way, which sleeps. Prints seconds: median, least and most.
+In turns, ROUNDS times (3): twelve updates of ResNet34 on 16 images of 112 pixels, in a process alone, beside a second
+one of its kind, and beside a program that keeps one processor busy; with OpenMP's own way of waiting, which spins, and
+with the stages' way, which sleeps. Prints seconds: median, least and most.
 """
 
 import os

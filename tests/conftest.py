@@ -44,6 +44,7 @@ needs_photographs = pytest.mark.skipif(
 # Small enough for a pipeline run in less than a minute.
 TINY = {
     "backprop.trials": 2,
+    "curvature.draws": 2,
     "curvature.images": 2,
     "curvature.steps": 2,
     "export.calibration_images": 8,

@@ -153,7 +153,7 @@ def main() -> None:
     model, classes, splits = read_model(FINETUNED), read_classes(), read_splits()
     refuse_other_data(FINETUNED, model, classes, splits)
     positive = positive_class(own.positive, classes)
-    curvature = json.loads(CURVATURE.read_text(encoding="utf-8"))["largest_curvature"]
+    curvature = json.loads(CURVATURE.read_text(encoding="utf-8"))
     recipe = model.parameters["finetune"]
     labels = {name: split.labels.numpy() for name, split in splits.items()}
     make_repeatable(seed)
@@ -162,8 +162,8 @@ def main() -> None:
         predictions = predict(model, splits, compute)
         features = backbone_features(splits, model.transform, compute)
         measures: Measures = {("val", "temperature"): Measure(model.temperature, len(labels["val"]))}
-        if (share := lr_over_curvature_limit(recipe, curvature)) is not None:
-            measures["train", "lr_over_curvature_limit"] = Measure(share, len(labels["train"]))
+        if (share := lr_over_curvature_limit(recipe, curvature, len(labels["train"]))) is not None:
+            measures["train", "lr_over_curvature_limit"] = share
         for name, of_split in predictions.items():
             found = split_measures(of_split, positive, own, seed)
             measures |= {(name, measure): value for measure, value in found.items()}

@@ -6,28 +6,36 @@ from typing import Any
 import pandas as pd
 
 from plumbline.checks.stability import lr_over_limit
+from plumbline.results.measures_file import Measure
 from stages.evaluate.predictions import Predictions
 
 FEW = 10  # mistakes on a split: with fewer the bootstrap's intervals are too narrow, see benchmarks/README.md
 
 
-def lr_over_curvature_limit(recipe: dict[str, Any], curvature: float) -> float | None:
+def lr_over_curvature_limit(recipe: dict[str, Any], curvature: dict[str, float], images: int) -> Measure | None:
     """Return the learning rate as a share of the limit that the loss's curvature sets to SGD; warn if it is above 1.
 
-    `recipe` is section `finetune` of the parameters that the model carries. None for Adam and AdamW, which divide by
-    the gradient's size, and with frozen layers, whose loss is curved less than what was measured over all layers.
+    `recipe` is section `finetune` of the parameters that the model carries, `curvature` what the stage measured on
+    several draws of images: the share has its least and its largest value over the draws. It warns if all are above 1.
+    None for what the curvature says nothing about: Adam and AdamW, which divide by the gradient's size; frozen layers;
+    and a loss other than the plain cross-entropy of unchanged images.
     """
-    if recipe["optimiser"] != "sgd" or recipe["freeze"] is not None:
+    measured = {"optimiser": "sgd", "freeze": None, "class_weights": "none", "label_smoothing": 0, "sampler": "shuffle"}
+    unchanged = recipe["augment"]["mixup"] == recipe["augment"]["cutmix"] == 0
+    if not unchanged or any(recipe[key] != value for key, value in measured.items()):
         return None
     lr = recipe["lr"]
-    share = lr_over_limit(lr, curvature, recipe["weight_decay"], recipe["momentum"])
-    if share > 1:
+    share, low, high = (
+        lr_over_limit(lr, curvature[f"largest_curvature{end}"], recipe["weight_decay"], recipe["momentum"])
+        for end in ("", "_low", "_high")
+    )
+    if low > 1:
         print(
-            f"warning: finetune.lr is {lr:g}, {share:.2g} times the largest step size that is stable where "
-            f"training starts, {lr / share:.2g}, for the loss has curvature {curvature:.3g} there",
+            f"warning: finetune.lr is {lr:g}, {low:.2g} to {high:.2g} times the largest step size that is stable where "
+            "training starts, by the loss's curvature on several draws of images",
             file=sys.stderr,
         )
-    return share
+    return Measure(share, images, low, high)
 
 
 def accuracy_gain_by_choice(history: pd.DataFrame, keep: str) -> float:

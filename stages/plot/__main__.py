@@ -53,14 +53,12 @@ def read_table(name: str) -> pd.DataFrame:
     return pd.read_csv(PLOTS / f"{name}.csv", dtype={"class": str}, keep_default_na=False)
 
 
-def step_size_limits(lr: float, measures: Measures) -> dict[str, float]:
-    """Return the largest step sizes for the run, as far as they are known, by what they ensure."""
+def step_size_limits(lr: float, measures: Measures) -> dict[str, tuple[float, float]]:
+    """Return the largest step sizes for the run, as far as they are known, by what they ensure: from and to."""
     stable = measures.get(("train", "lr_over_curvature_limit"))
-    shares = {
-        "stable": stable.value if stable else None,
-        "keeps the sign": read_metrics("weight_decay")["finetune_lr_over_limit"],
-    }
-    return {name: lr / share for name, share in shares.items() if share}
+    sign = read_metrics("weight_decay")["finetune_lr_over_limit"]
+    shares = {"stable": (stable.low, stable.high) if stable else (0.0, 0.0), "keeps the sign": (sign, sign)}
+    return {name: (lr / high, lr / low) for name, (low, high) in shares.items() if low}
 
 
 def figures(settings: Params) -> dict[str, Figure]:

@@ -80,23 +80,27 @@ def draw_weight_decay(trajectories: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_step_size(lr: float, limits: dict[str, float]) -> Figure:
-    """Return the figure of the learning rate on a logarithmic axis, with the limits that hold for the run, by name."""
+def draw_step_size(lr: float, limits: dict[str, tuple[float, float]]) -> Figure:
+    """Return the figure of the learning rate on a logarithmic axis, with the limits by name, each from and to."""
     figure = Figure(figsize=(6.4, 2.4), layout="constrained")
     axes = figure.subplots()
-    low, high = min([lr, *limits.values()]) / STEP_SIZE_MARGIN, max([lr, *limits.values()]) * STEP_SIZE_MARGIN
+    ends = [lr, *(end for limit in limits.values() for end in limit)]
+    low, high = min(ends) / STEP_SIZE_MARGIN, max(ends) * STEP_SIZE_MARGIN
     axes.set(xscale="log", xlim=(low, high), ylim=(-0.9, 1.6), xlabel="learning rate")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_locator(NullLocator())
     axes.grid(visible=False)
     axes.spines["left"].set_visible(False)
-    axes.axvspan(low, min(limits.values(), default=high), color=BLUE, alpha=0.08, linewidth=0)
+    axes.axvspan(low, min((least for least, _ in limits.values()), default=high), color=BLUE, alpha=0.08, linewidth=0)
     axes.plot([lr], [0], marker="o", markersize=9, color=BLUE)
     axes.text(lr, 0.3, f"this run\n{lr:g}", ha="center", va="bottom")
-    for i, (name, limit) in enumerate(limits.items()):
-        axes.axvline(limit, color=(VERMILION, GREY)[i % 2], linestyle=("--", ":")[i % 2])
-        axes.text(limit, 1.5, f" {name}\n {limit:.3g}", ha="left", va="top", color=(VERMILION, GREY)[i % 2])
+    for i, (name, (least, largest)) in enumerate(limits.items()):
+        color, line = (VERMILION, GREY)[i % 2], ("--", ":")[i % 2]
+        axes.axvline(least, color=color, linestyle=line)
+        axes.axvspan(least, largest, color=color, alpha=0.12, linewidth=0)
+        shown = f"{least:.2g}" if least == largest else f"{least:.2g} to {largest:.2g}"
+        axes.text(least, 1.5, f" {name}\n {shown}", ha="left", va="top", color=color)
     explanation = "stable where it is shaded" if limits else "no limit is known: SGD without frozen layers has one"
     axes.set_title(f"Where the learning rate stands; {explanation}")
     return figure

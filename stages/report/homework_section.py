@@ -95,7 +95,7 @@ def weight_decay_figures(results: Results) -> list[Figure]:
     rate = results.history["learning_rate"].max()
     stable = "No limit is known for this recipe."
     if measured:
-        stable = f"It is {measured.value:.3g} times the largest stable step size."
+        stable = f"It is {measured.low:.2g} to {measured.high:.2g} times the largest stable step size."
     return [
         figure(
             "weight_decay",

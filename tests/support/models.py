@@ -10,7 +10,17 @@ from plumbline.model.model_file import Model, write_model
 from plumbline.model.networks import build_network
 
 FINETUNED = Path("models/finetuned.safetensors")
-RECIPE = {"optimiser": "sgd", "freeze": None, "lr": 0.019, "momentum": 0.9, "weight_decay": 0.0}
+RECIPE = {
+    "optimiser": "sgd",
+    "freeze": None,
+    "lr": 0.019,
+    "momentum": 0.9,
+    "weight_decay": 0.0,
+    "class_weights": "none",
+    "label_smoothing": 0.0,
+    "sampler": "shuffle",
+    "augment": {"mixup": 0.0, "cutmix": 0.0},
+}
 
 
 def small_model(**changes: Any) -> Model:

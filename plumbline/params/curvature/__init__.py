@@ -9,5 +9,5 @@ from plumbline.run.fields import Count, Section
 
 class Curvature(Section):
     images: Annotated[Count, Field(ge=2)]  # batch normalisation needs two
-    batches: Count
+    draws: Count
     steps: Annotated[Count, Field(le=100)]

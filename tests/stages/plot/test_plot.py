@@ -117,10 +117,11 @@ def test_the_data_audit_of_many_classes_shows_the_smallest_and_says_so() -> None
 
 
 def test_the_learning_rate_stands_between_its_limits() -> None:
-    (axes,) = draw_step_size(0.001, {"stable": 0.01, "keeps the sign": 5.0}).axes
+    (axes,) = draw_step_size(0.001, {"stable": (0.01, 0.02), "keeps the sign": (5.0, 5.0)}).axes
     point, *limits = axes.lines
     assert point.get_xdata().tolist() == [0.001]
     assert [line.get_xdata()[0] for line in limits] == [0.01, 5.0]
+    assert any("0.01 to 0.02" in text.get_text() for text in axes.texts)
     with mpl.rc_context(STYLE):
         (axes,) = draw_step_size(0.001, {}).axes
     assert "no limit is known" in axes.get_title(loc="left")
