@@ -41,7 +41,7 @@ check: setup lint
 test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2
 test-avx2: export ATEN_CPU_CAPABILITY := avx2
 test-avx2: check
-	pytest --numprocesses logical --maxprocesses 8 -m slow tests/stages/finetune/test_finetune.py tests/stages/finetune/test_processes.py
+	pytest --numprocesses logical --maxprocesses 8 -m slow tests/stages/finetune/test_finetune.py tests/stages/finetune/test_distributed.py
 
 lint: environment
 	ruff check --quiet

@@ -30,7 +30,7 @@ from plumbline.run.errors import UserError
 MODULE = "stages.finetune"
 STORE = "PLUMBLINE_STORE"  # the environment variable that names the file by which the processes of one machine meet
 LOST = 75  # exit status of a process whose run another one has left: the system's EX_TEMPFAIL
-PATIENCE = timedelta(minutes=10)  # for which a process waits for the slowest one
+TIMEOUT = timedelta(minutes=10)  # for which a process waits for the slowest one
 # What gloo's and NCCL's errors hold where another process has gone.
 LOST_WORDS = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "timed out", "TCPStore")
 
@@ -132,11 +132,11 @@ def init_process_group() -> None:
     """Let torch's processes find each other: by a file if `launch` has started them, else as torchrun says."""
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     if STORE not in os.environ:
-        dist.init_process_group(backend, timeout=PATIENCE)
+        dist.init_process_group(backend, timeout=TIMEOUT)
         return
     store = dist.FileStore(os.environ[STORE], int(os.environ["WORLD_SIZE"]))
     rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=PATIENCE)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=TIMEOUT)
 
 
 def take_gpu(rank_on_machine: int) -> None:

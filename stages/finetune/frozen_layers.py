@@ -5,6 +5,7 @@ frozen part's outputs, the activations, are computed once where the images stay 
 """
 
 import difflib
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -17,10 +18,11 @@ from plumbline.params.finetune import Finetune
 from plumbline.run.errors import UserError
 from stages.finetune.augmentation import batch_changes, changes_anything, image_changes
 from stages.finetune.distributed import SynchronisedBatchNorm
-from stages.finetune.minibatches import Batches, PixelBatches, cached, fits_in_cache
+from stages.finetune.minibatches import Batch, Batches, PixelBatches
 from stages.finetune.run_state import Run
 from stages.finetune.training_setup import Setup
 
+GIB = 2**30
 BACKBONE = "backbone"  # everything but the head
 WHOLE = {"leaf_modules": [SynchronisedBatchNorm]}  # what is traced as one operation, as torch's own are
 
@@ -68,9 +70,9 @@ def part_for_epoch(epoch: int, run: Run, setup: Setup, check: Callable[[], None]
     run.train_only(cut.trained_keys)
     train, val = batches_behind(cut, train, val, setup.recipe, check)
     trained = setup.distributed.data_parallel(cut.trained)
-    if run.average is None:
+    if run.ema is None:
         return TrainedPart(True, trained, cut.trained, train, val)
-    of_average = cut_network(run.average.module, setup.architecture, setup.recipe.freeze)
+    of_average = cut_network(run.ema.module, setup.architecture, setup.recipe.freeze)
     return TrainedPart(True, trained, of_average.trained, train, val)
 
 
@@ -82,6 +84,41 @@ def batches_behind(
     if changes_anything(recipe.augment) or not fits_in_cache([train, val], recipe.cache_gib):
         return train, val
     return cached(train, check), cached(val, check)
+
+
+@dataclass(frozen=True)
+class CachedBatches:
+    """Minibatches of a split's activations (N, ...), which the frozen layers computed once for all epochs."""
+
+    activations: torch.Tensor
+    labels: torch.Tensor
+
+    def batch(self, indices: torch.Tensor) -> Batch:
+        """Return the images with these indices (B,), in this order, on the device."""
+        indices = indices.to(self.labels.device)
+        return self.activations[indices], self.labels[indices]
+
+
+def cached(batches: PixelBatches, check: Callable[[], None]) -> CachedBatches:
+    """Compute the activations of a whole split; `check` is called before each batch, and may raise."""
+    pieces = []
+    for indices in torch.arange(len(batches.split.labels)).split(batches.compute.evaluation_batch_size):
+        check()
+        pieces.append(batches.batch(indices)[0])
+    return CachedBatches(torch.cat(pieces), batches.split.labels.to(batches.compute.device))
+
+
+def fits_in_cache(splits: list[PixelBatches], cache_gib: float) -> bool:
+    """Return whether the activations of all splits take at most so much memory; print a line if they do not."""
+    activations, _ = splits[0].batch(torch.arange(1))
+    size = activations.nbytes * sum(len(batches.split.labels) for batches in splits) / GIB
+    if size > cache_gib:
+        print(
+            f"the frozen layers' activations would take {size:.3g} GiB, more than finetune.cache_gib, {cache_gib:g}: "
+            "they are computed anew in each epoch",
+            file=sys.stderr,
+        )
+    return size <= cache_gib
 
 
 class TwoGraphs(nn.Module):

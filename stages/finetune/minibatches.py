@@ -1,10 +1,9 @@
-"""Make minibatches: pixels that become the network's inputs, or activations of frozen layers, computed once.
+"""Make minibatches of images: pixels that become the inputs of the network, or of its layers behind the frozen ones.
 
-What a minibatch holds is decided elsewhere: `sampling` orders the images, `augmentation` changes them.
+`sampling` orders the images, `augmentation` changes them.
 """
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,8 +15,6 @@ from plumbline.training.compute import Compute
 from plumbline.training.network_input import to_input
 from plumbline.training.splits import Split
 from stages.finetune.augmentation import BatchChange, ImageChange
-
-GIB = 2**30
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # inputs (B, ...); labels (B,), or shares of classes (B, classes)
 
@@ -56,42 +53,7 @@ class PixelBatches:
             return self.frozen(inputs.contiguous(memory_format=self.compute.memory_format(training=False)))
 
 
-@dataclass(frozen=True)
-class CachedBatches:
-    """Minibatches of a split's activations (N, ...), which the frozen layers computed once for all epochs."""
-
-    activations: torch.Tensor
-    labels: torch.Tensor
-
-    def batch(self, indices: torch.Tensor) -> Batch:
-        """Return the images with these indices (B,), in this order, on the device."""
-        indices = indices.to(self.labels.device)
-        return self.activations[indices], self.labels[indices]
-
-
 def in_order(batches: Batches, order: torch.Tensor, batch_size: int) -> Iterator[Batch]:
     """Yield the images with these indices (N,), `batch_size` at a time; the last batch may be smaller."""
     for indices in order.split(batch_size) if len(order) else ():
         yield batches.batch(indices)
-
-
-def cached(batches: PixelBatches, check: Callable[[], None]) -> CachedBatches:
-    """Compute the activations of a whole split; `check` is called before each batch, and may raise."""
-    pieces = []
-    for indices in torch.arange(len(batches.split.labels)).split(batches.compute.evaluation_batch_size):
-        check()
-        pieces.append(batches.batch(indices)[0])
-    return CachedBatches(torch.cat(pieces), batches.split.labels.to(batches.compute.device))
-
-
-def fits_in_cache(splits: list[PixelBatches], cache_gib: float) -> bool:
-    """Return whether the activations of all splits take at most so much memory; print a line if they do not."""
-    activations, _ = splits[0].batch(torch.arange(1))
-    size = activations.nbytes * sum(len(batches.split.labels) for batches in splits) / GIB
-    if size > cache_gib:
-        print(
-            f"the frozen layers' activations would take {size:.3g} GiB, more than finetune.cache_gib, {cache_gib:g}: "
-            "they are computed anew in each epoch",
-            file=sys.stderr,
-        )
-    return size <= cache_gib

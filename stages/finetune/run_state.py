@@ -38,7 +38,7 @@ class Run:
 
     network: nn.Module
     optimiser: torch.optim.Optimizer
-    average: AveragedModel | None = None  # of the weights, if it is asked for
+    ema: AveragedModel | None = None  # of the weights, if it is asked for
     progress: Progress = field(default_factory=Progress)
     best: Tensors | None = None  # of the epoch to keep, if that is not the last
     trained_keys: frozenset[str] | None = None  # of the tensors that can change now; None for all
@@ -46,7 +46,7 @@ class Run:
     @property
     def validated_network(self) -> nn.Module:
         """The network that is validated and written: the moving average, if there is one."""
-        return self.network if self.average is None else self.average.module
+        return self.network if self.ema is None else self.ema.module
 
     def train_all(self) -> None:
         """Let every parameter learn."""
@@ -83,7 +83,7 @@ class Run:
         """Return everything that a checkpoint has to hold: tensors and plain values alone. All processes must ask."""
         return {
             "network": self.changing(self.network.state_dict()),
-            "average": None if self.average is None else self.changing(self.average.state_dict(), IN_AVERAGE),
+            "ema": None if self.ema is None else self.changing(self.ema.state_dict(), IN_AVERAGE),
             "optimiser": self.optimiser.state_dict(),
             "progress": asdict(self.progress),
             "best": self.best,
@@ -93,8 +93,8 @@ class Run:
     def restore(self, state: dict[str, object], distributed: Distributed = SINGLE_PROCESS) -> None:
         """Put the run, as it was when it began, where it stood when the state was taken."""
         load_tensors(self.network, state["network"])
-        if self.average is not None:
-            load_tensors(self.average, state["average"])
+        if self.ema is not None:
+            load_tensors(self.ema, state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
         self.best = state["best"]

@@ -72,8 +72,8 @@ def update(run: Run, setup: Setup, part: TrainedPart, indices: torch.Tensor) -> 
     if recipe.clip_norm is not None:
         nn.utils.clip_grads_with_norm_(parameters, recipe.clip_norm, norm)
     run.optimiser.step()
-    if run.average is not None:
-        run.average.update_parameters(run.network)
+    if run.ema is not None:
+        run.ema.update_parameters(run.network)
     progress.loss_sum += sum(loss * len(batch) for loss, batch in zip(loss_values, batches, strict=True))
     progress.correct += round(sum(correct_values))
     progress.position += len(indices)

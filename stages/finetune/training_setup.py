@@ -78,10 +78,10 @@ def begin_run(setup: Setup, backbone: Model, seed: int) -> Run:
         network = network if setup.recipe.freeze_statistics else synchronised(network)
         if not setup.distributed.is_main:  # the main one goes on, and draws the orders that one process alone would
             torch.manual_seed(seed + setup.distributed.rank)
-    average = None
+    ema = None
     if setup.recipe.ema is not None:
-        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(setup.recipe.ema), use_buffers=True)
-    return Run(network, build_optimiser(network, setup.recipe), average)
+        ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(setup.recipe.ema), use_buffers=True)
+    return Run(network, build_optimiser(network, setup.recipe), ema)
 
 
 def setup_to_overfit(setup: Setup, seed: int) -> Setup:
