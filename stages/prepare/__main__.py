@@ -10,6 +10,7 @@ Training depends on data/prepared alone: a file that is not used, or a note, doe
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +78,10 @@ def in_order(images: list[UsableImage], chosen: dict[str, str], classes: list[st
 def report(splits: dict[str, list[UsableImage]], audit: Audit) -> None:
     """Print how many images are used, and the first of those that a person should look at."""
     print(", ".join(f"{split}: {len(images)} images" for split, images in splits.items()))
+    groups = Counter(image.candidate.group for images in splits.values() for image in images)
+    ungrouped = groups.pop(None, 0)
+    if groups:
+        print(f"data.groups: {len(groups)} groups, and {ungrouped} images of no group")
     notes = audit.notes_by_image()
     used = [image.candidate.name for images in splits.values() for image in images]
     not_used = [f"{printable(name)}: {why.reason}, {why.detail}" for name, why in audit.quarantine]

@@ -1,11 +1,13 @@
 """Splits follow from content: stratified, stable, without leaks, whatever the folder tree."""
 
+import json
 import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +15,9 @@ from PIL import Image
 
 from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
+from stages.prepare import folder_structure
 from tests.conftest import PROJECT, Workspace, change_params, write_image
-from tests.stages.prepare.conftest import PREPARED, manifest, quarantine, splits
+from tests.stages.prepare.conftest import AUDIT, PREPARED, manifest, quarantine, splits
 
 
 def write_flat(counts: dict[str, int], start: int = 0) -> None:
@@ -90,6 +93,40 @@ def test_groups_stay_in_one_split(ready: Workspace) -> None:
     rows["patient"] = rows["path"].str.extract(r"(patient\d+)")
     assert rows.groupby("patient")["split"].nunique().max() == 1
     assert (rows.groupby("split")["class"].nunique() == 2).all()
+
+
+def test_groups_are_counted_and_so_are_the_images_of_none(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    ready.set(data__groups=r"patient_(\d*)_")
+    for i in range(20):
+        write_image(Path("images", "ill" if i % 2 else "well", f"patient_{i // 4}_{i}.png"), seed=i)
+    for i in range(3):
+        write_image(Path(f"images/ill/{i}.png"), seed=100 + i)
+    write_image(Path("images/ill/patient__.png"), seed=200)  # what matches nothing is no group
+    prepare.main()
+    found = pd.read_csv(AUDIT / "counts.csv", index_col="finding")["count"]
+    metrics = json.loads(Path("metrics/prepare.json").read_text())
+    for counts in (found, metrics):
+        assert (counts["groups"], counts["images_without_group"]) == (5, 4)
+    assert "data.groups: 5 groups, and 4 images of no group" in capsys.readouterr().out
+
+
+def test_groups_that_match_no_path_are_refused(ready: Workspace) -> None:
+    ready.set(data__groups=r"Patient_(\d+)")
+    for i in range(20):
+        write_image(Path("images", "ill" if i % 2 else "well", f"patient_{i // 4}_{i}.png"), seed=i)
+    with pytest.raises(
+        UserError, match=r"data.groups: .*matches none of the 20 paths .*, such as 'ill/patient_0_1.png'"
+    ):
+        prepare.main()
+    assert not PREPARED.exists()
+
+
+def test_groups_that_backtrack_for_ever_are_refused(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_structure, "SEARCH_SECONDS", 1)
+    ready.set(data__groups="((?:a+)+)$")
+    write_flat({"a" * 60 + "b": 10, "bee": 10})
+    with pytest.raises(UserError, match="data.groups: .* takes more than 1 s on 20 paths"):
+        prepare.main()
 
 
 def test_a_group_that_the_data_set_itself_divides_is_refused(ready: Workspace) -> None:
