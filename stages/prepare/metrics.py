@@ -10,8 +10,8 @@ from stages.prepare.parallel_decoding import UsableImage
 
 # Of the quarantine. What the policies drop is not among them: findings are counted under any policy.
 REASONS = (
-    "empty", "not an image", "truncated", "damaged", "too large", "too long", "too small", "unreadable", "bad name",
-    "misplaced", "excluded",
+    "empty", "not an image", "unsupported", "truncated", "damaged", "too large", "too long", "too small",
+    "unreadable", "bad name", "misplaced", "excluded",
 )  # fmt: skip
 CHANNELS = ("red", "green", "blue")
 
