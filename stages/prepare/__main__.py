@@ -28,7 +28,6 @@ from plumbline.run.timing import timed
 from stages.prepare.arrays_and_tables import images_table, manifest_table, quarantine_table, write_array
 from stages.prepare.audit import Audit, audit_images
 from stages.prepare.decoding import Limits, decoder_version, printable
-from stages.prepare.duplicates import tied
 from stages.prepare.executors import executor
 from stages.prepare.folder_structure import FolderStructure, find_structure, opened
 from stages.prepare.metrics import counts, headline, pixels_table
@@ -112,7 +111,7 @@ def main() -> None:
             results = read_all(structure.candidates, limits, cache, folder, remote=data.executor != "loky")
         audit = audit_images(structure, results, data, to_choose=set(shares))
         to_split = [image for image in audit.images if image.split is None]
-        chosen = choose_splits(to_split, tied(to_split, data.near_distance), shares, data.split_seed)
+        chosen = choose_splits(to_split, audit.near, shares, data.split_seed)
         splits = in_order(audit.images, chosen, structure.classes)
         for split, images in splits.items():
             write_array(folder / f"{split}.npy", [image.pixels for image in images], limits.size)
