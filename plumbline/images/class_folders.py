@@ -1,7 +1,7 @@
 """Find the files of a data set that has one folder a class.
 
-Hidden files and the files that macOS adds to archives are skipped. A link to a folder is an error, because DVC leaves
-such links out without a message.
+Hidden files, and those that operating systems and common programs leave in folders, are skipped. A link to a folder is
+an error, because DVC leaves such links out without a message.
 """
 
 import os
@@ -9,6 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plumbline.run.errors import UserError
+
+# In lower case. Hidden ones, such as macOS's .DS_Store and ._*, and .picasa.ini, need no entry.
+LEFT_BY_PROGRAMS = {
+    "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin",
+    "system volume information",  # Windows
+    "__macosx", "icon\r", "network trash folder", "temporary items",  # macOS
+    "lost+found",  # Linux
+    "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle",  # Synology and QNAP
+    "picasa.ini", "zbthumbnail.info", "pspbrwse.jbf",  # Picasa, Canon, Paint Shop Pro
+}  # fmt: skip
 
 
 def class_folders(folder: Path) -> list[str]:
@@ -28,10 +38,15 @@ def files_below(folder: Path) -> Iterator[Path]:
 def visible(folder: Path) -> list[os.DirEntry]:
     """Return the entries of a folder, sorted by name. Raises UserError for a link to a folder."""
     with os.scandir(folder) as found:
-        entries = [entry for entry in found if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+        entries = [entry for entry in found if not left_by_programs(entry.name)]
     for entry in entries:
         if entry.is_symlink() and entry.is_dir():
             raise UserError(
                 f"{entry.path} is a link to a folder, which DVC does not follow: put the folder itself there"
             )
     return sorted(entries, key=lambda entry: entry.name)
+
+
+def left_by_programs(name: str) -> bool:
+    """Return whether a file or folder is hidden, or one that a program has left."""
+    return name.startswith(".") or name.casefold() in LEFT_BY_PROGRAMS

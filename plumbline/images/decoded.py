@@ -6,14 +6,21 @@ applied, colours as 8-bit RGB, transparency on white, 16 bits scaled and not cli
 
 import functools
 import io
+import logging
+import os
 import stat
-import struct
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
+
+from plumbline.images.filled_in import ends_early, filled_in
+from plumbline.images.other_kinds import other_kind, unsupported_tiff
 
 MAX_PIXELS = 100_000_000  # width times height
 MAX_BYTES = 2**30  # of a file: more than MAX_PIXELS need in any format, with four channels of 16 bits
@@ -31,7 +38,10 @@ NEVER_OPENED = ("EPS",)
 
 # Formats with unmistakable first bytes: a file that begins with them and cannot be decoded is a damaged image.
 SIGNED_FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000")
-HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+MIN_BYTES = 64  # of an image
+
+NO_LOG = logging.NullHandler()
+STDERR = threading.Lock()  # held while the process's stderr is diverted
 
 
 class Unreadable(ValueError):
@@ -77,18 +87,20 @@ def read_file(path: Path) -> bytes:
 def decode(contents: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     """Decode a file's bytes; of an animation, the first frame.
 
-    Raises Unreadable with reason `empty`, `not an image`, `too large` (of more than `max_pixels`, before
-    they are decoded), `truncated` or `damaged`.
+    Raises Unreadable with reason `empty`, `not an image`, `unsupported` (whole, of a kind that is not decoded),
+    `too large` (of more than `max_pixels`, before they are decoded), `truncated` or `damaged`.
     """
     if not contents:
         raise Unreadable("empty", "the file has no bytes")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _quiet(contents):
             warnings.simplefilter("ignore")  # about tags that are not read, and sizes, which are checked here
             with Image.open(io.BytesIO(contents), formats=known_formats()) as image:
                 if image.width * image.height > max_pixels:
                     raise Unreadable("too large", f"{image.width} x {image.height} pixels, more than {max_pixels:,}")
-                return _as_decoded(image)
+                if kind := unsupported_tiff(contents, readable=True):
+                    raise _unsupported(kind)
+                return _as_decoded(image, contents)
     except Image.UnidentifiedImageError:
         raise _unidentified(contents) from None
     except Unreadable:
@@ -97,11 +109,8 @@ def decode(contents: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
         raise Unreadable("too large", str(error)) from None
     except MemoryError:
         raise Unreadable("too large", "not enough memory to decode it") from None
-    # Pillow's readers raise these on damaged files.
-    except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError,
-            EOFError, AttributeError, OverflowError, RuntimeError, struct.error) as error:  # fmt: skip
-        reason = "truncated" if "truncated" in str(error).lower() else "damaged"
-        raise Unreadable(reason, f"{type(error).__name__}: {error}") from None
+    except Exception as error:  # Pillow's readers raise nearly anything on damaged files, an AssertionError too
+        raise _undecodable(contents, error) from None
 
 
 @functools.cache
@@ -111,18 +120,60 @@ def known_formats() -> list[str]:
     return [name for name in Image.ID if name not in NEVER_OPENED]
 
 
+@contextmanager
+def _quiet(contents: bytes) -> Iterator[None]:
+    """Keep Pillow and libtiff from writing, within the block, lines that do not name the file.
+
+    libtiff writes to the process's stderr, so that this is diverted for a TIFF; what other threads write is lost.
+    """
+    logging.getLogger("PIL").addHandler(NO_LOG)  # without any handler, Python prints what is logged
+    if contents[:2] not in (b"II", b"MM"):
+        yield
+        return
+    with STDERR, ExitStack() as undo:
+        with suppress(OSError):  # a process without stderr
+            kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+            undo.callback(os.close, kept)
+            undo.callback(os.dup2, kept, 2)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+        yield
+
+
+def _unsupported(kind: str) -> Unreadable:
+    return Unreadable("unsupported", f"{kind}, which is not supported: convert it to PNG or JPEG")
+
+
+def _undecodable(contents: bytes, error: Exception) -> Unreadable:
+    """Return the error for bytes that Pillow recognises and cannot decode."""
+    what = f"{type(error).__name__}: {error}"
+    if "truncated" in what.lower() or "not enough image data" in what or ends_early(contents):
+        return Unreadable("truncated", what)
+    if "cannot find loader" in what or "cannot load this image" in what:
+        return _unsupported("a format of which Pillow has no decoder")
+    if "not available" in what and (kind := unsupported_tiff(contents, readable=False)):
+        return _unsupported(kind)
+    return Unreadable("damaged", what)
+
+
 def _unidentified(contents: bytes) -> Unreadable:
     """Return the error for bytes that Pillow does not recognise, with the format that they begin like."""
-    if contents[4:8] == b"ftyp" and contents[8:12] in HEIC_BRANDS:
-        return Unreadable("not an image", "HEIC, which Pillow does not decode: convert it to JPEG")
+    if kind := unsupported_tiff(contents, readable=False):
+        return _unsupported(kind)
+    if kind := other_kind(contents):
+        return Unreadable("not an image", f"{kind}: it is not supported; convert it to PNG or JPEG")
     for name in SIGNED_FORMATS:
         if name in Image.OPEN and Image.OPEN[name][1](contents[:16]):
-            return Unreadable("damaged", f"begins like {name} and does not go on like it")
+            reason = "truncated" if len(contents) > MIN_BYTES and ends_early(contents) else "damaged"
+            return Unreadable(reason, f"begins like {name} and does not go on like it")
     return Unreadable("not an image", "no known image format")
 
 
-def _as_decoded(image: Image.Image) -> DecodedImage:
+def _as_decoded(image: Image.Image, contents: bytes) -> DecodedImage:
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)  # read now: upright_rgb() removes it from a TIFF
+    image.load()
+    if reason := filled_in(contents, image):
+        raise Unreadable(reason, "some of its data are missing or wrong; the decoder has filled in the pixels")
     rgb = upright_rgb(image)
     turned = orientation in range(5, 9)
     return DecodedImage(

@@ -10,6 +10,7 @@ Training depends on data/prepared alone: a file that is not used, or a note, doe
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,6 @@ from plumbline.run.timing import timed
 from stages.prepare.arrays_and_tables import images_table, manifest_table, quarantine_table, write_array
 from stages.prepare.audit import Audit, audit_images
 from stages.prepare.decoding import Limits, decoder_version, printable
-from stages.prepare.duplicates import tied
 from stages.prepare.executors import executor
 from stages.prepare.folder_structure import FolderStructure, find_structure, opened
 from stages.prepare.metrics import counts, headline, pixels_table
@@ -77,6 +77,10 @@ def in_order(images: list[UsableImage], chosen: dict[str, str], classes: list[st
 def report(splits: dict[str, list[UsableImage]], audit: Audit) -> None:
     """Print how many images are used, and the first of those that a person should look at."""
     print(", ".join(f"{split}: {len(images)} images" for split, images in splits.items()))
+    groups = Counter(image.candidate.group for images in splits.values() for image in images)
+    ungrouped = groups.pop(None, 0)
+    if groups:
+        print(f"data.groups: {len(groups)} groups, and {ungrouped} images of no group")
     notes = audit.notes_by_image()
     used = [image.candidate.name for images in splits.values() for image in images]
     not_used = [f"{printable(name)}: {why.reason}, {why.detail}" for name, why in audit.quarantine]
@@ -107,7 +111,7 @@ def main() -> None:
             results = read_all(structure.candidates, limits, cache, folder, remote=data.executor != "loky")
         audit = audit_images(structure, results, data, to_choose=set(shares))
         to_split = [image for image in audit.images if image.split is None]
-        chosen = choose_splits(to_split, tied(to_split, data.near_distance), shares, data.split_seed)
+        chosen = choose_splits(to_split, audit.near, shares, data.split_seed)
         splits = in_order(audit.images, chosen, structure.classes)
         for split, images in splits.items():
             write_array(folder / f"{split}.npy", [image.pixels for image in images], limits.size)

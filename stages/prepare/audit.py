@@ -37,6 +37,7 @@ class Audit:
     notes: list[tuple[str, str]]  # an image's name and one note on it
     quarantine: list[tuple[str, Unusable]]  # a file's name and why it is not used
     counts: dict[str, int]
+    near: dict[str, int]  # a number for each image, by its name, the same for near copies of each other
 
     def notes_by_image(self) -> dict[str, str]:
         """Return all notes on an image in one text, by the image's name."""
@@ -63,10 +64,11 @@ def audit_images(
         images = [replace(image, split=None) if image.split == "train" else image for image in images]
     not_read = [(name, MISPLACED) for name in structure.strays] + [(name, LEFT_OUT) for name in structure.left_out]
     not_read += [(name, EXCLUDED) for name in structure.excluded]
-    audit = Audit(images, notes_on_files(images), not_read + unusable, counts={})
+    audit = Audit(images, notes_on_files(images), not_read + unusable, counts={}, near={})
     audit = with_policy(audit, data.conflicts, "conflicting label", copies_across_classes(audit.images))
     audit = with_policy(audit, data.duplicates, "duplicate", copies_across_splits(audit.images))
     clusters = near_clusters(audit.images, data.near_distance)
+    audit = replace(audit, near={i.candidate.name: int(n) for i, n in zip(audit.images, clusters, strict=True)})
     near = near_copies_across_splits(audit.images, clusters)
     audit = with_policy(audit, "keep", "near conflicting label", near_copies_across_classes(audit.images, clusters))
     audit = with_policy(audit, data.near_duplicates, "near duplicate", near)

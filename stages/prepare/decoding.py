@@ -7,6 +7,7 @@ with another version is refused.
 
 import functools
 import hashlib
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,15 @@ from plumbline.images.decoded import Unreadable, decode, read_file, resize_and_c
 from plumbline.run.hashes import sha256_of
 
 PROJECT = Path(__file__).parents[2]
-DECODERS = (Path("plumbline/images/decoded.py"), Path("stages/prepare/decoding.py"))
+DECODERS = (
+    *(Path("plumbline/images", name) for name in ("decoded.py", "filled_in.py", "other_kinds.py")),
+    Path("stages/prepare/decoding.py"),
+)
 
 THUMBNAIL = 16  # pixels, height and width
 LEVELS = np.arange(256)  # that a channel may have
+# Control characters (C0, delete, C1), separators of lines, and what overrides the direction of text.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 HASHED = 32  # pixels, height and width of what the perceptual hash is made of; imagehash's own size
 
 
@@ -110,9 +116,9 @@ def entropy(counts: np.ndarray) -> float:
 
 
 def printable(name: str) -> str:
-    """Return the name with control characters escaped, and all that UTF-8 cannot encode."""
+    """Return the name with escapes for what UTF-8 cannot encode, control characters and overrides of the direction."""
     escaped = name.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if ord(c) >= 32 else f"\\x{ord(c):02x}" for c in escaped)
+    return UNPRINTABLE.sub(lambda c: f"\\x{ord(c[0]):02x}" if ord(c[0]) < 256 else f"\\u{ord(c[0]):04x}", escaped)
 
 
 @functools.cache  # what a process has imported stays as it is when its files change

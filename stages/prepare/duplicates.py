@@ -2,7 +2,7 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -93,12 +93,15 @@ def kept_and_others(group: list[UsableImage]) -> tuple[UsableImage, list[UsableI
     return kept, [image for image in given if image.split != last]
 
 
-def near_clusters(images: list[UsableImage], distance: int) -> np.ndarray:
+def near_clusters(images: list[UsableImage], distance: int | None) -> np.ndarray:
     """Return a number for each image (N,), the same for images that are nearly the same picture.
 
     Two images are nearly the same if at most `distance` bits of their perceptual hashes differ (Zauner 2010, pHash) and
     the correlation of their thumbnails is at least MIN_CORRELATION. Chains of such pairs form one cluster.
+    Without a distance, no two images are.
     """
+    if distance is None:
+        return np.arange(len(images))
     hashes = np.array([image.facts.perceptual_hash for image in images], dtype=np.uint64)
     thumbnails = [image.facts.thumbnail for image in images]
     pairs = close_pairs(hashes, distance)
@@ -123,16 +126,16 @@ def standardised(thumbnails: list[str]) -> np.ndarray:
     return values / np.where(lengths == 0, 1, lengths)
 
 
-def tied(images: list[UsableImage], distance: int) -> np.ndarray:
+def tied(images: list[UsableImage], near: Mapping[str, int]) -> np.ndarray:
     """Return a number for each image (N,), the same for those that must stay in one split.
 
-    These are copies of a file, near copies, and images of one group, also through other images.
+    These are copies of a file, near copies, for which `near` has the same number by the image's name, and images of one
+    group, also through other images.
     """
-    near = near_clusters(images, distance)
     first: dict[Hashable, int] = {}
     pairs = []
-    for i, (image, number) in enumerate(zip(images, near, strict=True)):
-        keys = [("near", int(number)), ("file", image.facts.sha256)]
+    for i, image in enumerate(images):
+        keys = [("near", near[image.candidate.name]), ("file", image.facts.sha256)]
         if image.candidate.group is not None:
             keys.append(("group", image.candidate.group))
         pairs += [(first.setdefault(key, i), i) for key in keys]

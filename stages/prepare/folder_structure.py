@@ -3,19 +3,23 @@
 An archive is extracted first, and removed again at the end.
 """
 
-import difflib
-import re
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 from plumbline.data.prepared import SPLITS
 from plumbline.images.archives import extract
 from plumbline.images.class_folders import class_folders, files_below, visible
 from plumbline.params.data import Data
 from plumbline.run.errors import UserError
+from stages.prepare.class_names import appearance, canonical, nearest, refuse_look_alikes
 
 EXTRACTED = Path("data/extracted.partial")
 OTHER_NAMES = {
@@ -23,6 +27,14 @@ OTHER_NAMES = {
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test", "testset": "test",
 }  # fmt: skip
+
+SEARCH_SECONDS = 60
+SEARCH = """
+import json, re, sys
+pattern, names = json.load(sys.stdin)
+matches = (re.search(pattern, name) for name in names)
+json.dump([match and match.group(1) for match in matches], sys.stdout)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +65,14 @@ class FolderStructure:
 def opened(root: Path) -> Iterator[Path]:
     """Yield the folder that holds the images: `root` itself, or the folder to which the archive `root` was extracted.
 
-    A folder in an archive that encloses everything else is skipped. Raises UserError if there is no such file or it is
+    A folder in an archive that encloses all images is stepped into. Raises UserError if there is no such file or it is
     not safe to extract. Then nothing is written outside of the folder, and nothing is left of it.
     """
     if root.is_dir():
         yield root
         return
     if not root.is_file():
-        raise UserError(f"data.root: there is no folder or archive {root}: set it to one that holds your images")
+        raise UserError(f"data.root: there is no folder or archive {root}: {what_to_set(root)}")
     shutil.rmtree(EXTRACTED, ignore_errors=True)
     try:
         extract(root, EXTRACTED)
@@ -69,13 +81,36 @@ def opened(root: Path) -> Iterator[Path]:
         shutil.rmtree(EXTRACTED, ignore_errors=True)
 
 
+def what_to_set(root: Path) -> str:
+    """Return what to do about a root that is not there. DVC's copies of the project have what Git and DVC track."""
+    if "/.dvc/tmp/exps/" in Path.cwd().as_posix() and not root.is_absolute():
+        return (
+            "experiments of the queue and of --temp run in a copy of the project, without what neither Git nor DVC "
+            "tracks: give an absolute path, or track it with `dvc add` or Git"
+        )
+    return "set it to one that holds your images"
+
+
 def innermost(folder: Path) -> Path:
-    """Return the innermost folder that encloses everything else, and is no class folder and no split."""
-    entries = visible(folder)
-    while len(entries) == 1 and entries[0].is_dir() and any(entry.is_dir() for entry in visible(Path(entries[0].path))):
-        folder = Path(entries[0].path)
+    """Return the innermost folder that encloses all images, and is no class folder and no split.
+
+    Files beside it, such as a readme, are moved into it, so that each has its row in the quarantine.
+    """
+    while True:
         entries = visible(folder)
-    return folder
+        folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+        files = [Path(entry.path) for entry in entries if not entry.is_dir()]
+        if len(folders) != 1 or not class_folders(folders[0]) or any(map(named_as_image, files)):
+            return folder
+        folder = folders[0]
+        for file in files:
+            if not (folder / file.name).exists():
+                file.rename(folder / file.name)
+
+
+def named_as_image(path: Path) -> bool:
+    """Return whether a file has an image's suffix, or none."""
+    return not path.suffix or path.suffix.lower() in Image.registered_extensions()
 
 
 def find_structure(root: Path, data: Data) -> FolderStructure:
@@ -86,29 +121,30 @@ def find_structure(root: Path, data: Data) -> FolderStructure:
     """
     splits = find_splits(root)
     roots = {split: root / split for split in splits} or {None: root}
-    all_classes = find_classes(roots)
-    classes = kept_classes(all_classes, data.classes)
-    folders = [(split, name, folder / name) for split, folder in roots.items() for name in class_folders(folder)]
+    folders = [
+        (split, canonical(name), folder / name) for split, folder in roots.items() for name in class_folders(folder)
+    ]
+    classes = find_classes({split: [name for s, name, _ in folders if s == split] for split in roots}, data.classes)
+    refuse_look_alikes({name: relative(folder, root) for _, name, folder in reversed(folders)}, classes)
     files = {
         relative(path, root): (path, split, name) for split, name, folder in folders for path in files_below(folder)
     }
     strays = [name for path in files_below(root) if (name := relative(path, root)) not in files]
     excluded = excluded_files(files, data.exclude)
+    kept = [name for name, (_, _, class_name) in files.items() if class_name in classes and name not in excluded]
+    groups = groups_of(kept, data.groups)
     candidates = [
-        Candidate(path.absolute(), file, split, class_name, group_of(file, data.groups))
-        for file, (path, split, class_name) in files.items()
-        if class_name in classes and file not in excluded
-    ]
-    left_out = [
-        file for file, (_, _, class_name) in files.items() if class_name not in classes and file not in excluded
+        Candidate(path.absolute(), name, split, class_name, groups[name])
+        for name in kept
+        for path, split, class_name in [files[name]]
     ]
     return FolderStructure(
         splits,
         classes,
-        [(split, name) for split, name, _ in folders if name in classes],
+        list(dict.fromkeys((split, name) for split, name, _ in folders if name in classes)),
         candidates,
         strays,
-        left_out,
+        [name for name, (_, _, class_name) in files.items() if class_name not in classes and name not in excluded],
         sorted(excluded),
     )
 
@@ -116,9 +152,11 @@ def find_structure(root: Path, data: Data) -> FolderStructure:
 def find_splits(root: Path) -> tuple[str, ...]:
     """Return the splits that the folder has. Raises UserError for a split under another name, such as valid/."""
     folders = class_folders(root)
+    if classes_named_as_splits(root, folders):
+        return ()
     splits = tuple(split for split in SPLITS if split in folders)
     for folder in folders:
-        split = OTHER_NAMES.get(folder.casefold())
+        split = split_meant(folder)
         if folder not in SPLITS and split and split not in splits and (splits or split == "train"):
             raise UserError(f"data.root has {folder}/ and no {split}/: if these are its {split} images, rename it")
     if splits and "train" not in splits:
@@ -126,14 +164,44 @@ def find_splits(root: Path) -> tuple[str, ...]:
     return splits
 
 
+def split_meant(folder: str) -> str | None:
+    """Return the split that a folder's name means, or None."""
+    return OTHER_NAMES.get(folder.casefold())
+
+
+def classes_named_as_splits(root: Path, folders: list[str]) -> bool:
+    """Return whether train/, val/ and the like are classes, which what stands beside them decides.
+
+    They are splits if all folders with images are named so, or if two of them hold folders of the same names. They are
+    classes if no train/ with folders in it is among them. Raises UserError for anything else.
+    """
+    beside = [name for name in folders if not split_meant(name) and any(map(named_as_image, files_below(root / name)))]
+    inner = {name: set(map(canonical, class_folders(root / name))) for name in folders if split_meant(name)}
+    if not inner or not beside:
+        return False
+    trains = [name for name in inner if split_meant(name) == "train" and inner[name]]
+    if not trains:
+        return True
+    train = trains[0]
+    if any(inner[train] & inner[name] for name in inner if split_meant(name) != "train"):
+        return False
+    listed, others = (" ".join(f"{name}/" for name in sorted(names)[:3]) for names in (inner[train], beside))
+    raise UserError(
+        f"data.root has {train}/, which holds {listed}, beside {others}: if {train}/ is a class like these, give it "
+        f"another name, such as {train}_class/; if it is a split, move {others} out of data.root"
+    )
+
+
 def excluded_files(files: Collection[str], exclude: list[str]) -> set[str]:
     """Return the files that `data.exclude` names. Raises UserError if one of them does not exist."""
+    spellings: dict[str, list[str]] = {}
+    for file in files:
+        spellings.setdefault(canonical(file), []).append(file)
     for name in exclude:
-        if name not in files:
-            close = difflib.get_close_matches(name, files, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "name files by their paths in the data set"
+        if canonical(name) not in spellings:
+            hint = nearest(name, files, "name files by their paths in the data set")
             raise UserError(f"data.exclude names {name!r}, which is in no class folder; {hint}")
-    return set(exclude)
+    return {file for name in exclude for file in spellings[canonical(name)]}
 
 
 def relative(path: Path, root: Path) -> str:
@@ -141,21 +209,27 @@ def relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def find_classes(roots: dict[str | None, Path]) -> list[str]:
-    """Return the sorted class names of the first split. Raises UserError if another split has further classes."""
-    (first, folder), *others = roots.items()
-    classes = class_folders(folder)
+def find_classes(folders: dict[str | None, list[str]], keep: list[str] | None) -> list[str]:
+    """Return the sorted names of the classes that are kept, given the class folders of each split.
+
+    Raises UserError if the first split does not have them, or another split has one that it lacks.
+    """
+    (first, names), *others = folders.items()
+    classes = sorted(set(names))
     if len(classes) < 2:
         found = ", ".join(f"{name}/" for name in classes) or "none"
         raise UserError(f"{name_of(first)} must hold a folder for each of at least two classes; it has {found}")
-    for split, folder in others:
-        own = class_folders(folder)
-        if not own:
+    classes = kept_classes(classes, keep)
+    for split, names in others:
+        used = names if keep is None else [name for name in names if name in classes]
+        if not used:
             raise UserError(f"{name_of(split)} has no class folder: it must hold one for each of {' '.join(classes)}")
-        unknown = sorted(set(own) - set(classes))
-        if unknown:
+        unknown = sorted(set(used) - set(classes))
+        alike = {appearance(name) for name in classes}
+        if unknown and appearance(unknown[0]) not in alike:
             raise UserError(
-                f"{name_of(split)} has the class {unknown[0]!r}, which {name_of(first)} lacks: {' '.join(classes)}"
+                f"{name_of(split)} has the class {unknown[0]!r}, which {name_of(first)} lacks: {' '.join(classes)}; "
+                "add it there, or name the classes to use in data.classes"
             )
     return classes
 
@@ -170,14 +244,41 @@ def kept_classes(classes: list[str], keep: list[str] | None) -> list[str]:
     if keep is None:
         return classes
     for name in keep:
-        if name not in classes:
-            close = difflib.get_close_matches(name, classes, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {' '.join(classes)}"
+        if canonical(name) not in classes:
+            hint = nearest(name, classes, f"there are {' '.join(classes)}")
             raise UserError(f"data.classes names {name!r}, which has no folder; {hint}")
-    return sorted(set(keep))
+    kept = sorted(set(map(canonical, keep)))
+    if len(kept) < 2:
+        raise UserError(f"data.classes names {kept[0]!r} alone, twice: name at least two classes")
+    return kept
 
 
-def group_of(name: str, groups: str | None) -> str | None:
-    """Return the text that the regular expression's group matches in a file's name, or None."""
-    match = re.search(groups, name) if groups else None
-    return match.group(1) if match else None
+def groups_of(names: list[str], pattern: str | None) -> dict[str, str | None]:
+    """Return the text that the regular expression's group matches in each file's name, or None.
+
+    Python's regular expressions cannot be interrupted everywhere, so another process searches: some patterns take
+    for ever. Raises UserError for such a pattern, and for one that matches no name.
+    """
+    if pattern is None or not names:
+        return dict.fromkeys(names)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", SEARCH],
+            input=json.dumps([pattern, [canonical(name) for name in names]]),
+            capture_output=True,
+            text=True,
+            timeout=SEARCH_SECONDS,
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"data.groups: {pattern!r} takes more than {SEARCH_SECONDS} s on {len(names)} paths: write it without one "
+            "repetition in another, such as (a+)+"
+        ) from None
+    groups = dict(zip(names, json.loads(done.stdout), strict=True))
+    if not any(groups.values()):
+        raise UserError(
+            f"data.groups: {pattern!r} matches none of the {len(names)} paths in the data set, such as {names[0]!r}: "
+            "make it match, also in upper and lower case, or set it to null"
+        )
+    return {name: group or None for name, group in groups.items()}

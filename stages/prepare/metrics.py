@@ -10,12 +10,13 @@ from stages.prepare.parallel_decoding import UsableImage
 
 # Of the quarantine. What the policies drop is not among them: findings are counted under any policy.
 REASONS = (
-    "empty", "not an image", "truncated", "damaged", "too large", "too long", "too small", "unreadable", "bad name",
-    "misplaced", "excluded",
+    "empty", "not an image", "unsupported", "truncated", "damaged", "too large", "too long", "too small",
+    "unreadable", "bad name", "misplaced", "excluded",
 )  # fmt: skip
 CHANNELS = ("red", "green", "blue")
 
-# What `dvc metrics` shows, beside the images of each split; data/audit/counts.csv has every count.
+# What `dvc metrics` shows; data/audit/counts.csv has every count.
+FIRST = ("train_images", "val_images", "test_images", "groups", "images_without_group")
 HEADLINE = ("classes", "quarantined", "conflicting_labels", "duplicates", "near_duplicates", "noted")
 
 
@@ -25,9 +26,12 @@ def counts(splits: dict[str, list[UsableImage]], audit: Audit, classes: list[str
     images = [image for members in splits.values() for image in members]
     noted = audit.notes_by_image()
     reasons = Counter(why.reason for _, why in audit.quarantine)
+    groups = Counter(image.candidate.group for image in images)
+    ungrouped = groups.pop(None, 0)
     return {
         **{f"{split}_images": len(members) for split, members in splits.items()},
         "classes": len(classes),
+        **({"groups": len(groups), "images_without_group": ungrouped} if groups else {}),
         "smallest_class_train_images": min(per_class[name] for name in classes),
         "largest_class_train_images": max(per_class.values()),
         "quarantined": len(audit.quarantine),
@@ -42,7 +46,7 @@ def counts(splits: dict[str, list[UsableImage]], audit: Audit, classes: list[str
 
 def headline(counts: dict[str, int]) -> dict[str, int | float]:
     """Return the metrics: the images of each split, the imbalance of the classes, and the totals of the audit."""
-    images = {key: count for key, count in counts.items() if key in ("train_images", "val_images", "test_images")}
+    images = {key: counts[key] for key in FIRST if key in counts}
     imbalance = counts["largest_class_train_images"] / counts["smallest_class_train_images"]
     return images | {"class_imbalance": imbalance} | {key: counts[key] for key in HEADLINE}
 

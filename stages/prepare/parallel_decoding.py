@@ -25,6 +25,9 @@ from stages.prepare.pixel_cache import PixelCache, Place
 
 BAD_NAME = Unusable("bad name", "its name is not UTF-8 text, or holds control characters: rename it")
 
+# Formats that share their suffixes: telephones write MPO, several JPEGs in one file, as .jpg; a .dib mostly is a BMP.
+FAMILIES = {"MPO": "JPEG", "DIB": "BMP"}
+
 
 @dataclass(frozen=True, slots=True)
 class UsableImage:
@@ -39,8 +42,7 @@ class UsableImage:
     def misnamed(self) -> bool:
         """Return whether the file's suffix belongs to another format than its contents."""
         named = Image.registered_extensions().get(self.candidate.path.suffix.lower())
-        family = {"MPO": "JPEG"}.get(self.facts.format, self.facts.format)  # telephones write MPO as .jpg
-        return named is not None and named != family
+        return named is not None and FAMILIES.get(named, named) != FAMILIES.get(self.facts.format, self.facts.format)
 
 
 def read_all(

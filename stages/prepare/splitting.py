@@ -9,30 +9,57 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-import numpy as np
-
 from plumbline.run.errors import UserError
-from stages.prepare.duplicates import clustered
+from stages.prepare.duplicates import clustered, tied
 from stages.prepare.parallel_decoding import UsableImage
 
 
 def choose_splits(
-    images: list[UsableImage], clusters: np.ndarray, shares: Mapping[str, float], seed: int
+    images: list[UsableImage], near: Mapping[str, int], shares: Mapping[str, float], seed: int
 ) -> dict[str, str]:
     """Return the split of each image, by the image's name.
 
-    `clusters` (N,) has the same number for images that must stay together. `shares` is the part of each class, in
-    [0, 1), that each split but train gets.
+    `near` has the same number for images that are near copies, by name. `shares` is the part of each class, in [0, 1),
+    that each split but train gets.
     Raises UserError if a class has too few clusters for every split to have one.
     """
     strata = defaultdict(list)
-    for cluster in clustered(images, clusters):
+    for cluster in clustered(images, tied(images, near)):
         strata[most_common_class(cluster)].append(cluster)
     chosen = {}
     for class_name, stratum in sorted(strata.items()):
-        chosen |= choose_in_class(class_name, stratum, shares, seed)
+        if len(stratum) < len(shares) + 1:
+            raise UserError(
+                f"the class {class_name!r} has {len(stratum)} image(s) that are independent of each other, too few for "
+                f"{len(shares) + 1} splits: {why_and_what_to_do(stratum, near, shares)}"
+            )
+        chosen |= choose_in_class(stratum, shares, seed)
     refuse_missing_classes(images, chosen, shares)
     return chosen
+
+
+def why_and_what_to_do(stratum: list[list[UsableImage]], near: Mapping[str, int], shares: Mapping[str, float]) -> str:
+    """Return why a class has too few clusters, and what helps."""
+    images = [image for cluster in stratum for image in cluster]
+    files = len({image.facts.sha256 for image in images})
+    pictures = len({near[image.candidate.name] for image in images})
+    grouped = any(image.candidate.group for image in images)
+    without_test = ", or set data.test_share to 0" if "test" in shares and len(stratum) == len(shares) else ""
+    if files <= len(shares):
+        copies = f"its {len(images)} images are copies of {files} file(s): " if files < len(images) else ""
+        return f"{copies}add images{without_test}"
+    if pictures <= len(shares):
+        kept = "" if grouped else ", with data.groups for what must stay together, such as a day or a video"
+        return (
+            f"its {len(images)} images are near copies of each other, as from a fixed camera, a video or a microscope "
+            f"series: set data.near_distance to null{kept}; or sort them into train/, val/ and test/ yourself"
+            f"{without_test}"
+        )
+    if grouped:
+        return f"data.groups ties its {len(images)} images: add images of other groups, or loosen it{without_test}"
+    return (
+        f"its {len(images)} images are tied to each other or to other classes as near copies: add images{without_test}"
+    )
 
 
 def most_common_class(cluster: list[UsableImage]) -> str:
@@ -41,16 +68,9 @@ def most_common_class(cluster: list[UsableImage]) -> str:
     return min(counts, key=lambda name: (-counts[name], name))
 
 
-def choose_in_class(
-    class_name: str, stratum: list[list[UsableImage]], shares: Mapping[str, float], seed: int
-) -> dict[str, str]:
+def choose_in_class(stratum: list[list[UsableImage]], shares: Mapping[str, float], seed: int) -> dict[str, str]:
     """Return the split of each image of one class's clusters, by the image's name."""
     splits = len(shares) + 1
-    if len(stratum) < splits:
-        raise UserError(
-            f"the class {class_name!r} has {len(stratum)} image(s) that are independent of each other, too few for "
-            f"{splits} splits: add images, or set data.test_share to 0"
-        )
     left = sorted(stratum, key=lambda cluster: hash_of_cluster(cluster, seed))
     total = sum(len(cluster) for cluster in stratum)
     chosen = {}
@@ -76,6 +96,16 @@ def refuse_missing_classes(images: list[UsableImage], chosen: dict[str, str], sh
         missing = classes - {image.candidate.class_name for image in images if chosen[image.candidate.name] == split}
         if missing:
             raise UserError(
-                f"{split} would have no image of the class {min(missing)!r}: its images are tied to others by "
-                "data.groups or as near copies; add images, or loosen data.groups"
+                f"{split} would have no image of the class {min(missing)!r}: {why_tied(images, min(missing))}"
             )
+
+
+def why_tied(images: list[UsableImage], class_name: str) -> str:
+    """Return why a class's images go where those of other classes go, and what helps."""
+    own = [image for image in images if image.candidate.class_name == class_name]
+    others = {image.facts.sha256 for image in images if image.candidate.class_name != class_name}
+    if any(image.candidate.group for image in own):
+        return "data.groups ties its images to those of other classes: add images, or loosen it"
+    if others & {image.facts.sha256 for image in own}:
+        return "its files lie in other class folders too: mend this, or set data.conflicts to drop"
+    return "its images are near copies of other classes' images: add others, or set data.near_distance to null"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.images.archives import extract
+from plumbline.images.class_folders import left_by_programs
 from plumbline.run.errors import UserError
 
 LIST = "-"
@@ -77,7 +78,7 @@ def sources_of(path: Path, scratch: Path) -> list[Source]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder in order, without hidden files and macOS's copies.
+    """Yield the files below a folder in order, without hidden files and those that programs leave.
 
     A folder that cannot be listed, and a link to a folder, which could be a cycle, are yielded like files.
     """
@@ -88,7 +89,7 @@ def files_below(folder: Path) -> Iterator[Path]:
         yield folder
         return
     for entry in entries:
-        if entry.name.startswith(".") or entry.name == "__MACOSX":
+        if left_by_programs(entry.name):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from files_below(Path(entry.path))

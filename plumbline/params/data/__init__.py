@@ -24,7 +24,7 @@ class Data(Section):
     conflicts: Policy
     duplicates: Policy
     near_duplicates: Policy
-    near_distance: Annotated[Whole, Field(ge=0, le=16)]
+    near_distance: Annotated[Whole, Field(ge=0, le=16)] | None
     max_pixels: Annotated[Count, Field(le=178_956_970)]  # Pillow's own limit
     min_side: Count
     cache_gib: Annotated[Number, Field(ge=0)]

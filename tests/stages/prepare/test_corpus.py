@@ -80,13 +80,18 @@ def test_what_is_used_though_unusual_is_noted(ready: Workspace) -> None:
     ants = write_data_set(Path("images")) / "train" / "ant"
     (ants / "photo.jpg").write_bytes(encoded(of(RGB)))
     (ants / "photo.JPEG").write_bytes(encoded(of(picture(2)), "JPEG"))
+    (ants / "stereo.mpo").write_bytes(encoded(of(picture(4)), "MPO", save_all=True, append_images=[of(picture(5))]))
+    (ants / "stereo.jpg").write_bytes(encoded(of(picture(6)), "MPO", save_all=True, append_images=[of(picture(7))]))
+    (ants / "window.dib").write_bytes(encoded(of(picture(8)), "BMP"))
     (ants / "no-suffix").write_bytes(encoded(of(picture(3))))
     red, blue = Image.new("RGB", (SIZE, SIZE), "red"), Image.new("RGB", (SIZE, SIZE), "blue")
     (ants / "film.gif").write_bytes(encoded(red, "GIF", save_all=True, append_images=[blue]))
     prepare.main()
     assert notes()["train/ant/photo.jpg"] == "named .jpg, holds PNG"
     assert "animated: the first frame is used" in notes()["train/ant/film.gif"]
-    assert not {"train/ant/photo.JPEG", "train/ant/no-suffix"} & set(notes())
+    assert not {
+        f"train/ant/{name}" for name in ("photo.JPEG", "no-suffix", "stereo.mpo", "stereo.jpg", "window.dib")
+    } & set(notes())
     assert (pixels_of("film.gif") == [255, 0, 0]).all()
 
 

@@ -12,6 +12,12 @@ from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set, write_image
 from tests.stages.prepare.conftest import PREPARED, manifest, prepared, quarantine
 
+LEFT_BY_PROGRAMS = (
+    "Thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini", ".DS_Store", "._0.png", ".picasa.ini", "Picasa.ini",
+    "__MACOSX/0.png", "@eaDir/0.png/SYNOPHOTO_THUMB_M.jpg", ".thumbnails/0.png", "#recycle/0.png", "$RECYCLE.BIN/0.png",
+    "System Volume Information/x", ".Trash-1000/0.png", ".directory", "lost+found/x",
+)  # fmt: skip
+
 
 @pytest.fixture
 def root(ready: Workspace) -> Path:
@@ -74,11 +80,128 @@ def test_classes_may_be_called_valid_and_invalid(ready: Workspace) -> None:
     assert set(manifest()["class"]) == {"invalid", "valid"}
 
 
+def fill(*folders: str, images: int = 10) -> None:
+    """Write images, each of them different, into class folders."""
+    for f, folder in enumerate(folders):
+        for i in range(images):
+            write_image(Path(folder, f"{i}.png"), seed=1_000 * f + i)
+
+
+NFC, NFD = "caf\u00e9", "cafe\u0301"  # Unicode Standard Annex 15, figure 3
+
+
+def test_two_unicode_forms_of_a_name_are_one_in_splits_and_in_parameters(ready: Workspace) -> None:
+    fill(f"images/train/{NFC}", "images/train/tea", f"images/val/{NFD}", "images/val/tea", "images/train/soup")
+    ready.set(data__classes=[NFD, "tea"], data__exclude=[f"train/{NFD}/0.png", f"val/{NFC}/1.png"])
+    prepare.main()
+    assert json.loads((PREPARED / "classes.json").read_text()) == [NFC, "tea"]
+    assert manifest().groupby(["split", "class"]).size().to_dict() == {
+        ("train", NFC): 9, ("train", "tea"): 10, ("val", NFC): 9, ("val", "tea"): 10,
+    }  # fmt: skip
+    assert {f"train/{NFC}/0.png", f"val/{NFD}/1.png"} < set(quarantine())
+
+
+def test_two_folders_of_one_name_in_two_unicode_forms_are_one_class(ready: Workspace) -> None:
+    fill(f"images/{NFC}", f"images/{NFD}", "images/tea")
+    prepare.main()
+    assert manifest().groupby("class").size().to_dict() == {NFC: 20, "tea": 10}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "what"),
+    [
+        ("Cat", "cat", "upper and lower case"),
+        ("dog", "dog ", "spaces"),
+        ("black bear", "black  bear", "spaces"),
+        ("red_fox", "red fox", "spaces, hyphens and underscores"),
+        ("red-fox", "red_fox", "spaces, hyphens and underscores"),
+        ("cat", "c\u0430t", "letters that look alike"),  # with a Cyrillic a
+        ("cat", "ca\u200bt", "invisible characters"),  # with a zero width space
+        ("office", "o\ufb03ce", "letters that look alike"),  # with a ligature
+        ("Red_fox", "red fox ", "how they are written, "),
+    ],
+)
+def test_names_that_a_person_would_take_for_one_are_refused_with_the_difference(
+    ready: Workspace, first: str, second: str, what: str
+) -> None:
+    fill(f"images/{first}", f"images/{second}", "images/elk")
+    with pytest.raises(UserError, match=f"differ only in {what}.*: give both the same name"):
+        prepare.main()
+    shutil.rmtree("images")
+    fill(f"images/train/{first}", "images/train/elk", f"images/val/{second}", "images/val/elk")
+    with pytest.raises(UserError, match=f"differ only in {what}.*: give both the same name"):
+        prepare.main()
+    shutil.rmtree("images/val")
+    ready.set(data__classes=[second, "elk"])
+    with pytest.raises(UserError, match=f"did you mean '{first}', which differs only in {what.split(',')[0]}"):
+        prepare.main()
+
+
+def test_names_that_differ_to_a_person_stay_different_classes(ready: Workspace) -> None:
+    names = ("1", "-1", "ae", "\u00e4", "a b", "ab", "o", "0")
+    fill(*(f"images/{name}" for name in names), images=3)
+    prepare.main()
+    assert set(manifest()["class"]) == set(names)
+
+
+def test_classes_are_chosen_before_any_is_refused(ready: Workspace) -> None:
+    fill("images/train/ant", "images/train/bee", "images/val/ant", "images/val/bee", "images/val/wasp")
+    with pytest.raises(UserError, match="has the class 'wasp', which .* lacks: .* in data.classes"):
+        prepare.main()
+    ready.set(data__classes=["ant", "bee"])
+    prepare.main()
+    assert set(manifest()["class"]) == {"ant", "bee"}
+    assert quarantine() == {f"val/wasp/{i}.png": "excluded" for i in range(10)}
+
+
+def test_one_class_named_twice_is_refused(ready: Workspace, root: Path) -> None:
+    ready.set(data__classes=["ant", "ant"])
+    with pytest.raises(UserError, match="data.classes names 'ant' alone"):
+        prepare.main()
+
+
+@pytest.mark.parametrize("name", ["train", "val", "test", "valid", "validation", "Training"])
+def test_a_class_that_is_named_as_a_split_is_a_class_beside_others(ready: Workspace, name: str) -> None:
+    fill("images/bus", "images/car", f"images/{name}")
+    prepare.main()
+    assert set(manifest()["class"]) == {"bus", "car", name}
+
+
+def test_a_train_of_folders_beside_other_classes_is_refused_with_both_readings(ready: Workspace) -> None:
+    fill("images/bus", "images/car", "images/train/steam", "images/train/diesel")
+    for carve in (False, True):
+        ready.set(data__carve=carve)
+        with pytest.raises(UserError, match="if train/ is a class .*; if it is a split, move bus/ car/") as e:
+            prepare.main()
+        assert "carve" not in str(e.value)
+    Path("images/train").rename("images/train_class")
+    prepare.main()
+    assert set(manifest()["class"]) == {"bus", "car", "train_class"}
+
+
+def test_splits_with_the_same_classes_stay_splits_whatever_stands_beside_them(root: Path) -> None:
+    write_image(root / "originals/ant/0.png", seed=5)
+    prepare.main()
+    assert set(manifest()["split"]) == {"train", "val"}
+    assert quarantine() == {"originals/ant/0.png": "misplaced"}
+
+
 def test_hidden_files_and_what_macos_adds_are_passed_over(root: Path) -> None:
     (root / ".DS_Store").write_bytes(b"x")
     (root / "train/ant/._0.png").write_bytes(b"x")
     shutil.copytree(root / "train", root / "__MACOSX")
     shutil.copytree(root / "train/ant", root / "train/ant/.thumbnails")
+    prepare.main()
+    assert len(manifest()) == 18
+    assert quarantine() == {}
+
+
+@pytest.mark.parametrize("folder", [".", "train", "train/ant"])
+def test_what_systems_and_programs_leave_is_passed_over(root: Path, folder: str) -> None:
+    for name in LEFT_BY_PROGRAMS:
+        path = root / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
     prepare.main()
     assert len(manifest()) == 18
     assert quarantine() == {}
@@ -127,6 +250,16 @@ def test_a_flat_archive_is_split_and_what_macos_adds_is_passed_over(ready: Works
     assert quarantine() == {}
 
 
+def test_an_archive_of_a_folder_with_a_readme_beside_it_is_stepped_into(ready: Workspace) -> None:
+    fill("in/pets/cat", "in/pets/dog")
+    Path("in/README.md").write_text("Pets")
+    Path("in/LICENSE.txt").write_text("CC0")
+    ready.set(data__root=shutil.make_archive("pets", "zip", "in"))
+    prepare.main()
+    assert set(manifest()["class"]) == {"cat", "dog"}
+    assert quarantine() == {"README.md": "misplaced", "LICENSE.txt": "misplaced"}
+
+
 def test_an_archive_that_is_refused_leaves_nothing(ready: Workspace) -> None:
     with zipfile.ZipFile("bad.zip", "w") as packed:
         packed.writestr("ant/1.png", bytes(10**6))
@@ -136,6 +269,18 @@ def test_an_archive_that_is_refused_leaves_nothing(ready: Workspace) -> None:
     with pytest.raises(UserError, match="climbs out"):
         prepare.main()
     assert {path for path in Path("..").rglob("*") if path.name != "data"} - before == set()
+
+
+@pytest.mark.parametrize("folder", [".", "project/.dvc/tmp/exps/tmp7x"])
+def test_a_root_that_is_missing_in_an_experiments_copy_says_why(
+    ready: Workspace, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(folder)
+    shutil.copy(ready.folder / "params.yaml", ".") if folder != "." else None
+    why = "without what neither Git nor DVC tracks: give an absolute path, or track it with `dvc add`"
+    with pytest.raises(UserError, match=why if folder != "." else "no folder or archive images: set it to one"):
+        prepare.main()
 
 
 def test_a_root_that_is_not_there_is_named(ready: Workspace) -> None:

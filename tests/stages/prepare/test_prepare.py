@@ -96,8 +96,16 @@ def test_files_that_give_no_image_are_named_with_the_reason_and_the_rest_is_used
 def test_names_that_are_not_utf_8_or_hold_line_breaks_are_set_aside_readably(root: Path) -> None:
     shutil.copy(root / "train/ant/0.png", bytes(root / "train/ant") + b"/\xff.png")
     shutil.copy(root / "train/ant/0.png", root / "train/ant/a\nb.png")
+    shutil.copy(root / "train/ant/0.png", root / "train/ant/a\x9bb.png")
+    shutil.copy(root / "train/ant/0.png", root / "train/ant/a\u202egnp.png")
+    write_image(root / "train/ant/\U0001f468\u200d\U0001f469 \u3000.png", seed=123)  # a family, joined; a wide space
     prepare.main()
-    assert quarantine() == {"train/ant/a\\x0ab.png": "bad name", "train/ant/\\udcff.png": "bad name"}
+    assert quarantine() == {
+        "train/ant/a\\x0ab.png": "bad name",
+        "train/ant/\\udcff.png": "bad name",
+        "train/ant/a\\x9bb.png": "bad name",
+        "train/ant/a\\u202egnp.png": "bad name",
+    }
 
 
 def test_class_names_in_any_language_and_with_commas_and_quotes_survive(workspace: Workspace) -> None:

@@ -1,11 +1,13 @@
 """Splits follow from content: stratified, stable, without leaks, whatever the folder tree."""
 
+import json
 import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +15,9 @@ from PIL import Image
 
 from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
+from stages.prepare import duplicates, folder_structure
 from tests.conftest import PROJECT, Workspace, change_params, write_image
-from tests.stages.prepare.conftest import PREPARED, manifest, quarantine, splits
+from tests.stages.prepare.conftest import AUDIT, PREPARED, manifest, quarantine, splits
 
 
 def write_flat(counts: dict[str, int], start: int = 0) -> None:
@@ -92,6 +95,40 @@ def test_groups_stay_in_one_split(ready: Workspace) -> None:
     assert (rows.groupby("split")["class"].nunique() == 2).all()
 
 
+def test_groups_are_counted_and_so_are_the_images_of_none(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    ready.set(data__groups=r"patient_(\d*)_")
+    for i in range(20):
+        write_image(Path("images", "ill" if i % 2 else "well", f"patient_{i // 4}_{i}.png"), seed=i)
+    for i in range(3):
+        write_image(Path(f"images/ill/{i}.png"), seed=100 + i)
+    write_image(Path("images/ill/patient__.png"), seed=200)  # what matches nothing is no group
+    prepare.main()
+    found = pd.read_csv(AUDIT / "counts.csv", index_col="finding")["count"]
+    metrics = json.loads(Path("metrics/prepare.json").read_text())
+    for counts in (found, metrics):
+        assert (counts["groups"], counts["images_without_group"]) == (5, 4)
+    assert "data.groups: 5 groups, and 4 images of no group" in capsys.readouterr().out
+
+
+def test_groups_that_match_no_path_are_refused(ready: Workspace) -> None:
+    ready.set(data__groups=r"Patient_(\d+)")
+    for i in range(20):
+        write_image(Path("images", "ill" if i % 2 else "well", f"patient_{i // 4}_{i}.png"), seed=i)
+    with pytest.raises(
+        UserError, match=r"data.groups: .*matches none of the 20 paths .*, such as 'ill/patient_0_1.png'"
+    ):
+        prepare.main()
+    assert not PREPARED.exists()
+
+
+def test_groups_that_backtrack_for_ever_are_refused(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_structure, "SEARCH_SECONDS", 1)
+    ready.set(data__groups="((?:a+)+)$")
+    write_flat({"a" * 60 + "b": 10, "bee": 10})
+    with pytest.raises(UserError, match="data.groups: .* takes more than 1 s on 20 paths"):
+        prepare.main()
+
+
 def test_a_group_that_the_data_set_itself_divides_is_refused(ready: Workspace) -> None:
     ready.set(data__groups=r"(p\d)-")
     for split in ("train", "val"):
@@ -130,6 +167,73 @@ def test_groups_that_hold_all_of_a_class_are_refused(ready: Workspace) -> None:
         write_image(Path("images/bee", f"camera-{i}.png"), seed=500 + i)
     with pytest.raises(UserError, match="the class 'bee' has 1 image"):
         prepare.main()
+
+
+def write_series(folder: str, seed: int, images: int = 20) -> None:
+    """Write what a fixed camera takes: one scene with a little noise."""
+    rng = np.random.default_rng(seed)
+    scene = np.asarray(Image.fromarray(rng.integers(40, 216, (5, 5, 3), dtype=np.uint8)).resize((80, 80)))
+    Path(folder).mkdir(parents=True)
+    for i in range(images):
+        frame = (scene + rng.integers(-2, 3, scene.shape)).astype(np.uint8)
+        Image.fromarray(frame).save(Path(folder, f"day{i // 5}-{i}.png"))
+
+
+@pytest.mark.parametrize("test_share", [0.2, 0.0])
+def test_a_series_from_a_fixed_camera_names_the_cause_and_what_it_advises_works(
+    ready: Workspace, test_share: float
+) -> None:
+    write_series("images/day", seed=1)
+    write_series("images/night", seed=2)
+    ready.set(data__test_share=test_share)
+    with pytest.raises(UserError, match="20 images are near copies of each other, as from a fixed camera") as error:
+        prepare.main()
+    assert "data.test_share" not in str(error.value)  # which does not help
+    ready.set(data__near_distance=None, data__groups=r"([^/]*/day\d)-")
+    prepare.main()
+    rows = manifest()
+    assert (rows.groupby("split")["class"].nunique() == 2).all()
+    assert rows.groupby(rows["path"].str.extract(r"(.*)-")[0])["split"].nunique().max() == 1
+    assert len(rows) == 40
+
+
+@pytest.mark.parametrize(("images", "test_share", "advised"), [(1, 0.2, False), (2, 0.2, True), (1, 0.0, False)])
+def test_test_share_is_advised_only_where_it_helps(
+    ready: Workspace, images: int, test_share: float, advised: bool
+) -> None:
+    write_flat({"ant": 10, "bee": images})
+    ready.set(data__test_share=test_share)
+    with pytest.raises(UserError, match=f"the class 'bee' has {images} image.* add images") as error:
+        prepare.main()
+    assert ("data.test_share" in str(error.value)) == advised
+    if advised:
+        ready.set(data__test_share=0.0)
+        prepare.main()
+
+
+def test_copies_of_one_file_are_named_as_the_cause(ready: Workspace) -> None:
+    write_flat({"ant": 10, "bee": 1})
+    for i in range(5):
+        shutil.copy("images/bee/000.png", f"images/bee/copy-{i}.png")
+    with pytest.raises(UserError, match="its 6 images are copies of 1 file.*: add images$"):
+        prepare.main()
+
+
+def test_a_class_whose_files_all_lie_in_another_is_refused_with_what_helps(ready: Workspace) -> None:
+    write_flat({"ant": 10})
+    write_image(Path("images/bee/0.png"), seed=0)  # ant/000.png
+    ready.set(data__conflicts="keep")
+    with pytest.raises(UserError, match="no image of the class 'bee': its files lie in other class folders") as error:
+        prepare.main()
+    assert "data.groups" not in str(error.value)
+
+
+def test_near_copies_are_looked_for_once(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(duplicates, "close_pairs", lambda *given: calls.append(given) or iter(()))
+    write_flat({"ant": 10, "bee": 10})
+    prepare.main()
+    assert len(calls) == 1
 
 
 NAMES = st.text("abcXYZ019 _-éß", min_size=1, max_size=8).filter(lambda name: name.strip(" .") == name)
