@@ -19,7 +19,7 @@ BENCHMARKS = PROJECT / "benchmarks" / "README.md"
 PAGES = sorted((PROJECT / "docs").glob("*.md"))
 MOST_WORDS = 1300  # of README.md
 
-WITHOUT_EXAMPLES = {"clusters.md", "distributed.md", "remotes.md", "scale.md", "sweeps.md"}  # they need other machines
+WITHOUT_EXAMPLES = {"clusters.md", "distributed.md", "remotes.md", "scale.md", "sweeps.md", "statistics.md"}  # they need other machines
 WITH_EXAMPLES = [page for page in PAGES if page.name not in WITHOUT_EXAMPLES]
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

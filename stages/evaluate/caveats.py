@@ -53,5 +53,5 @@ def print_few_mistakes(predictions: dict[str, Predictions]) -> None:
     if few:
         print(
             f"few mistakes ({', '.join(few)}): the bootstrap intervals there are too narrow, "
-            "those of the accuracy, Wilson's, are not"
+            "those of the accuracy, Clopper and Pearson's, are not"
         )

@@ -1,6 +1,6 @@
 """Every measure of a split, with its interval: accuracies, class means, losses, ranking, calibration, F1 of each class.
 
-Shares of images have Wilson's interval, most other measures that of the stratified percentile bootstrap.
+Shares of images have Clopper and Pearson's interval, most other measures that of the stratified percentile bootstrap.
 A class without an image in the split is left out of every mean.
 """
 

@@ -70,7 +70,7 @@ def threshold_measures(counts: dict[str, np.ndarray], wish: Threshold) -> dict[s
 def measures_at(
     threshold: float, predictions: Predictions, positive: int, wish: Threshold, confidence: float
 ) -> dict[str, Measure]:
-    """Return a split's measures at a threshold, the accuracy with Wilson's interval."""
+    """Return a split's measures at a threshold, the accuracy with its interval."""
     is_positive = predictions.labels == positive
     counts = counts_at(np.array([threshold]), predictions.probabilities[:, positive], is_positive)
     images, hits = len(predictions.labels), int(counts["true_positive"][0] + counts["true_negative"][0])
