@@ -176,7 +176,7 @@ def main() -> None:
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
     for name in splits:
         print(line_of(name, measures, own.confidence))
-    print_few_mistakes(calibrated)
+    print_few_mistakes(calibrated, positive, classes)
     tables = [predictions_table(name, splits[name], after, classes) for name, after in calibrated.items()]
     write_csv(PREDICTIONS, pd.concat(tables))
     write_csv(PER_CLASS, pd.concat([per_class_table(name, after, classes) for name, after in calibrated.items()]))

@@ -1,14 +1,18 @@
 """What makes the result less certain: a learning rate beyond its limit, an epoch chosen by val, few mistakes."""
 
+import math
 import sys
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from plumbline.checks.stability import lr_over_limit
+from plumbline.run.errors import one_line
 from stages.evaluate.predictions import Predictions
 
-FEW = 10  # mistakes on a split: with fewer the bootstrap's intervals are too narrow, see benchmarks/README.md
+FEW = 10  # mistakes on a split: with fewer the bootstrap's intervals are too narrow, see docs/statistics.md
+NAMED = 3  # classes in a line
 
 
 def lr_over_curvature_limit(recipe: dict[str, Any], curvature: float) -> float | None:
@@ -46,12 +50,66 @@ def accuracy_gain_by_choice(history: pd.DataFrame, keep: str) -> float:
     return gain
 
 
-def print_few_mistakes(predictions: dict[str, Predictions]) -> None:
-    """Name the val and test splits with so few mistakes that bootstrap intervals are too narrow."""
-    mistakes = {name: int((own.predicted != own.labels).sum()) for name, own in predictions.items() if name != "train"}
+def print_few_mistakes(predictions: dict[str, Predictions], positive: int, classes: list[str]) -> None:
+    """Name the val and test splits with so few mistakes that bootstrap intervals are too narrow, by what they rest on.
+
+    A mean over images rests on all mistakes, a mean over classes on those of its small classes, and a measure of the
+    ranking on the images that stand on the wrong side of one of another class.
+    """
+    predictions = {name: own for name, own in predictions.items() if name != "train"}
+    mistakes = {name: int((own.predicted != own.labels).sum()) for name, own in predictions.items()}
     few = [f"{name} {count}" for name, count in mistakes.items() if count < FEW]
     if few:
         print(
             f"few mistakes ({', '.join(few)}): the bootstrap intervals there are too narrow, "
             "those of the accuracy, Clopper and Pearson's, are not"
         )
+    for name, own in predictions.items():
+        if mistakes[name] < FEW:
+            continue
+        if mistakes_behind_class_means(own) < FEW:
+            print(
+                f"few mistakes in some classes ({name}: {rarest_mistakes(own, classes)}): the intervals of the "
+                "balanced accuracy and of macro F1 there are too narrow"
+            )
+        if images_misranked(own, positive) < FEW:
+            print(
+                f"few images in the wrong order ({name}): the intervals of AUROC and average precision are too narrow"
+            )
+
+
+def mistakes_behind_class_means(predictions: Predictions) -> float:
+    """Return the number of mistakes on which a mean over classes rests: as many, equally weighted, vary as much.
+
+    A mistake in a class of n images weighs 1 / n, and the number is (sum of weights)^2 / (sum of squared weights). A
+    class without a mistake may be a small one that would have some, so the number is at most that with half a mistake
+    more in each class. Source: Kish 1965, "Survey sampling", on the effective size of a weighted sample.
+    """
+    images = np.bincount(predictions.labels, minlength=predictions.classes)
+    wrong = np.bincount(predictions.labels[predictions.predicted != predictions.labels], minlength=predictions.classes)
+    wrong, weights = wrong[images > 0], 1 / images[images > 0]
+    found = min((own @ weights) ** 2 / (own @ weights**2) if own.any() else 0.0 for own in (wrong, wrong + 0.5))
+    return round(float(found), 6)  # ten alike are ten
+
+
+def rarest_mistakes(predictions: Predictions, classes: list[str]) -> str:
+    """Return the smallest classes with fewer than ten mistakes, at most three, in words: `bee 1 of 8`."""
+    images = np.bincount(predictions.labels, minlength=len(classes))
+    wrong = np.bincount(predictions.labels[predictions.predicted != predictions.labels], minlength=len(classes))
+    few = sorted((images[c], c) for c in range(len(classes)) if images[c] and wrong[c] < FEW)
+    return ", ".join(f"{one_line(classes[c])} {wrong[c]} of {number}" for number, c in few[:NAMED])
+
+
+def images_misranked(predictions: Predictions, positive: int) -> float:
+    """Return the number of images on which AUROC rests: the fewer of a class's and of the others' in the wrong order.
+
+    For more than two classes the sum over the classes, each against the rest. Infinite where nothing is ranked.
+    """
+    counted = []
+    for c in [positive] if predictions.classes == 2 else range(predictions.classes):
+        own = predictions.labels == c
+        if own.any() and not own.all():
+            scores = predictions.log_probabilities[:, c]
+            behind, ahead = scores[own] <= scores[~own].max(), scores[~own] >= scores[own].min()
+            counted.append(min(behind.sum(), ahead.sum()))
+    return float(sum(counted)) if counted else math.inf

@@ -32,7 +32,7 @@ def split_measures(predictions: SplitPredictions, positive: int, own: Evaluate, 
         found |= with_intervals(measures, plain, own.resamples, own.confidence, seed)
     resamples = ranking_resamples(calibrated, own.resamples)
     found |= with_intervals(ranking_measures(calibrated, positive), plain, resamples, own.confidence, seed)
-    return found | calibration_measures(predictions, own.calibration_bins, seed)
+    return found | calibration_measures(predictions, own.calibration_bins, own.confidence, seed)
 
 
 def hits_among_likeliest(predictions: Predictions, k: int) -> int:
