@@ -171,7 +171,7 @@ def main() -> None:
         measures |= measures_at_threshold(predictions, positive, own)
         doubtful = label_doubts(splits, predictions, features["train"], classes, own, seed)
     if "test" not in splits:
-        gain = accuracy_gain_by_choice(pd.read_csv(HISTORY), recipe["keep"])
+        gain = accuracy_gain_by_choice(pd.read_csv(HISTORY), recipe["keep"], recipe["patience"])
         measures["val", "accuracy_gain_by_choice"] = Measure(gain, len(labels["val"]))
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
     for name in splits:

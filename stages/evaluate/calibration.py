@@ -37,7 +37,16 @@ def bins_of(predictions: Predictions, most: int) -> Bins:
     confidence, images = confidence[order], len(order)
     number = int(np.clip(images // FEWEST, 1, most))
     starts = np.searchsorted(confidence, confidence[np.arange(number) * images // number])
-    return Bins(confidence, (predictions.predicted == predictions.labels)[order], np.unique(starts))
+    return Bins(confidence, (predictions.predicted == predictions.labels)[order], whole_bins(np.unique(starts), images))
+
+
+def whole_bins(starts: np.ndarray, images: int) -> np.ndarray:
+    """Return the starts of bins of ten images or more: one that ties left smaller is merged with the next one."""
+    kept = [0]
+    for start in starts[1:]:
+        if start - kept[-1] >= FEWEST and images - start >= FEWEST:
+            kept.append(int(start))
+    return np.array(kept)
 
 
 def reliability_curve(predictions: Predictions, most: int) -> pd.DataFrame:

@@ -10,9 +10,11 @@ import pandas as pd
 from plumbline.checks.stability import lr_over_limit
 from plumbline.run.errors import one_line
 from stages.evaluate.predictions import Predictions
+from stages.evaluate.ranking import ranking_scores
 
 FEW = 10  # mistakes on a split: with fewer the bootstrap's intervals are too narrow, see docs/statistics.md
 NAMED = 3  # classes in a line
+NEIGHBOURS = 2  # epochs on each side of the kept one
 
 
 def lr_over_curvature_limit(recipe: dict[str, Any], curvature: float) -> float | None:
@@ -34,18 +36,20 @@ def lr_over_curvature_limit(recipe: dict[str, Any], curvature: float) -> float |
     return share
 
 
-def accuracy_gain_by_choice(history: pd.DataFrame, keep: str) -> float:
+def accuracy_gain_by_choice(history: pd.DataFrame, keep: str, patience: int | None) -> float:
     """Return what the val accuracy may owe to the choice of the epoch by val: for data without a test split.
 
-    It is the kept epoch's val accuracy minus the mean from that epoch on, because the val loss did not improve after
-    it and the differences among those epochs are chance; 0 where the last epoch is kept. Prints what it means.
+    It is the kept epoch's val accuracy minus the mean of it and the two epochs on each side, at least 0: neighbours
+    differ by chance more than by what is learned or overfitted between them. 0 where the last epoch is kept, though
+    `patience` may have chosen which is the last. Prints what it means.
     """
     print("there is no test split: the val accuracy is optimistic, for the recipe may have been chosen by it", end="")
     if keep == "last":
-        print("; no epoch was chosen")
+        print("; patience ended the training by it" if patience is not None else "; no epoch was chosen")
         return 0.0
     kept = int(history["val_loss"].idxmin())
-    gain = float(history["val_accuracy"][kept] - history["val_accuracy"][kept:].mean())
+    near = history["val_accuracy"][max(kept - NEIGHBOURS, 0) : kept + NEIGHBOURS + 1]
+    gain = max(float(history["val_accuracy"][kept] - near.mean()), 0.0)
     print(f"; choosing epoch {kept} of {len(history)} may have gained {100 * gain:.1f} points")
     return gain
 
@@ -105,11 +109,11 @@ def images_misranked(predictions: Predictions, positive: int) -> float:
 
     For more than two classes the sum over the classes, each against the rest. Infinite where nothing is ranked.
     """
-    counted = []
+    counted, scores = [], ranking_scores(predictions)
     for c in [positive] if predictions.classes == 2 else range(predictions.classes):
         own = predictions.labels == c
         if own.any() and not own.all():
-            scores = predictions.log_probabilities[:, c]
-            behind, ahead = scores[own] <= scores[~own].max(), scores[~own] >= scores[own].min()
+            behind = scores[own, c] <= scores[~own, c].max()
+            ahead = scores[~own, c] >= scores[own, c].min()
             counted.append(min(behind.sum(), ahead.sum()))
     return float(sum(counted)) if counted else math.inf

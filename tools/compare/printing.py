@@ -176,8 +176,8 @@ def sample_size(found: dict[str, Any]) -> str:
     if found["images_needed"] is None:
         return "The accuracies are the same: no number of images would show a difference of this size."
     return (
-        f"To see a difference in accuracy of this size takes about {found['images_needed']:,} images "
-        f"({LEVEL:.0%} level, {POWER:.0%} power); here are {found['images']:,}."
+        f"To see a difference in accuracy of this size, if it is the true one, takes about "
+        f"{found['images_needed']:,} images ({LEVEL:.0%} level, {POWER:.0%} power); here are {found['images']:,}."
     )
 
 

@@ -56,6 +56,16 @@ def test_each_calibration_error_has_its_own_reference() -> None:
     assert found["calibration_error"].value == calibration_error(bold, 15)
 
 
+def test_no_bin_has_fewer_than_ten_images_because_of_ties() -> None:
+    # Five images at 0.55, thirty at 0.7, five at 0.95: equal confidences share a bin.
+    shares = [0.55] * 5 + [0.7] * 30 + [0.95] * 5
+    predictions = from_probabilities([0] * 40, [[share, 1 - share] for share in shares])
+    assert reliability_curve(predictions, 15)["images"].to_list() == [40]
+    shares = [0.55] * 12 + [0.7] * 30 + [0.95] * 5
+    predictions = from_probabilities([0] * 47, [[share, 1 - share] for share in shares])
+    assert reliability_curve(predictions, 15)["images"].to_list() == [12, 35]
+
+
 def test_the_table_holds_both_curves() -> None:
     before, after = random_predictions(40, 2, skill=2.0), random_predictions(40, 2, skill=1.0)
     table = reliability_table("val", SplitPredictions(before, after), 15)

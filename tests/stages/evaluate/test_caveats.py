@@ -1,9 +1,11 @@
 """The learning rate is compared with the limit that the curvature sets; few mistakes are named."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stages.evaluate.caveats import (
+    accuracy_gain_by_choice,
     images_misranked,
     lr_over_curvature_limit,
     mistakes_behind_class_means,
@@ -41,6 +43,23 @@ def test_it_says_on_which_splits_there_are_too_few_mistakes_for_the_bootstrap(
     assert capsys.readouterr().out.startswith("few mistakes (val 9): the bootstrap intervals there are too narrow")
     print_few_mistakes({"val": with_mistakes(10)}, 1, ["ant", "bee"])
     assert capsys.readouterr().out == ""
+
+
+def test_the_gain_by_choice_is_chance_beside_the_epoch_and_no_overfitting_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # Nothing but overfitting: val is at 0.9 for six epochs, and falls to 0.5 in the four after them.
+    falling = pd.DataFrame(
+        {"val_loss": [9, 8, 7, 6.5, 6, 6.1, 7, 8, 9, 10], "val_accuracy": [0.9] * 7 + [0.7, 0.6, 0.5]}
+    )
+    assert accuracy_gain_by_choice(falling, "best", None) == pytest.approx(0)
+    # Nothing but chance, and the best epoch is the last one.
+    lucky = pd.DataFrame({"val_loss": [5, 5, 5, 4], "val_accuracy": [0.8, 0.8, 0.8, 0.95]})
+    assert accuracy_gain_by_choice(lucky, "best", None) == pytest.approx(0.1)
+    assert accuracy_gain_by_choice(lucky, "last", None) == 0
+    assert capsys.readouterr().out.endswith("no epoch was chosen\n")
+    assert accuracy_gain_by_choice(lucky, "last", 3) == 0
+    assert capsys.readouterr().out.endswith("patience ended the training by it\n")
 
 
 def in_two_classes(sizes: list[int], wrong: list[int], other: float = 1.0) -> Predictions:

@@ -69,7 +69,7 @@ def test_a_real_gain_is_told_with_its_images_and_its_parameter(repository: Path)
     assert (unpaired[0], [own["value"] for own in unpaired[1]]) == ("auroc", [0.75, 0.975])
     text = compare(repository, "worse", "better")[0]
     assert "0.7500 [0.5000, 1.0000] 0.9750 [0.5000, 1.0000]" in text
-    for part in ("test, 40 images", "more than luck", "test/ant/00.png", "finetune.lr", "about 33 images"):
+    for part in ("test, 40 images", "more than luck", "test/ant/00.png", "finetune.lr", "about 34 images"):
         assert part in text, text
     assert compare(repository, "worse", "better", "--markdown", "--metric", "accuracy")[0].count("|") > 10
 

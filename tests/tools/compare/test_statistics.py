@@ -8,7 +8,14 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from benchmarks.comparisons import rejections
 from tools.compare.comparison import METRICS, measures_of
-from tools.compare.statistics import difference_over_seeds, difference_with_interval, holm, images_needed, mcnemar
+from tools.compare.statistics import (
+    difference_over_seeds,
+    difference_with_interval,
+    exact_power,
+    holm,
+    images_needed,
+    mcnemar,
+)
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (5, 5), (3, 12), (40, 21), (0, 9)])
@@ -54,8 +61,9 @@ def test_so_many_images_find_the_difference_four_times_in_five() -> None:
     images = images_needed(12, 30, 300)
     chance = np.random.default_rng(0)
     drawn = chance.multinomial(images, [12 / 300, 30 / 300, 258 / 300], size=2000)
-    z = (drawn[:, 1] - drawn[:, 0]) / np.sqrt(drawn[:, 1] + drawn[:, 0])  # the test that the formula is for
-    assert np.mean(abs(z) > 1.96) == pytest.approx(0.8, abs=0.03)
+    found = np.mean([mcnemar(int(a), int(b)) < 0.05 for a, b, _ in drawn])
+    assert found == pytest.approx(exact_power(images, 42 / 300, 12 / 42), abs=0.03)
+    assert 0.8 <= exact_power(images, 42 / 300, 12 / 42) < 0.81
     assert images_needed(4, 4, 100) is None
 
 
