@@ -12,12 +12,14 @@ import sys
 
 import numpy as np
 
+from plumbline.params.evaluate import Threshold
 from plumbline.results.class_scores import class_measures
 from plumbline.results.intervals import share_with_interval
 from stages.evaluate.calibration import calibration_error, error_if_calibrated
 from stages.evaluate.caveats import FEW, mistakes_behind_class_means
 from stages.evaluate.measures import with_intervals
 from stages.evaluate.predictions import Predictions
+from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 
 DEFAULT = 2000  # simulations
 CONFIDENCE, RESAMPLES, BINS = 0.95, 200, 15
@@ -62,6 +64,31 @@ def true_model(images: int, temperature: float, simulations: int) -> tuple[float
     return tuple(np.mean(rows, axis=0).tolist())
 
 
+def chosen_threshold(images: int, wish: Threshold, simulations: int) -> tuple[float, ...]:
+    """Return the accuracy at val's threshold on val, cross-fitted, and on new images; how often new recall is below.
+
+    The true recall is that of 20,000 new images.
+    """
+    rows = []
+    for seed in range(simulations):
+        chance = np.random.default_rng([seed, images])
+        val, new = (noisy(size, chance) for size in (images, 20_000))
+        threshold = choose_threshold(val, 1, wish)
+        if threshold is None or (crossed := cross_fitted_measures(val, 1, wish, 5, CONFIDENCE, seed)) == {}:
+            continue
+        fitted, true = (measures_at(threshold, own, 1, wish, CONFIDENCE) for own in (val, new))
+        accuracies = (own["at_threshold_accuracy"].value for own in (fitted, crossed, true))
+        rows.append((*accuracies, true["at_threshold_recall"].value < wish.minimum_recall))
+    return tuple(np.mean(rows, axis=0).tolist())
+
+
+def noisy(images: int, chance: np.random.Generator) -> Predictions:
+    """Return predictions of two classes whose logit difference is normal, with 2 between the classes."""
+    labels = chance.integers(0, 2, images)
+    scores = chance.normal(size=images) + 2.0 * labels - 1.0
+    return from_logits(labels, np.stack([np.zeros(images), 2 * scores], axis=1))
+
+
 def best_of_equals(models: int, images: int, accuracy: float, simulations: int) -> tuple[float, float]:
     """Return how often the interval of the best of equal models holds its accuracy: as it is, and for their number."""
     chance, held = np.random.default_rng([models, images]), np.zeros(2)
@@ -83,6 +110,12 @@ def main() -> None:
     for images, temperature in ((100, 0.3), (300, 0.3), (300, 1.0)):
         shares = " | ".join(f"{own:.3f}" for own in true_model(images, temperature, simulations // 4))
         print(f"| {images} | {temperature} | {shares} |", flush=True)
+    print("\n| aim | images | fitted, on val | cross-fitted | on new images | new recall is below |")
+    print(f"|{' --- |' * 6}")
+    for aim, images in (("accuracy", 24), ("accuracy", 153), ("recall", 153)):
+        wish = Threshold(aim=aim, minimum_recall=0.95, false_positive_cost=1.0, false_negative_cost=1.0)
+        shares = " | ".join(f"{own:.3f}" for own in chosen_threshold(images, wish, simulations // 2))
+        print(f"| {aim} | {images} | {shares} |", flush=True)
     print("\n| equal models | images | accuracy | as of one | corrected |\n| --- | --- | --- | --- | --- |")
     for models, images, accuracy in ((4, 24, 0.9), (16, 24, 0.9), (4, 273, 0.95), (16, 273, 0.95)):
         shares = " | ".join(f"{own:.3f}" for own in best_of_equals(models, images, accuracy, simulations))

@@ -82,6 +82,14 @@ def print_few_mistakes(predictions: dict[str, Predictions], positive: int, class
             )
 
 
+def print_recall_of_new_images(minimum_recall: float) -> None:
+    """Say that a threshold with this recall on val has less on new images about every second time."""
+    print(
+        f"the threshold has a recall of at least {minimum_recall:g} on val; on new images the recall is below that "
+        "about every second time: ask for more, or give more val images"
+    )
+
+
 def mistakes_behind_class_means(predictions: Predictions) -> float:
     """Return the number of mistakes on which a mean over classes rests: as many, equally weighted, vary as much.
 
