@@ -4,13 +4,15 @@
 
 Two classes of equal size, whose logit differences are normal; their distance gives the accuracy. Each evaluation draws
 new images, measures them as `evaluate` does, and asks whether the interval at 95 % holds the value that 4,000,000
-images give. For accuracy, Wilson's interval, the exact coverage is the binomial sum over all results. The same of the
+images give. For accuracy the exact coverage is the binomial sum over all results, of Clopper and Pearson's interval
+and of two that were not taken, and its least value over all accuracies from 1/2 to 1 - 1/(10 n). The same of the
 differences that `tools.compare` shows, between this model and one with three quarters of its mistakes, whose scores
 go with the first one's (correlation 0.8); and how often its McNemar's test rejects at 5 % where two models do not
 differ. Prints the tables of benchmarks/README.md.
 """
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,7 @@ from joblib import Parallel, delayed
 from scipy.stats import binom, norm
 
 from plumbline.results.class_scores import class_measures
-from plumbline.results.intervals import share_with_interval
+from plumbline.results.intervals import share_with_interval, wilson
 from plumbline.results.measures_file import Measure
 from stages.evaluate.measures import loss_measures, ranking_measures, with_intervals
 from stages.evaluate.predictions import Predictions
@@ -27,6 +29,7 @@ from tools.compare.statistics import difference_with_interval, mcnemar
 
 DEFAULTS = [2000, 200]  # evaluations, resamples
 SIZES = (24, 153, 1000)
+FEW = 10  # mistakes or hits
 ACCURACIES = (0.6, 0.8, 0.9, 0.95, 0.98)
 MEASURES = ("balanced_accuracy", "macro_f1", "loss", "brier", "auroc", "average_precision")
 FEWER_MISTAKES, CORRELATION = 0.75, 0.8  # of the better model
@@ -118,12 +121,26 @@ def coverage_of_differences(images: int, accuracy: float, evaluations: int, resa
     return {name: count / evaluations for name, count in held.items()}
 
 
-def wilson_coverage(images: int, accuracy: float, evaluations: int) -> tuple[float, float]:
-    """Return the simulated and the exact coverage of the interval round an accuracy."""
-    intervals = [share_with_interval(hits, images, CONFIDENCE) for hits in range(images + 1)]
-    holds = np.array([own.low <= accuracy <= own.high for own in intervals])
-    drawn = np.random.default_rng(images).binomial(images, accuracy, evaluations)
-    return float(holds[drawn].mean()), float(binom.pmf(np.arange(images + 1), images, accuracy) @ holds)
+def by_mistakes(hits: int, images: int, confidence: float) -> Measure:
+    """Return Clopper and Pearson's interval with fewer than ten mistakes or ten hits, else Wilson's."""
+    return (share_with_interval if min(hits, images - hits) < FEW else wilson)(hits, images, confidence)
+
+
+SHARES = {"Clopper and Pearson's": share_with_interval, "Wilson's": wilson, "the first below 10 mistakes": by_mistakes}
+
+
+def coverage_of_share(interval: Callable[..., Measure], images: int) -> tuple[list[float], float, float]:
+    """Return the exact coverage at each of ACCURACIES, the least at any accuracy, and where it is least."""
+    hits = np.arange(images + 1)
+    found = [interval(int(k), images, CONFIDENCE) for k in hits]
+    low, high = (np.array([getattr(own, end) for own in found]) for end in ("low", "high"))
+
+    def at(accuracy: float) -> float:
+        return float(binom.pmf(hits, images, accuracy)[(low <= accuracy) & (accuracy <= high)].sum())
+
+    beyond = np.concatenate([low - 1e-9, high + 1e-9, np.linspace(0.5, 1, 2000)])  # it falls where an interval ends
+    worst = min(beyond[(beyond >= 0.5) & (beyond <= 1 - 1 / (10 * images))], key=at)
+    return [at(accuracy) for accuracy in ACCURACIES], at(worst), float(worst)
 
 
 def mcnemar_rejections(images: int, accuracy: float, evaluations: int) -> tuple[float, float]:
@@ -151,10 +168,12 @@ def main() -> None:
     given = [int(value) for value in sys.argv[1:]]
     evaluations, resamples = given + DEFAULTS[len(given) :]
     cells = [(images, accuracy) for images in SIZES for accuracy in ACCURACIES]
-    print("| images | accuracy | Wilson, simulated | Wilson, exact |\n| --- | --- | --- | --- |")
-    for images, accuracy in cells:
-        simulation, exact = wilson_coverage(images, accuracy, evaluations)
-        print(f"| {images} | {accuracy} | {simulation:.3f} | {exact:.3f} |")
+    print(f"| interval | images | {' | '.join(map(str, ACCURACIES))} | least | at |")
+    print(f"|{' --- |' * (4 + len(ACCURACIES))}")
+    for name, interval in SHARES.items():
+        for images in SIZES:
+            exact, least, worst = coverage_of_share(interval, images)
+            print(f"| {name} | {images} | {' | '.join(f'{own:.3f}' for own in exact)} | {least:.3f} | {worst:.5f} |")
     print("\n| images | accuracy of both | McNemar rejects, simulated | exact |\n| --- | --- | --- | --- |")
     for images, accuracy in cells:
         simulation, exact = mcnemar_rejections(images, accuracy, evaluations)

@@ -19,7 +19,8 @@ BENCHMARKS = PROJECT / "benchmarks" / "README.md"
 PAGES = sorted((PROJECT / "docs").glob("*.md"))
 MOST_WORDS = 1300  # of README.md
 
-WITHOUT_EXAMPLES = {"clusters.md", "distributed.md", "remotes.md", "scale.md", "sweeps.md"}  # they need other machines
+# They need other machines; statistics.md tells of simulations.
+WITHOUT_EXAMPLES = {"clusters.md", "distributed.md", "remotes.md", "scale.md", "statistics.md", "sweeps.md"}
 WITH_EXAMPLES = [page for page in PAGES if page.name not in WITHOUT_EXAMPLES]
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

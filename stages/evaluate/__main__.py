@@ -32,12 +32,17 @@ from plumbline.training.same_data import refuse_other_data
 from plumbline.training.splits import Split, read_splits
 from stages.evaluate.baseline_models import baseline_measures
 from stages.evaluate.calibration import reliability_table
-from stages.evaluate.caveats import accuracy_gain_by_choice, lr_over_curvature_limit, print_few_mistakes
+from stages.evaluate.caveats import (
+    accuracy_gain_by_choice,
+    lr_over_curvature_limit,
+    print_few_mistakes,
+    print_recall_of_new_images,
+)
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.measures import per_class_table, split_measures
 from stages.evaluate.predictions import SplitPredictions, predictions_of, predictions_table
 from stages.evaluate.roc_curves import curve_tables
-from stages.evaluate.threshold import choose_threshold, measures_at
+from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 
 METRICS = Path("metrics/evaluate.json")
 PER_CLASS = Path("plots/per_class.csv")
@@ -83,15 +88,23 @@ def backbone_features(splits: dict[str, Split], transform: Transform, compute: C
     }
 
 
-def measures_at_threshold(predictions: dict[str, SplitPredictions], positive: int, own: Evaluate) -> Measures:
-    """Return, for two classes, the threshold that is chosen on val, and every split's measures at it."""
+def measures_at_threshold(
+    predictions: dict[str, SplitPredictions], positive: int, own: Evaluate, seed: int
+) -> Measures:
+    """Return, for two classes, the threshold that is chosen on val, and every split's measures at it.
+
+    Val's are cross-fitted: each image is judged by a threshold that was chosen on the other folds.
+    """
     val = predictions["val"].calibrated
     threshold = choose_threshold(val, positive, own.threshold) if val.classes == 2 else None
     if threshold is None:
         return {}
     found = {("val", "threshold"): Measure(threshold, len(val.labels))}
     for split, (_, calibrated) in predictions.items():
-        at_threshold = measures_at(threshold, calibrated, positive, own.threshold, own.confidence)
+        if split == "val":
+            at_threshold = cross_fitted_measures(calibrated, positive, own.threshold, own.folds, own.confidence, seed)
+        else:
+            at_threshold = measures_at(threshold, calibrated, positive, own.threshold, own.confidence)
         found |= {(split, name): measure for name, measure in at_threshold.items()}
     return found
 
@@ -168,15 +181,17 @@ def main() -> None:
             found = split_measures(of_split, positive, own, seed)
             measures |= {(name, measure): value for measure, value in found.items()}
         measures |= baseline_measures(labels, features, own.confidence)
-        measures |= measures_at_threshold(predictions, positive, own)
+        measures |= measures_at_threshold(predictions, positive, own, seed)
         doubtful = label_doubts(splits, predictions, features["train"], classes, own, seed)
     if "test" not in splits:
-        gain = accuracy_gain_by_choice(pd.read_csv(HISTORY), recipe["keep"])
+        gain = accuracy_gain_by_choice(pd.read_csv(HISTORY), recipe["keep"], recipe["patience"])
         measures["val", "accuracy_gain_by_choice"] = Measure(gain, len(labels["val"]))
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
     for name in splits:
         print(line_of(name, measures, own.confidence))
-    print_few_mistakes(calibrated)
+    print_few_mistakes(calibrated, positive, classes)
+    if ("val", "threshold") in measures and own.threshold.aim == "recall":
+        print_recall_of_new_images(own.threshold.minimum_recall)
     tables = [predictions_table(name, splits[name], after, classes) for name, after in calibrated.items()]
     write_csv(PREDICTIONS, pd.concat(tables))
     write_csv(PER_CLASS, pd.concat([per_class_table(name, after, classes) for name, after in calibrated.items()]))

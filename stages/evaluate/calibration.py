@@ -9,7 +9,7 @@ from plumbline.results.measures_file import Measure
 from stages.evaluate.predictions import Predictions, SplitPredictions
 
 FEWEST = 10  # images a bin, unless the split itself has fewer
-SIMULATIONS = 200
+SIMULATIONS = 1000
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,16 @@ def bins_of(predictions: Predictions, most: int) -> Bins:
     confidence, images = confidence[order], len(order)
     number = int(np.clip(images // FEWEST, 1, most))
     starts = np.searchsorted(confidence, confidence[np.arange(number) * images // number])
-    return Bins(confidence, (predictions.predicted == predictions.labels)[order], np.unique(starts))
+    return Bins(confidence, (predictions.predicted == predictions.labels)[order], whole_bins(np.unique(starts), images))
+
+
+def whole_bins(starts: np.ndarray, images: int) -> np.ndarray:
+    """Return the starts of bins of ten images or more: one that ties left smaller is merged with the next one."""
+    kept = [0]
+    for start in starts[1:]:
+        if start - kept[-1] >= FEWEST and images - start >= FEWEST:
+            kept.append(int(start))
+    return np.array(kept)
 
 
 def reliability_curve(predictions: Predictions, most: int) -> pd.DataFrame:
@@ -62,26 +71,28 @@ def calibration_error(predictions: Predictions, most: int) -> float:
     return float(np.average((curve["confidence"] - curve["accuracy"]).abs(), weights=curve["images"]))
 
 
-def error_if_calibrated(predictions: Predictions, most: int, seed: int) -> float:
-    """Return the calibration error to expect from a calibrated model with these confidences, by simulation."""
+def error_if_calibrated(predictions: Predictions, most: int, confidence: float, seed: int) -> Measure:
+    """Return the mean calibration error of calibrated models with these confidences, and where their errors lie.
+
+    By simulation. An error above the upper end is more than so few images give a calibrated model.
+    """
     bins, chance = bins_of(predictions, most), np.random.default_rng(seed)
-    confidence = bins.means(bins.confidence)
+    means = bins.means(bins.confidence)
     errors = []
     for _ in range(SIMULATIONS):
         right = chance.random(len(bins.confidence)) < bins.confidence
-        errors.append(np.average(abs(confidence - bins.means(right.astype(float))), weights=bins.sizes))
-    return float(np.mean(errors))
+        errors.append(np.average(abs(means - bins.means(right.astype(float))), weights=bins.sizes))
+    low, high = np.quantile(errors, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Measure(float(np.mean(errors)), len(predictions.labels), float(low), float(high))
 
 
-def calibration_measures(predictions: SplitPredictions, most: int, seed: int) -> dict[str, Measure]:
-    """Return the calibration error before and after the temperature, and that of a calibrated model."""
-    plain, calibrated = predictions
-    found = {
-        "calibration_error": calibration_error(plain, most),
-        "calibrated_calibration_error": calibration_error(calibrated, most),
-        "calibration_error_if_true": error_if_calibrated(calibrated, most, seed),
-    }
-    return {name: Measure(value, len(plain.labels)) for name, value in found.items()}
+def calibration_measures(predictions: SplitPredictions, most: int, confidence: float, seed: int) -> dict[str, Measure]:
+    """Return the calibration error before and after the temperature, each with that of a calibrated model."""
+    found = {}
+    for prefix, own in zip(("", "calibrated_"), predictions, strict=True):
+        found[f"{prefix}calibration_error"] = Measure(calibration_error(own, most), len(own.labels))
+        found[f"{prefix}calibration_error_if_true"] = error_if_calibrated(own, most, confidence, seed)
+    return found
 
 
 def reliability_table(name: str, predictions: SplitPredictions, most: int) -> pd.DataFrame:

@@ -1,15 +1,21 @@
 """What makes the result less certain: a learning rate beyond its limit, an epoch chosen by val, few mistakes."""
 
+import math
 import sys
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from plumbline.checks.stability import lr_over_limit
 from plumbline.results.measures_file import Measure
+from plumbline.run.errors import one_line
 from stages.evaluate.predictions import Predictions
+from stages.evaluate.ranking import ranking_scores
 
-FEW = 10  # mistakes on a split: with fewer the bootstrap's intervals are too narrow, see benchmarks/README.md
+FEW = 10  # mistakes on a split: with fewer the bootstrap's intervals are too narrow, see docs/statistics.md
+NAMED = 3  # classes in a line
+NEIGHBOURS = 2  # epochs on each side of the kept one
 
 
 def lr_over_curvature_limit(recipe: dict[str, Any], curvature: dict[str, float], images: int) -> Measure | None:
@@ -38,28 +44,92 @@ def lr_over_curvature_limit(recipe: dict[str, Any], curvature: dict[str, float],
     return Measure(share, images, low, high)
 
 
-def accuracy_gain_by_choice(history: pd.DataFrame, keep: str) -> float:
+def accuracy_gain_by_choice(history: pd.DataFrame, keep: str, patience: int | None) -> float:
     """Return what the val accuracy may owe to the choice of the epoch by val: for data without a test split.
 
-    It is the kept epoch's val accuracy minus the mean from that epoch on, because the val loss did not improve after
-    it and the differences among those epochs are chance; 0 where the last epoch is kept. Prints what it means.
+    It is the kept epoch's val accuracy minus the mean of it and the two epochs on each side, at least 0: neighbours
+    differ by chance more than by what is learned or overfitted between them. 0 where the last epoch is kept, though
+    `patience` may have chosen which is the last. Prints what it means.
     """
     print("there is no test split: the val accuracy is optimistic, for the recipe may have been chosen by it", end="")
     if keep == "last":
-        print("; no epoch was chosen")
+        print("; patience ended the training by it" if patience is not None else "; no epoch was chosen")
         return 0.0
     kept = int(history["val_loss"].idxmin())
-    gain = float(history["val_accuracy"][kept] - history["val_accuracy"][kept:].mean())
+    near = history["val_accuracy"][max(kept - NEIGHBOURS, 0) : kept + NEIGHBOURS + 1]
+    gain = max(float(history["val_accuracy"][kept] - near.mean()), 0.0)
     print(f"; choosing epoch {kept} of {len(history)} may have gained {100 * gain:.1f} points")
     return gain
 
 
-def print_few_mistakes(predictions: dict[str, Predictions]) -> None:
-    """Name the val and test splits with so few mistakes that bootstrap intervals are too narrow."""
-    mistakes = {name: int((own.predicted != own.labels).sum()) for name, own in predictions.items() if name != "train"}
+def print_few_mistakes(predictions: dict[str, Predictions], positive: int, classes: list[str]) -> None:
+    """Name the val and test splits with so few mistakes that bootstrap intervals are too narrow, by what they rest on.
+
+    A mean over images rests on all mistakes, a mean over classes on those of its small classes, and a measure of the
+    ranking on the images that stand on the wrong side of one of another class.
+    """
+    predictions = {name: own for name, own in predictions.items() if name != "train"}
+    mistakes = {name: int((own.predicted != own.labels).sum()) for name, own in predictions.items()}
     few = [f"{name} {count}" for name, count in mistakes.items() if count < FEW]
     if few:
         print(
             f"few mistakes ({', '.join(few)}): the bootstrap intervals there are too narrow, "
-            "those of the accuracy, Wilson's, are not"
+            "those of the accuracy, Clopper and Pearson's, are not"
         )
+    for name, own in predictions.items():
+        if mistakes[name] < FEW:
+            continue
+        if mistakes_behind_class_means(own) < FEW:
+            print(
+                f"few mistakes in some classes ({name}: {rarest_mistakes(own, classes)}): the intervals of the "
+                "balanced accuracy and of macro F1 there are too narrow"
+            )
+        if images_misranked(own, positive) < FEW:
+            print(
+                f"few images in the wrong order ({name}): the intervals of AUROC and average precision are too narrow"
+            )
+
+
+def print_recall_of_new_images(minimum_recall: float) -> None:
+    """Say that a threshold with this recall on val has less on new images about every second time."""
+    print(
+        f"the threshold has a recall of at least {minimum_recall:g} on val; on new images the recall is below that "
+        "about every second time: ask for more, or give more val images"
+    )
+
+
+def mistakes_behind_class_means(predictions: Predictions) -> float:
+    """Return the number of mistakes on which a mean over classes rests: as many, equally weighted, vary as much.
+
+    A mistake in a class of n images weighs 1 / n, and the number is (sum of weights)^2 / (sum of squared weights). A
+    class without a mistake may be a small one that would have some, so the number is at most that with half a mistake
+    more in each class. Source: Kish 1965, "Survey sampling", on the effective size of a weighted sample.
+    """
+    images = np.bincount(predictions.labels, minlength=predictions.classes)
+    wrong = np.bincount(predictions.labels[predictions.predicted != predictions.labels], minlength=predictions.classes)
+    wrong, weights = wrong[images > 0], 1 / images[images > 0]
+    found = min((own @ weights) ** 2 / (own @ weights**2) if own.any() else 0.0 for own in (wrong, wrong + 0.5))
+    return round(float(found), 6)  # ten alike are ten
+
+
+def rarest_mistakes(predictions: Predictions, classes: list[str]) -> str:
+    """Return the smallest classes with fewer than ten mistakes, at most three, in words: `bee 1 of 8`."""
+    images = np.bincount(predictions.labels, minlength=len(classes))
+    wrong = np.bincount(predictions.labels[predictions.predicted != predictions.labels], minlength=len(classes))
+    few = sorted((images[c], c) for c in range(len(classes)) if images[c] and wrong[c] < FEW)
+    return ", ".join(f"{one_line(classes[c])} {wrong[c]} of {number}" for number, c in few[:NAMED])
+
+
+def images_misranked(predictions: Predictions, positive: int) -> float:
+    """Return the number of images on which AUROC rests: the fewer of a class's and of the others' in the wrong order.
+
+    For more than two classes the sum over the classes, each against the rest. Infinite where nothing is ranked.
+    """
+    counted, scores = [], ranking_scores(predictions)
+    for c in [positive] if predictions.classes == 2 else range(predictions.classes):
+        own = predictions.labels == c
+        if own.any() and not own.all():
+            behind = scores[own, c] <= scores[~own, c].max()
+            ahead = scores[~own, c] >= scores[own, c].min()
+            counted.append(min(behind.sum(), ahead.sum()))
+    return float(sum(counted)) if counted else math.inf

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from stages.evaluate.baseline_models import linear_probe
+from stages.evaluate.baseline_models import library_warnings_off, linear_probe
 
 COLUMNS = ["split", "path", "actual", "suggested", "probability_of_actual", "probability_of_suggested"]
 
@@ -25,7 +25,8 @@ def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray, folds: i
         print("a class has a single training image: plots/label_doubts.csv has no training labels", file=sys.stderr)
         return None
     parts = StratifiedKFold(min(folds, smallest), shuffle=True, random_state=seed)
-    found = cross_val_predict(linear_probe(), features, labels, cv=parts, method="predict_proba")
+    with library_warnings_off():
+        found = cross_val_predict(linear_probe(), features, labels, cv=parts, method="predict_proba")
     probabilities = np.zeros((len(labels), labels.max() + 1))
     probabilities[:, np.unique(labels)] = found
     return probabilities

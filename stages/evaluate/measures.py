@@ -1,6 +1,6 @@
 """Every measure of a split, with its interval: accuracies, class means, losses, ranking, calibration, F1 of each class.
 
-Shares of images have Wilson's interval, most other measures that of the stratified percentile bootstrap.
+Shares of images have Clopper and Pearson's interval, most other measures that of the stratified percentile bootstrap.
 A class without an image in the split is left out of every mean.
 """
 
@@ -32,7 +32,7 @@ def split_measures(predictions: SplitPredictions, positive: int, own: Evaluate, 
         found |= with_intervals(measures, plain, own.resamples, own.confidence, seed)
     resamples = ranking_resamples(calibrated, own.resamples)
     found |= with_intervals(ranking_measures(calibrated, positive), plain, resamples, own.confidence, seed)
-    return found | calibration_measures(predictions, own.calibration_bins, seed)
+    return found | calibration_measures(predictions, own.calibration_bins, own.confidence, seed)
 
 
 def hits_among_likeliest(predictions: Predictions, k: int) -> int:

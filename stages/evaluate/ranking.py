@@ -7,6 +7,8 @@ import numpy as np
 
 from stages.evaluate.predictions import Predictions
 
+SATURATED = 1e-9  # nearer to 0 or 1 than this a probability loses digits that its log has
+
 
 class RankingMeasures(NamedTuple):
     """Of one class against the rest, both in [0, 1]."""
@@ -42,8 +44,25 @@ class Ranking:
         return RankingMeasures(float(area), float((gained * precision).sum() / hits[-1]))
 
 
+def ranking_scores(predictions: Predictions) -> np.ndarray:
+    """Return scores, float64 (N, classes), in the order of the probabilities, also where these round to 0 or 1.
+
+    A probability above 1 - 1e-9 is scored by the log of the others' sum, one below 1e-9 by its own log; the scores of
+    the one kind are at least 1, of the other at most 0. In between it is the probability.
+    """
+    logs, scores = predictions.log_probabilities, predictions.probabilities.copy()
+    scores[scores < SATURATED] = logs[scores < SATURATED] - np.log(SATURATED)
+    rows = np.flatnonzero(predictions.probabilities.max(axis=1) > 1 - SATURATED)
+    columns = predictions.predicted[rows]
+    others = logs[rows]
+    others[np.arange(len(rows)), columns] = -np.inf
+    with np.errstate(divide="ignore"):  # a model of one class has no others
+        scores[rows, columns] = 1 + np.maximum(np.log(SATURATED) - np.logaddexp.reduce(others, axis=1), 0)
+    return scores
+
+
 def ranking_of(probabilities: np.ndarray, is_class: np.ndarray) -> Ranking:
-    """Rank images by a class's probability (N,); `is_class`, bool (N,), marks its images, at least one."""
+    """Rank images by a class's score (N,); `is_class`, bool (N,), marks its images, at least one."""
     order = np.argsort(-probabilities, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(probabilities[order])), len(order) - 1)
     places = np.flatnonzero(is_class[order])
@@ -60,4 +79,5 @@ def rankings(predictions: Predictions, positive: int) -> list[Ranking]:
     """
     classes = [positive] if predictions.classes == 2 else range(predictions.classes)
     members = ((c, predictions.labels == c) for c in classes)
-    return [ranking_of(predictions.probabilities[:, c], own) for c, own in members if own.any() and not own.all()]
+    scores = ranking_scores(predictions)
+    return [ranking_of(scores[:, c], own) for c, own in members if own.any() and not own.all()]

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 from stages.evaluate.predictions import Predictions
+from stages.evaluate.ranking import ranking_scores
 
 POINTS = 200  # of a curve, at most
 SHOWN = 10  # classes beside the mean, at most: those with the smallest area under the ROC curve
@@ -49,14 +50,15 @@ def curve_tables(name: str, predictions: Predictions, positive: int, classes: li
     """Return a split's ROC and precision-recall curves; a class with no image, or with every image, has no rows."""
     drawn = {c: predictions.labels == c for c in ([positive] if len(classes) == 2 else range(len(classes)))}
     drawn = {c: own for c, own in drawn.items() if own.any() and not own.all()}
-    areas = {c: roc_auc_score(own, predictions.probabilities[:, c]) for c, own in drawn.items()}
+    scores = ranking_scores(predictions)
+    areas = {c: roc_auc_score(own, scores[:, c]) for c, own in drawn.items()}
     hardest = sorted(sorted(areas, key=areas.get)[:SHOWN])
     tables = []
     for curve_of, height, columns in (
         (roc, height_between, ROC_COLUMNS),
         (precision_recall, height_of_step, PRECISION_RECALL_COLUMNS),
     ):
-        curves = {c: curve_of(own, predictions.probabilities[:, c]) for c, own in drawn.items()}
+        curves = {c: curve_of(own, scores[:, c]) for c, own in drawn.items()}
         shown = {classes[c]: thinned(curves[c]) for c in hardest}
         if len(curves) > 1:
             shown = {f"mean of {len(curves)} classes": mean_curve(list(curves.values()), height)} | shown

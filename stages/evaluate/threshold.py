@@ -1,6 +1,7 @@
 """Two classes: the probability from which on an image is classified as the positive one, chosen on val."""
 
 import numpy as np
+from sklearn.model_selection import StratifiedKFold
 
 from plumbline.params.evaluate import Threshold
 from plumbline.results.intervals import share_with_interval
@@ -70,10 +71,42 @@ def threshold_measures(counts: dict[str, np.ndarray], wish: Threshold) -> dict[s
 def measures_at(
     threshold: float, predictions: Predictions, positive: int, wish: Threshold, confidence: float
 ) -> dict[str, Measure]:
-    """Return a split's measures at a threshold, the accuracy with Wilson's interval."""
+    """Return a split's measures at a threshold, the accuracy with its interval."""
     is_positive = predictions.labels == positive
     counts = counts_at(np.array([threshold]), predictions.probabilities[:, positive], is_positive)
-    images, hits = len(predictions.labels), int(counts["true_positive"][0] + counts["true_negative"][0])
+    return measures_of_counts(counts, wish, confidence)
+
+
+def cross_fitted_measures(
+    predictions: Predictions, positive: int, wish: Threshold, folds: int, confidence: float, seed: int
+) -> dict[str, Measure]:
+    """Return the measures of images each of which was judged by a threshold chosen on the other folds.
+
+    Measures on the images by which a threshold was chosen are too good. None for a class with a single image.
+    """
+    is_positive = predictions.labels == positive
+    smallest = min(int(is_positive.sum()), int((~is_positive).sum()))
+    if smallest < 2:
+        return {}
+    total: dict[str, np.ndarray] = {}
+    parts = StratifiedKFold(min(folds, smallest), shuffle=True, random_state=seed)
+    for others, fold in parts.split(is_positive, is_positive):
+        threshold = choose_threshold(part_of(predictions, others), positive, wish)
+        part = part_of(predictions, fold)
+        counts = counts_at(np.array([threshold]), part.probabilities[:, positive], part.labels == positive)
+        total = {name: count + total.get(name, 0) for name, count in counts.items()}
+    return measures_of_counts(total, wish, confidence)
+
+
+def part_of(predictions: Predictions, images: np.ndarray) -> Predictions:
+    """Return the predictions of these images."""
+    return Predictions(predictions.labels[images], predictions.log_probabilities[images])
+
+
+def measures_of_counts(counts: dict[str, np.ndarray], wish: Threshold, confidence: float) -> dict[str, Measure]:
+    """Return the measures of true and false positives and negatives, the accuracy with its interval."""
+    images = int(sum(count[0] for count in counts.values()))
+    hits = int(counts["true_positive"][0] + counts["true_negative"][0])
     values = threshold_measures(counts, wish)
     found = {f"at_threshold_{name}": Measure(float(value), images) for name, (value,) in values.items()}
     return found | {"at_threshold_accuracy": share_with_interval(hits, images, confidence)}

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from plumbline.checks.claims import Checks
-from plumbline.results.intervals import share_with_interval
-from plumbline.results.measures_file import Measure
+from plumbline.results.intervals import difference_of_shares
 
 
 class Agreement(NamedTuple):
@@ -49,7 +48,7 @@ def agreement_table(
     rows = []
     for name, probabilities in found.items():
         own_right = probabilities.argmax(axis=1) == labels
-        change = accuracy_change(right, own_right, confidence)
+        change = difference_of_shares(right, own_right, confidence)
         rows.append(
             {
                 "file": name,
@@ -72,36 +71,3 @@ def print_int8(table: pd.DataFrame) -> None:
             f"accuracy {row.accuracy:.3f} for {row.accuracy - row.accuracy_change:.3f}, change "
             f"{row.accuracy_change:+.3f} [{row.accuracy_change_low:+.3f}, {row.accuracy_change_high:+.3f}]"
         )
-
-
-def accuracy_change(before: np.ndarray, after: np.ndarray, confidence: float) -> Measure:
-    """Return the change in accuracy on the same images with its interval; right or not, bool (N,), before and after.
-
-    Combines Wilson's intervals of both accuracies with their correlation: unlike a bootstrap interval it has a width
-    also where no image changed. Source: Newcombe 1998, "Improved confidence intervals for the difference between
-    binomial proportions based on paired data", Statistics in Medicine 17:2635, method 10.
-    """
-    images = len(before)
-    both, neither = int((before & after).sum()), int((~before & ~after).sum())
-    gained, lost = int((~before & after).sum()), int((before & ~after).sum())
-    new = share_with_interval(both + gained, images, confidence)
-    old = share_with_interval(both + lost, images, confidence)
-    phi = correlation(both, gained, lost, neither)
-    below, above = new.value - new.low, old.high - old.value
-    low = math.sqrt(below**2 - 2 * phi * below * above + above**2)
-    below, above = old.value - old.low, new.high - new.value
-    high = math.sqrt(above**2 - 2 * phi * above * below + below**2)
-    change = new.value - old.value
-    return Measure(change, images, change - low, change + high)
-
-
-def correlation(both: int, gained: int, lost: int, neither: int) -> float:
-    """Return the correlation of being right before and after, with Newcombe's correction for continuity."""
-    margins = (both + gained) * (lost + neither) * (both + lost) * (gained + neither)
-    if margins == 0:
-        return 0.0
-    product = both * neither - gained * lost
-    images = both + gained + lost + neither
-    if product > 0:
-        product = max(product - images / 2, 0)
-    return product / math.sqrt(margins)

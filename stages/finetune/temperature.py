@@ -29,4 +29,12 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     found = minimize_scalar(
         loss, bounds=(math.log(COLDEST), math.log(HOTTEST)), method="bounded", options={"xatol": 1e-9}
     )
-    return math.exp(found.x)
+    temperature = math.exp(found.x)
+    for bound in (COLDEST, HOTTEST):
+        if math.isclose(temperature, bound, rel_tol=1e-3):
+            print(
+                f"the temperature that fits val best is beyond {bound:g}, where the search ends: the probabilities say "
+                "little of how sure the model is",
+                file=sys.stderr,
+            )
+    return temperature

@@ -19,6 +19,7 @@ MEASURES = {
     "calibration_error": "calibration error",
     "calibrated_calibration_error": "calibration error after temperature scaling",
     "calibration_error_if_true": "calibration error expected of a calibrated model",
+    "calibrated_calibration_error_if_true": "the same, after temperature scaling",
     "probe_accuracy": "baseline: accuracy of a linear probe",
     "majority_accuracy": "baseline: accuracy of the most frequent class",
     "at_threshold_accuracy": "accuracy at the chosen threshold",

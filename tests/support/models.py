@@ -52,7 +52,7 @@ def write_random_model(
         architecture="resnet18",
         classes=classes,
         transform=transform,
-        parameters={"finetune": RECIPE | {"keep": keep}},
+        parameters={"finetune": RECIPE | {"keep": keep, "patience": None}},
         source="none",
         sha256="",
         tensors=tensors,

@@ -2,7 +2,10 @@
 
     python -m tools.compare                     HEAD and the workspace
     python -m tools.compare main faster         two revisions: commits, branches, tags, experiments or `workspace`
-    python -m tools.compare seed0 seed1 seed2   several: mean, deviation and every pair, corrected for their number
+    python -m tools.compare seed0 seed1 seed2   several: every pair, corrected for their number
+    python -m tools.compare a0 a1 a2 b0 b1 b2   two recipes with several seeds each: also over the seeds
+
+Choose by val, the default: a test accuracy by which you chose is too high.
 
 Reads plots/predictions.csv, plots/measures.csv and the parameters of each, through DVC; changes nothing.
 """
@@ -42,7 +45,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("revisions", nargs="*", metavar="REVISION", help="one alone is compared with the workspace")
     parser.add_argument("--metric", action="append", choices=METRICS, help="may be repeated; default: all")
-    parser.add_argument("--split", help="default: test, or val where there is none")
+    parser.add_argument("--split", help="default: val; test is for the end, once")
     parser.add_argument("--confidence", type=share, default=0.95, help="of the intervals; default: 0.95")
     parser.add_argument("--resamples", type=count, default=2000, help="of the bootstrap, at least 100; default: 2000")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap; default: 0")

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from plumbline.results.class_scores import WeightedMeasures, class_measures
-from tools.compare.revisions import Revision, differing_params
-from tools.compare.statistics import difference_with_interval, holm, images_needed, mcnemar
+from plumbline.results.intervals import difference_of_shares
+from tools.compare.revisions import SEED, Revision, differing_params
+from tools.compare.statistics import difference_over_seeds, difference_with_interval, holm, images_needed, mcnemar
 
 MEANS = {"accuracy": "correct", "loss": "loss", "brier": "squared_error"}  # metric: column
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "brier")
@@ -35,6 +36,9 @@ def compare_two(revisions: list[Revision], split: str, settings: Settings) -> di
     found = difference_with_interval(
         of_a, of_b, a["actual"].to_numpy(), settings.resamples, settings.confidence, settings.seed
     )
+    if "accuracy" in found:
+        right = (own["correct"].to_numpy(bool) for own in (a, b))
+        found["accuracy"] = difference_of_shares(*right, settings.confidence)
     everyone = np.ones(len(a))
     values_a, values_b = of_a(everyone), of_b(everyone)
     metrics = {
@@ -55,17 +59,30 @@ def compare_two(revisions: list[Revision], split: str, settings: Settings) -> di
 
 
 def compare_many(revisions: list[Revision], split: str, settings: Settings) -> dict[str, Any]:
-    """Compare several revisions: each metric's mean and deviation, and McNemar's test of each pair, after Holm."""
+    """Compare several revisions: each metric, and McNemar's test of each pair, after Holm.
+
+    Revisions that differ by the seed alone are one recipe: it has a mean and a deviation of each metric. Two recipes
+    with at least two seeds each are compared over the seeds.
+    """
     everyone = np.ones(len(revisions[0].predictions))
     values = [measures_of(revision.predictions, settings.metrics)(everyone) for revision in revisions]
-    metrics = {
-        name: {
-            "values": [own[name] for own in values],
-            "mean": float(np.mean([own[name] for own in values])),
-            "deviation": float(np.std([own[name] for own in values], ddof=1)),
+    metrics = {name: {"values": [own[name] for own in values]} for name in settings.metrics}
+    recipes = recipes_of(revisions)
+    if len(recipes) == 1:
+        for own in metrics.values():
+            own |= {"mean": float(np.mean(own["values"])), "deviation": float(np.std(own["values"], ddof=1))}
+    over_seeds = None
+    if len(recipes) == 2 and all(len(runs) > 1 for runs in recipes):
+        right = [np.stack([run.predictions["correct"].to_numpy(float) for run in runs]) for runs in recipes]
+        difference, p = difference_over_seeds(*right, settings.confidence)
+        over_seeds = {
+            "a": [run.name for run in recipes[0]],
+            "b": [run.name for run in recipes[1]],
+            "difference": difference.value,
+            "low": difference.low,
+            "high": difference.high,
+            "p": p,
         }
-        for name in settings.metrics
-    }
     pairs = []
     for a, b in itertools.combinations(revisions, 2):
         ours, theirs = a.predictions["correct"].to_numpy(), b.predictions["correct"].to_numpy()
@@ -82,7 +99,19 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
         )
     corrected = holm([pair["mcnemar_p"] for pair in pairs])
     pairs = [pair | {"holm_p": p} for pair, p in zip(pairs, corrected, strict=True)]
-    return {**common(revisions, split, settings), "metrics": metrics, "pairs": pairs}
+    return {**common(revisions, split, settings), "metrics": metrics, "pairs": pairs, "over_seeds": over_seeds}
+
+
+def recipes_of(revisions: list[Revision]) -> list[list[Revision]]:
+    """Return the revisions grouped by all parameters but the seed; one with a seed that its group has is left out."""
+    groups: list[list[Revision]] = []
+    for own in revisions:
+        alike = [group for group in groups if set(differing_params([group[0], own])) <= {SEED}]
+        if not alike:
+            groups.append([own])
+        elif own.params.get(SEED) not in [other.params.get(SEED) for other in alike[0]]:
+            alike[0].append(own)
+    return groups
 
 
 def measures_of(predictions: pd.DataFrame, wanted: list[str]) -> WeightedMeasures:

@@ -1,14 +1,18 @@
 """Print a comparison as text or Markdown."""
 
+import shlex
 from typing import Any
 
 import pandas as pd
 
 from plumbline.results.measures_file import MEASURES
+from plumbline.run.dotted_keys import written
 from plumbline.run.errors import one_line
+from tools.compare.revisions import SEED
 from tools.compare.statistics import LEVEL, POWER
 
 LISTED = 10  # images of each side; --json has all
+FEW = 10  # images on which the models differ
 
 
 def two_as_text(found: dict[str, Any], *, markdown: bool) -> str:
@@ -29,14 +33,56 @@ def two_as_text(found: dict[str, Any], *, markdown: bool) -> str:
         f"A is {a}, B is {b}; {found['split']}, {found['images']} images",
         table(rows, markdown),
         f"A alone is right on {images(only_a)}, B alone on {images(only_b)}; McNemar's exact p is "
-        f"{found['mcnemar_p']:.3g}: {verdict(found['mcnemar_p'])}",
+        f"{found['mcnemar_p']:.3g}: {verdict(found['mcnemar_p'])}, for these two models on images like these",
+        few_discordant(found),
+        training_luck(found),
         *listed("A alone is right on", only_a),
         *listed("B alone is right on", only_b),
         sample_size(found),
         unpaired_table(found, markdown),
         params_table(found, markdown),
+        what_the_split_is_for(found["split"]),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def few_discordant(found: dict[str, Any]) -> str:
+    """Return a warning where so few images differ that the bootstrap, which draws among them, is too narrow."""
+    discordant = len(found["right_in_a_alone"]) + len(found["right_in_b_alone"])
+    resampled = [name for name in found["metrics"] if name != "accuracy"]
+    if discordant >= FEW or not resampled:
+        return ""
+    return (
+        f"The models differ in {discordant} of the answers: the bootstrap intervals, those of {', '.join(resampled)}, "
+        "are too narrow; that of the accuracy, Newcombe's, is not."
+    )
+
+
+def training_luck(found: dict[str, Any]) -> str:
+    """Return a sentence on the luck of the training, which the test leaves out, and what to run to include it."""
+    differing = found["params"]
+    if not differing:
+        return ""
+    if set(differing) == {SEED}:
+        return "A and B are one recipe with two seeds: their difference is what a seed changes."
+    a, b = (
+        " ".join(f"-S {shlex.quote(f'{key}={written(values[i])}')}" for key, values in differing.items() if key != SEED)
+        for i in range(2)
+    )
+    return (
+        "Each model is one run with one seed, and another seed may turn the result. To compare the parameters, run "
+        "both with several seeds, and give all these experiments to this command:\n"
+        f"  dvc exp run --queue {a} -S {SEED}=0,1,2,3,4 evaluate\n"
+        f"  dvc exp run --queue {b} -S {SEED}=0,1,2,3,4 evaluate\n"
+        "  dvc queue start"
+    )
+
+
+def what_the_split_is_for(split: str) -> str:
+    """Return a line that says whether to choose by these images."""
+    if split == "test":
+        return "These are test images: look once, at the end. The accuracy of a revision chosen by them is too high."
+    return f"These are {split} images: choose by them, and look at test once, at the end, with --split test."
 
 
 def unpaired_table(found: dict[str, Any], markdown: bool) -> str:
@@ -61,7 +107,7 @@ def many_as_text(found: dict[str, Any], *, markdown: bool) -> str:
     rows = [
         {"metric": name}
         | {revision: f"{value:.4f}" for revision, value in zip(found["revisions"], own["values"], strict=True)}
-        | {"mean": f"{own['mean']:.4f}", "deviation": f"{own['deviation']:.4f}"}
+        | {key: f"{own[key]:.4f}" for key in ("mean", "deviation") if key in own}
         for name, own in found["metrics"].items()
     ]
     pairs = [
@@ -81,10 +127,30 @@ def many_as_text(found: dict[str, Any], *, markdown: bool) -> str:
         f"{found['split']}, {found['images']} images",
         table(rows, markdown),
         table(pairs, markdown),
-        f"{real} of {len(pairs)} pairs differ by more than luck, at the {LEVEL:.0%} level after Holm's correction",
+        f"{real} of {len(pairs)} pairs differ by more than luck, at the {LEVEL:.0%} level after Holm's correction, for "
+        "these models on images like these",
+        recipes(found),
         params_table(found, markdown),
+        what_the_split_is_for(found["split"]),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def recipes(found: dict[str, Any]) -> str:
+    """Return the comparison of two recipes over their seeds, or what it would take."""
+    own = found["over_seeds"]
+    if own is None:
+        if set(found["params"]) <= {SEED}:
+            return ""
+        return (
+            "Each pair is two models, not two recipes: two recipes with several seeds each are compared over the seeds."
+        )
+    a, b = (", ".join(map(one_line, own[which])) for which in "ab")
+    interval = f"{found['confidence']:.0%} interval {own['low']:+.4f} to {own['high']:+.4f}"
+    return (
+        f"Over seeds, A is {a} and B is {b}: accuracy, B - A, {own['difference']:+.4f}, {interval}; p is "
+        f"{own['p']:.3g}: {verdict(own['p'])}, of the training or of the images"
+    )
 
 
 def verdict(p: float) -> str:
@@ -110,8 +176,8 @@ def sample_size(found: dict[str, Any]) -> str:
     if found["images_needed"] is None:
         return "The accuracies are the same: no number of images would show a difference of this size."
     return (
-        f"To see a difference in accuracy of this size takes about {found['images_needed']:,} images "
-        f"({LEVEL:.0%} level, {POWER:.0%} power); here are {found['images']:,}."
+        f"To see a difference in accuracy of this size, if it is the true one, takes about "
+        f"{found['images_needed']:,} images ({LEVEL:.0%} level, {POWER:.0%} power); here are {found['images']:,}."
     )
 
 

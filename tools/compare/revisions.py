@@ -14,6 +14,7 @@ from plumbline.run.errors import UserError
 from tools.revision_files import file_at
 
 WORKSPACE = "workspace"
+SEED = "seed"  # the parameter that says which run of a recipe this is
 COLUMNS = ["split", "path", "actual", "predicted", "probability", "correct", "loss", "squared_error", "sha256"]
 
 
@@ -57,9 +58,9 @@ def predictions_of(text: str, name: str) -> pd.DataFrame:
 
 
 def in_split(revisions: list[Revision], wish: str | None) -> tuple[str, list[Revision]]:
-    """Return the revisions with the predictions of one split, and its name: the one given, else test, else val."""
+    """Return the revisions with the predictions of one split, and its name: the one given, else val, else test."""
     known = [set(revision.predictions["split"]) for revision in revisions]
-    split = wish or ("test" if all("test" in own for own in known) else "val")
+    split = wish or ("val" if all("val" in own for own in known) else "test")
     for revision, own in zip(revisions, known, strict=True):
         if split not in own:
             raise UserError(f"{revision.name} has no images in {split}: it has {', '.join(sorted(own))}")

@@ -1,9 +1,9 @@
-"""Test differences: exact McNemar, the paired bootstrap, Holm's correction, and the sample size that is needed."""
+"""Test differences: exact McNemar, a test over seeds, the paired bootstrap, Holm's correction, and the sample size."""
 
 import math
 
 import numpy as np
-from scipy.stats import binomtest, norm
+from scipy.stats import binom, binomtest, norm, t
 from statsmodels.stats.multitest import multipletests
 
 from plumbline.results.class_scores import WeightedMeasures
@@ -22,6 +22,31 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return float(binomtest(only_a, changed, 0.5).pvalue) if changed else 1.0
 
 
+def difference_over_seeds(a: np.ndarray, b: np.ndarray, confidence: float) -> tuple[Measure, float]:
+    """Return the difference in accuracy of two recipes with its interval, and the two-sided p-value.
+
+    Right or not, 1.0 or 0.0, of (runs, images), at least two runs of each recipe, on the same images. The variance is
+    that between the runs plus that between the images, from which the runs' share is taken; degrees of freedom after
+    Welch and Satterthwaite. Sources: Welch 1947, "The generalization of 'Student's' problem", Biometrika 34:28;
+    Bouthillier et al. 2021, "Accounting for variance in machine learning benchmarks", arXiv:2103.03098, on why both
+    variances count.
+    """
+    images = a.shape[1]
+    of_images = b.mean(axis=0) - a.mean(axis=0)
+    terms = [(own.mean(axis=1).var(ddof=1) / len(own), len(own) - 1) for own in (a, b)]
+    of_runs = sum(own.var(axis=0, ddof=1) / len(own) for own in (a, b))  # within each image
+    terms.append((max(of_images.var(ddof=1) - of_runs.mean(), 0.0) / images, images - 1))
+    difference, variance = float(of_images.mean()), sum(own for own, _ in terms)
+    if variance == 0:
+        return Measure(difference, images, difference, difference), float(difference == 0)
+    freedom = variance**2 / sum(own**2 / degrees for own, degrees in terms)
+    error = math.sqrt(variance)
+    half = float(t.isf((1 - confidence) / 2, freedom)) * error
+    return Measure(difference, images, difference - half, difference + half), float(
+        2 * t.sf(abs(difference) / error, freedom)
+    )
+
+
 def holm(p_values: list[float]) -> list[float]:
     """Return p-values that are corrected for their number.
 
@@ -33,15 +58,36 @@ def holm(p_values: list[float]) -> list[float]:
 def images_needed(only_a: int, only_b: int, images: int) -> int | None:
     """Return how many images it takes to show this difference in accuracy at the 5 % level with 80 % power.
 
-    None where there is no difference. Source: Connor 1987, "Sample size for testing differences in proportions for
-    the paired-sample design", Biometrics 43:207.
+    If the true shares are those found here. None where there is no difference. Connor's number is for the asymptotic
+    test; the exact one needs a few more, which are counted up. Source: Connor 1987, "Sample size for testing
+    differences in proportions for the paired-sample design", Biometrics 43:207.
     """
     difference, changed = abs(only_a - only_b) / images, (only_a + only_b) / images
     if difference == 0:
         return None
     level, power = norm.isf(LEVEL / 2), norm.isf(1 - POWER)
     root = level * math.sqrt(changed) + power * math.sqrt(changed - difference**2)
-    return math.ceil((root / difference) ** 2)
+    needed = math.ceil((root / difference) ** 2)
+    share = min(only_a, only_b) / (only_a + only_b)
+    while exact_power(needed, changed, share) < POWER:
+        needed += max(1, needed // 500)
+    return needed
+
+
+def exact_power(images: int, changed: float, share: float) -> float:
+    """Return how often McNemar's exact test rejects at the 5 % level.
+
+    `changed` of the images are right in one model alone, of these a `share` in the first; the sum over both counts, of
+    the number that changed within eight standard deviations.
+    """
+    spread = 8 * math.sqrt(images * changed * (1 - changed)) + 1
+    totals = np.arange(
+        max(0, math.floor(images * changed - spread)), min(images, math.ceil(images * changed + spread)) + 1
+    )
+    smaller = binom.ppf(LEVEL / 2, totals, 0.5)  # the largest count that is rejected is this one, or one less
+    smaller -= 2 * binom.cdf(smaller, totals, 0.5) > LEVEL
+    rejected = binom.cdf(smaller, totals, share) + binom.sf(totals - smaller - 1, totals, share)
+    return float(binom.pmf(totals, images, changed) @ np.where(smaller >= 0, rejected, 0))
 
 
 def difference_with_interval(

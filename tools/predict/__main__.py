@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +32,19 @@ from plumbline.run.outputs import whole_file
 from plumbline.run.paths import FINETUNED
 from plumbline.training.compute import make_repeatable
 from tools.predict.prefetch import decoded
-from tools.predict.rows import WRITERS, Row
+from tools.predict.rows import SPREADSHEETS, WRITERS, Row
 from tools.predict.sources import Source, find_sources
 
 SOME_GAVE_NO_IMAGE = 3
-FORMATS_BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+FORMATS_BY_SUFFIX = {
+    "": "table",
+    ".txt": "table",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
 MODEL_SUFFIXES = (".safetensors", ".onnx", ".pt2", ".pt", ".pth")
 
 
@@ -58,6 +67,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--top", type=count, default=1, metavar="K", help="likeliest classes of each image; default: 1")
     parser.add_argument("--format", choices=WRITERS, help="default: by the output's suffix, else table")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+    parser.add_argument(
+        "--spreadsheet",
+        action="store_true",
+        help="csv, tsv: put ' before text that a spreadsheet would take for a formula, such as =1+1",
+    )
     parser.add_argument("--null", action="store_true", help="the list's names end with a zero byte, as find -print0")
     parser.add_argument(
         "--max-pixels", type=count, default=MAX_PIXELS, help=f"larger images are not decoded; default: {MAX_PIXELS:,}"
@@ -69,6 +83,20 @@ def arguments() -> argparse.Namespace:
         help="float32, as evaluated, is the default; bfloat16 is faster where the hardware has it",
     )
     return parser.parse_args()
+
+
+def format_of(given: argparse.Namespace) -> str:
+    """Return the output's format: the one given, else by the suffix of the output. Raises UserError for neither."""
+    suffix = given.output.suffix.lower() if given.output else ""
+    if given.format is None and suffix not in FORMATS_BY_SUFFIX:
+        known = ", ".join(own for own in FORMATS_BY_SUFFIX if own)
+        raise UserError(
+            f"--output {given.output} ends in {suffix}, which is no known format: end it in {known}, or give --format"
+        )
+    found = given.format or FORMATS_BY_SUFFIX[suffix]
+    if given.spreadsheet and found not in SPREADSHEETS:
+        raise UserError(f"--spreadsheet is for {' and '.join(SPREADSHEETS)}, and the output's format is {found}")
+    return found
 
 
 @contextlib.contextmanager
@@ -123,8 +151,9 @@ def write_to_standard_output(write, rows: Iterator[Row], top: int) -> None:
 
 def main() -> None:
     given = arguments()
-    suffix = given.output.suffix.lower() if given.output else ""
-    write = WRITERS[given.format or FORMATS_BY_SUFFIX.get(suffix, "table")]
+    write = WRITERS[format_of(given)]
+    if given.spreadsheet:
+        write = partial(write, for_spreadsheet=True)
     with tempfile.TemporaryDirectory() as scratch:
         sources = find_sources(given.paths, Path(scratch), null=given.null)
         with model_file(given.model) as path:
@@ -136,8 +165,8 @@ def main() -> None:
         rows = counted(classified(sources, classifier, given.max_pixels), reasons)
         if given.output:
             with (
-                whole_file(given.output, among_others=True) as partial,
-                partial.open("w", encoding="utf-8", newline="") as file,
+                whole_file(given.output, among_others=True) as unfinished,
+                unfinished.open("w", encoding="utf-8", newline="") as file,
             ):
                 write(rows, file, given.top)
         else:

@@ -1,9 +1,10 @@
-"""Write one row an image, as CSV, JSON lines or a table: its prediction, or the reason why it gave no image."""
+"""Write one row an image, as CSV, TSV, JSON or a table: its prediction, or the reason why it gave no image."""
 
 import csv
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TextIO
 
 from plumbline.classifier import Prediction
@@ -11,6 +12,7 @@ from plumbline.images.decoded import Unreadable
 from plumbline.run.errors import one_line
 
 PAIR = ("predicted", "probability")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")  # the last four are full width
 
 
 @dataclass(frozen=True)
@@ -40,23 +42,49 @@ def cells(row: Row, top: int) -> list[Any]:
     return [printable(row.path), *pairs, "", ""]
 
 
-def write_csv(rows: Iterable[Row], file: TextIO, top: int) -> None:
+def inert(cell: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it.
+
+    Source: OWASP, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+def write_csv(
+    rows: Iterable[Row], file: TextIO, top: int, *, delimiter: str = ",", for_spreadsheet: bool = False
+) -> None:
     """Write the rows as CSV, each as soon as it is known."""
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
     writer.writerow(columns(top))
-    writer.writerows(cells(row, top) for row in rows)
+    for row in rows:
+        values = cells(row, top)
+        writer.writerow(map(inert, values) if for_spreadsheet else values)
+
+
+def described(row: Row, top: int) -> str:
+    """Return a row as a JSON object in one line."""
+    if isinstance(row.found, Unreadable):
+        values = {"path": printable(row.path), "reason": row.found.reason, "detail": str(row.found)}
+    else:
+        likeliest = [{"class": name, "probability": share} for name, share in row.found.top(top)]
+        values = {"path": printable(row.path), **dict(zip(PAIR, likeliest[0].values(), strict=True))}
+        values |= {"top": likeliest} if top > 1 else {}
+    return json.dumps(values, ensure_ascii=False)
 
 
 def write_json_lines(rows: Iterable[Row], file: TextIO, top: int) -> None:
     """Write the rows as JSON, one object a line, each as soon as it is known."""
     for row in rows:
-        if isinstance(row.found, Unreadable):
-            values = {"path": printable(row.path), "reason": row.found.reason, "detail": str(row.found)}
-        else:
-            likeliest = [{"class": name, "probability": share} for name, share in row.found.top(top)]
-            values = {"path": printable(row.path), **dict(zip(PAIR, likeliest[0].values(), strict=True))}
-            values |= {"top": likeliest} if top > 1 else {}
-        file.write(json.dumps(values, ensure_ascii=False) + "\n")
+        file.write(described(row, top) + "\n")
+
+
+def write_json(rows: Iterable[Row], file: TextIO, top: int) -> None:
+    """Write the rows as one JSON array, each as soon as it is known."""
+    before = "[\n"
+    for row in rows:
+        file.write(before + described(row, top))
+        before = ",\n"
+    file.write("\n]\n")
 
 
 def write_table(rows: Iterable[Row], file: TextIO, top: int) -> None:
@@ -75,4 +103,11 @@ def shown(cell: Any) -> str:
     return f"{min(cell, 0.9999) if cell < 1 else cell:.4f}" if isinstance(cell, float) else one_line(str(cell))
 
 
-WRITERS = {"table": write_table, "csv": write_csv, "jsonl": write_json_lines}
+SPREADSHEETS = ("csv", "tsv")  # the formats that a spreadsheet opens
+WRITERS = {
+    "table": write_table,
+    "csv": write_csv,
+    "tsv": partial(write_csv, delimiter="\t"),
+    "json": write_json,
+    "jsonl": write_json_lines,
+}

@@ -1,5 +1,6 @@
 """Find what is to be classified: files, folders, patterns, archives, and lists of them on standard input."""
 
+import codecs
 import glob
 import os
 import sys
@@ -43,8 +44,17 @@ def find_sources(given: list[str], scratch: Path, *, null: bool) -> list[Source]
 
 
 def listed(*, null: bool) -> list[str]:
-    """Return the names on standard input, one a line; with `null` each ends with a zero byte, as from find -print0."""
+    """Return the names on standard input, one a line; with `null` each ends with a zero byte, as from find -print0.
+
+    A list may begin with a byte-order mark: UTF-8 or UTF-16, as Windows writes them.
+    """
     contents = sys.stdin.buffer.read()
+    if contents.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            contents = contents.decode("utf-16").encode()
+        except UnicodeDecodeError:
+            raise UserError("the list on standard input begins as UTF-16 and is not: write it in UTF-8") from None
+    contents = contents.removeprefix(codecs.BOM_UTF8)
     if b"\0" in contents and not null:
         raise UserError("the list on standard input has zero bytes in it: give --null, as for find -print0")
     names = contents.split(b"\0") if null else contents.splitlines()

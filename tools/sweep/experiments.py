@@ -26,6 +26,7 @@ class Experiment:
     accuracy: float  # fraction right, on the sweep's split
     low: float  # the ends of its interval
     high: float
+    images: int  # in that split
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ def read_experiment(name: str, rev: str, split: str) -> Experiment:
     accuracy = measures.get((split, "accuracy"))
     if accuracy is None:
         raise UserError(f"{name} has no accuracy of {split} in {MEASURES}: its data has no {split} split")
-    return Experiment(name, flat(dvc.api.params_show(rev=rev)), accuracy.value, accuracy.low, accuracy.high)
+    return Experiment(
+        name, flat(dvc.api.params_show(rev=rev)), accuracy.value, accuracy.low, accuracy.high, accuracy.images
+    )
 
 
 def varying(experiments: list[Experiment]) -> list[str]:

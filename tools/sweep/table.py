@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from plumbline.results.intervals import share_with_interval
 from plumbline.run.dotted_keys import written
 from plumbline.run.errors import one_line
-from tools.sweep.experiments import Sweep, stated
+from tools.sweep.experiments import Experiment, Sweep, stated
 
 
 def as_text(sweep: Sweep, differing: list[str], *, markdown: bool) -> str:
@@ -22,4 +23,21 @@ def as_text(sweep: Sweep, differing: list[str], *, markdown: bool) -> str:
     frame = pd.DataFrame(rows)
     table = frame.to_markdown(index=False, disable_numparse=True) if markdown else frame.to_string(index=False)
     missing = f"Not among them: {one_line(stated(sweep.unfinished))}" if sweep.unfinished else ""
-    return "\n\n".join(part for part in (table, missing) if part)
+    return "\n\n".join(part for part in (table, choice(sweep, best_first), missing) if part)
+
+
+def choice(sweep: Sweep, best_first: list[Experiment]) -> str:
+    """Return what the choice of the best does to its accuracy: an interval that allows for it, and what to run next.
+
+    The interval's error is shared among all experiments, so that all intervals hold at once (Bonferroni).
+    """
+    best, number = best_first[0], len(best_first)
+    if number == 1:
+        return ""
+    level = 1 - (1 - sweep.confidence) / number
+    wide = share_with_interval(round(best.accuracy * best.images), best.images, level)
+    end = "look at test once, at the end" if sweep.split == "val" else "choose by val instead"
+    return (
+        f"{one_line(best.name)} is the best of {number}, which makes its {sweep.split} accuracy too high and its "
+        f"interval too narrow: allowing for the choice it is {wide.low:.4f} to {wide.high:.4f}; {end}"
+    )

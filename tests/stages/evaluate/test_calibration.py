@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from stages.evaluate.calibration import calibration_error, error_if_calibrated, reliability_curve, reliability_table
+from stages.evaluate.calibration import (
+    calibration_error,
+    calibration_measures,
+    error_if_calibrated,
+    reliability_curve,
+    reliability_table,
+)
 from stages.evaluate.predictions import SplitPredictions
 from tests.stages.evaluate.conftest import from_logits, from_probabilities, random_predictions
 
@@ -34,10 +40,30 @@ def test_true_probabilities_have_the_error_that_is_expected_of_them_and_bold_one
         true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         labels = np.array([chance.choice(3, p=p) for p in true])
         errors.append(calibration_error(from_logits(labels, logits), 15))
-        expected.append(error_if_calibrated(from_logits(labels, logits), 15, seed))
+        expected.append(error_if_calibrated(from_logits(labels, logits), 15, 0.95, seed))
         bold.append(calibration_error(from_logits(labels, 3 * logits), 15))
-    assert np.mean(errors) == pytest.approx(np.mean(expected), rel=0.1)
-    assert min(bold) > 2 * max(expected)
+    assert np.mean(errors) == pytest.approx(np.mean([own.value for own in expected]), rel=0.1)
+    assert sum(own.low <= error <= own.high for error, own in zip(errors, expected, strict=True)) >= 17  # of 20
+    assert min(bold) > 2 * max(own.value for own in expected)
+    assert min(bold) > max(own.high for own in expected)
+
+
+def test_each_calibration_error_has_its_own_reference() -> None:
+    bold, true = random_predictions(300, 3, skill=4.0), random_predictions(300, 3, skill=0.5)
+    found = calibration_measures(SplitPredictions(bold, true), 15, 0.95, seed=0)
+    assert found["calibration_error_if_true"] == error_if_calibrated(bold, 15, 0.95, 0)
+    assert found["calibrated_calibration_error_if_true"] == error_if_calibrated(true, 15, 0.95, 0)
+    assert found["calibration_error"].value == calibration_error(bold, 15)
+
+
+def test_no_bin_has_fewer_than_ten_images_because_of_ties() -> None:
+    # Five images at 0.55, thirty at 0.7, five at 0.95: equal confidences share a bin.
+    shares = [0.55] * 5 + [0.7] * 30 + [0.95] * 5
+    predictions = from_probabilities([0] * 40, [[share, 1 - share] for share in shares])
+    assert reliability_curve(predictions, 15)["images"].to_list() == [40]
+    shares = [0.55] * 12 + [0.7] * 30 + [0.95] * 5
+    predictions = from_probabilities([0] * 47, [[share, 1 - share] for share in shares])
+    assert reliability_curve(predictions, 15)["images"].to_list() == [12, 35]
 
 
 def test_the_table_holds_both_curves() -> None:

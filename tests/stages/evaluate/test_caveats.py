@@ -1,9 +1,16 @@
 """The learning rate is compared with the limit that the curvature sets; few mistakes are named."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from stages.evaluate.caveats import lr_over_curvature_limit, print_few_mistakes
+from stages.evaluate.caveats import (
+    accuracy_gain_by_choice,
+    images_misranked,
+    lr_over_curvature_limit,
+    mistakes_behind_class_means,
+    print_few_mistakes,
+)
 from stages.evaluate.predictions import Predictions
 from tests.stages.evaluate.conftest import from_logits
 from tests.support.models import RECIPE
@@ -41,7 +48,64 @@ def test_it_says_on_which_splits_there_are_too_few_mistakes_for_the_bootstrap(
     def with_mistakes(mistakes: int) -> Predictions:
         return from_logits(np.zeros(20, int), np.eye(2)[[1] * mistakes + [0] * (20 - mistakes)])
 
-    print_few_mistakes({"train": with_mistakes(0), "val": with_mistakes(9), "test": with_mistakes(10)})
+    of_three = {"train": with_mistakes(0), "val": with_mistakes(9), "test": with_mistakes(10)}
+    print_few_mistakes(of_three, 1, ["ant", "bee"])
     assert capsys.readouterr().out.startswith("few mistakes (val 9): the bootstrap intervals there are too narrow")
-    print_few_mistakes({"val": with_mistakes(10)})
+    print_few_mistakes({"val": with_mistakes(10)}, 1, ["ant", "bee"])
     assert capsys.readouterr().out == ""
+
+
+def test_the_gain_by_choice_is_chance_beside_the_epoch_and_no_overfitting_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # Nothing but overfitting: val is at 0.9 for six epochs, and falls to 0.5 in the four after them.
+    falling = pd.DataFrame(
+        {"val_loss": [9, 8, 7, 6.5, 6, 6.1, 7, 8, 9, 10], "val_accuracy": [0.9] * 7 + [0.7, 0.6, 0.5]}
+    )
+    assert accuracy_gain_by_choice(falling, "best", None) == pytest.approx(0)
+    # Nothing but chance, and the best epoch is the last one.
+    lucky = pd.DataFrame({"val_loss": [5, 5, 5, 4], "val_accuracy": [0.8, 0.8, 0.8, 0.95]})
+    assert accuracy_gain_by_choice(lucky, "best", None) == pytest.approx(0.1)
+    assert accuracy_gain_by_choice(lucky, "last", None) == 0
+    assert capsys.readouterr().out.endswith("no epoch was chosen\n")
+    assert accuracy_gain_by_choice(lucky, "last", 3) == 0
+    assert capsys.readouterr().out.endswith("patience ended the training by it\n")
+
+
+def in_two_classes(sizes: list[int], wrong: list[int], other: float = 1.0) -> Predictions:
+    """Return so many wrong of each class's images; the wrong ones' logit difference is `other`."""
+    labels = np.repeat([0, 1], sizes)
+    mistaken = np.concatenate([np.arange(size) < few for size, few in zip(sizes, wrong, strict=True)])
+    taken = np.where(mistaken, 1 - labels, labels)
+    logits = np.eye(2)[taken] * np.where(mistaken, other, 5.0)[:, None]
+    return from_logits(labels, logits)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wrong", "said"),
+    [([200, 8], [20, 0], "bee 0 of 8"), ([200, 8], [20, 2], "bee 2 of 8"), ([100, 100], [12, 12], None)],
+)
+def test_the_mistakes_of_a_small_class_are_counted_for_the_means_over_classes(
+    capsys: pytest.CaptureFixture[str], sizes: list[int], wrong: list[int], said: str | None
+) -> None:
+    print_few_mistakes({"test": in_two_classes(sizes, wrong)}, 1, ["ant", "bee"])
+    printed = capsys.readouterr().out
+    assert ("few mistakes in some classes" in printed) == (said is not None)
+    assert said is None or f"(test: {said}): the intervals of the balanced accuracy" in printed
+
+
+def test_mistakes_of_equal_weight_count_one_each_and_those_of_a_small_class_outweigh_the_others() -> None:
+    assert mistakes_behind_class_means(in_two_classes([50, 50], [7, 9])) == pytest.approx(16)
+    assert mistakes_behind_class_means(in_two_classes([50, 50], [0, 0])) == 0
+    # Weights 1 / 200 and 1 / 8: (20 / 200 + 2 / 8)^2 / (20 / 200^2 + 2 / 8^2)
+    assert mistakes_behind_class_means(in_two_classes([200, 8], [20, 2])) == pytest.approx(0.35**2 / 0.03175)
+
+
+def test_a_ranking_with_few_images_in_the_wrong_order_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    labels = np.repeat([0, 1], 30)
+    scores = np.concatenate([np.linspace(0, 1, 30), np.linspace(0.99, 2, 30)])  # one pair is in the wrong order
+    predictions = from_logits(labels, np.stack([np.zeros(60), scores + 0.5], axis=1))  # 30 ants are taken for bees
+    assert images_misranked(predictions, 1) == 1
+    print_few_mistakes({"test": predictions}, 1, ["ant", "bee"])
+    assert "few images in the wrong order (test)" in capsys.readouterr().out
+    assert images_misranked(from_logits(labels[:30], np.zeros((30, 2))), 1) == np.inf

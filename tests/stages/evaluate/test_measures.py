@@ -18,6 +18,7 @@ from stages.evaluate.measures import (
     split_measures,
 )
 from stages.evaluate.predictions import Predictions, SplitPredictions
+from stages.evaluate.ranking import ranking_scores
 from tests.conftest import PROJECT
 from tests.stages.evaluate.conftest import from_logits, from_probabilities, random_predictions
 
@@ -107,6 +108,31 @@ def test_a_perfect_and_a_constant_classifier_give_the_known_values() -> None:
     assert found["brier"] == pytest.approx(0.75 * 0.25)
     assert found["loss"] == pytest.approx(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
     assert found["calibration_error"] == pytest.approx(0)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_images_are_ranked_by_logits_where_probabilities_are_saturated(classes: int) -> None:
+    """Logit differences from 38 on round to a probability of 1 in float64, and those beyond -745 to 0."""
+    differences = np.concatenate([np.linspace(38, 43, 20), np.linspace(44, 49, 20), [-800.0, -790.0]])
+    labels = np.array([0] * 20 + [classes - 1] * 20 + [0, classes - 1])
+    logits = np.zeros((42, classes))
+    logits[:, -1] = differences
+    order = np.random.default_rng(0).permutation(42)
+    predictions = from_logits(labels[order], logits[order])
+    is_last = predictions.labels == classes - 1
+    scores = ranking_scores(predictions)[:, -1]
+    assert theirs.roc_auc_score(is_last, predictions.probabilities[:, -1]) < 0.55
+    assert theirs.roc_auc_score(is_last, scores) == theirs.roc_auc_score(is_last, logits[order, -1])
+    assert np.argsort(scores).tolist() == np.argsort(logits[order, -1]).tolist()
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=30)
+def test_ranking_scores_are_in_the_order_of_the_probabilities(seed: int) -> None:
+    predictions = random_predictions(200, 4, seed, skill=seed % 60)
+    for c in range(4):
+        by_score = predictions.probabilities[np.argsort(ranking_scores(predictions)[:, c], kind="stable"), c]
+        assert (np.diff(by_score) >= -1e-14).all()  # but for the rounding of probabilities near 1
 
 
 def test_precision_recall_and_f1_are_those_worked_by_hand() -> None:

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as theirs
 
 from plumbline.params.evaluate import Threshold
-from stages.evaluate.threshold import choose_threshold, measures_at
+from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 from tests.stages.evaluate.conftest import from_probabilities, random_predictions
 
 
@@ -42,6 +42,33 @@ def test_no_threshold_serves_the_aim_better(aim: str, positive: int, ties: bool)
         assert found["at_threshold_accuracy"].value == pytest.approx(
             theirs.accuracy_score(actual, probability >= chosen)
         )
+
+
+def test_a_cross_fitted_accuracy_is_that_of_new_images_where_the_fitted_one_is_too_high() -> None:
+    fitted, crossed, new = [], [], []
+    for seed in range(200):
+        predictions, fresh = (random_predictions(24, 2, seed + start, skill=1.3) for start in (0, 1000))
+        chosen = choose_threshold(predictions, 1, wish())
+        if chosen is None:
+            continue
+        found = cross_fitted_measures(predictions, 1, wish(), 5, 0.95, seed)
+        assert found["at_threshold_accuracy"].images == 24
+        fitted.append(measures_at(chosen, predictions, 1, wish(), 0.95)["at_threshold_accuracy"].value)
+        crossed.append(found["at_threshold_accuracy"].value)
+        new.append(measures_at(chosen, fresh, 1, wish(), 0.95)["at_threshold_accuracy"].value)
+    error = np.std(new) / len(new) ** 0.5  # about 0.006
+    assert np.mean(fitted) - np.mean(new) > 6 * error
+    assert abs(np.mean(crossed) - np.mean(new)) < 4 * error
+
+
+def test_every_image_is_judged_once_by_the_others_threshold() -> None:
+    # The only bee that is below 0.4 is judged by a threshold that the others set, above it.
+    predictions = from_probabilities([0] * 4 + [1] * 4, [[0.9, 0.1]] * 4 + [[0.6, 0.4]] + [[0.1, 0.9]] * 3)
+    fitted = measures_at(choose_threshold(predictions, 1, wish()), predictions, 1, wish(), 0.95)
+    assert fitted["at_threshold_accuracy"].value == 1
+    found = cross_fitted_measures(predictions, 1, wish(), 4, 0.95, 0)
+    assert found["at_threshold_recall"].value == 0.75
+    assert cross_fitted_measures(from_probabilities([0, 1, 1], [[0.5, 0.5]] * 3), 1, wish(), 4, 0.95, 0) == {}
 
 
 def test_of_thresholds_that_serve_alike_it_is_the_one_nearest_to_a_half() -> None:

@@ -31,3 +31,10 @@ def test_without_a_mistake_it_stays_1_and_says_so(capsys: pytest.CaptureFixture[
     logits = torch.tensor([[2.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
     assert fit_temperature(logits, torch.tensor([0, 1])) == 1.0
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_temperature_at_the_end_of_the_search_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    labels = torch.tensor([0, 1] * 20)
+    sure_by_chance = 500.0 * torch.eye(2, dtype=torch.float64)[torch.tensor([0, 1, 1, 0] * 10)]
+    assert fit_temperature(sure_by_chance, labels) == pytest.approx(20, rel=1e-3)
+    assert "the temperature that fits val best is beyond 20, where the search ends" in capsys.readouterr().err

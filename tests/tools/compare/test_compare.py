@@ -4,13 +4,16 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from plumbline.results.measures_file import MEASURES, Measure, write_measures
 from plumbline.results.predictions_file import PREDICTIONS
 from tests.conftest import PROJECT, change_params, commit_all, run_in
-from tools.compare.revisions import COLUMNS
+from tools.compare.comparison import Settings, compare_many, compare_two, recipes_of
+from tools.compare.printing import many_as_text, two_as_text
+from tools.compare.revisions import COLUMNS, Revision
 
 
 def write_predictions(
@@ -66,7 +69,7 @@ def test_a_real_gain_is_told_with_its_images_and_its_parameter(repository: Path)
     assert (unpaired[0], [own["value"] for own in unpaired[1]]) == ("auroc", [0.75, 0.975])
     text = compare(repository, "worse", "better")[0]
     assert "0.7500 [0.5000, 1.0000] 0.9750 [0.5000, 1.0000]" in text
-    for part in ("test, 40 images", "more than luck", "test/ant/00.png", "finetune.lr", "about 33 images"):
+    for part in ("test, 40 images", "more than luck", "test/ant/00.png", "finetune.lr", "about 34 images"):
         assert part in text, text
     assert compare(repository, "worse", "better", "--markdown", "--metric", "accuracy")[0].count("|") > 10
 
@@ -83,14 +86,84 @@ def test_head_is_compared_with_the_workspace_by_default(repository: Path) -> Non
 
 
 @pytest.mark.slow
-def test_several_revisions_have_a_mean_a_deviation_and_corrected_pairs(repository: Path) -> None:
+def test_several_revisions_have_corrected_pairs(repository: Path) -> None:
     found = json.loads(compare(repository, "worse", "better", "workspace", "--json")[0])
     own = found["metrics"]["accuracy"]
     assert own["values"] == [0.75, 0.975, 0.975]
-    assert own["mean"] == pytest.approx(0.9)
-    assert own["deviation"] == pytest.approx(0.1299038)
+    assert "mean" not in own and "deviation" not in own  # they differ by more than the seed
     assert [pair["holm_p"] for pair in found["pairs"]] == pytest.approx([3 / 2**8, 3 / 2**8, 1])
-    assert "2 of 3 pairs differ by more than luck" in compare(repository, "worse", "better", "workspace")[0]
+    text = compare(repository, "worse", "better", "workspace")[0]
+    assert "2 of 3 pairs differ by more than luck" in text
+    assert "Each pair is two models, not two recipes" in text
+
+
+def recipes(accuracies: dict[float, list[float]], images: int = 60) -> list[Revision]:
+    """Return a revision for each learning rate and seed, with this accuracy."""
+    found = []
+    for lr, own in accuracies.items():
+        for seed, accuracy in enumerate(own):
+            right = np.random.default_rng([seed, round(1e4 * lr)]).random(images) < accuracy
+            table = pd.DataFrame(
+                {"actual": "ant", "predicted": np.where(right, "ant", "bee"), "correct": right.astype(int)}
+            )
+            table[["loss", "squared_error"]] = 0.5
+            table.index = [f"{i}.png" for i in range(images)]
+            found.append(Revision(f"{lr}-{seed}", table, {}, {"seed": seed, "finetune.lr": lr}))
+    return found
+
+
+SETTINGS = Settings(["accuracy"], 0.95, 100, 0)
+
+
+def test_only_seeds_of_one_recipe_have_a_mean_and_a_deviation() -> None:
+    one = compare_many(recipes({0.1: [0.8, 0.9, 0.7]}), "val", SETTINGS)
+    values = one["metrics"]["accuracy"]["values"]
+    assert one["metrics"]["accuracy"]["mean"] == pytest.approx(np.mean(values))
+    assert one["metrics"]["accuracy"]["deviation"] == pytest.approx(np.std(values, ddof=1))
+    assert one["over_seeds"] is None
+    assert "deviation" in many_as_text(one, markdown=False)
+    assert "over the seeds" not in many_as_text(one, markdown=False)
+    copies = recipes({0.1: [0.8, 0.9]})
+    three = compare_many([*copies, *recipes({0.2: [0.8]})], "val", SETTINGS)
+    assert list(three["metrics"]["accuracy"]) == ["values"]
+    assert three["over_seeds"] is None
+    assert [len(own) for own in recipes_of([*copies, copies[0]])] == [2]  # one seed twice is one run
+
+
+def test_two_recipes_are_compared_over_their_seeds() -> None:
+    revisions = recipes({0.1: [0.6, 0.6, 0.6], 0.2: [0.95, 0.95, 0.95]})
+    own = compare_many(revisions, "val", SETTINGS)["over_seeds"]
+    assert (own["a"], own["b"]) == (["0.1-0", "0.1-1", "0.1-2"], ["0.2-0", "0.2-1", "0.2-2"])
+    assert 0 < own["low"] < own["difference"] < own["high"]
+    assert own["p"] < 0.05
+    text = many_as_text(compare_many(revisions, "test", SETTINGS), markdown=False)
+    assert "Over seeds, A is 0.1-0, 0.1-1, 0.1-2 and B is 0.2-0, 0.2-1, 0.2-2: accuracy, B - A, +0" in text
+    assert text.endswith("The accuracy of a revision chosen by them is too high.")
+
+
+def test_it_says_what_the_luck_of_the_training_may_do_and_what_to_run() -> None:
+    found = compare_two(recipes({0.1: [0.8], 0.2: [0.8]}), "val", SETTINGS)
+    text = two_as_text(found, markdown=False)
+    assert "for these two models on images like these" in text
+    assert "another seed may turn the result" in text
+    for lr in (0.1, 0.2):
+        assert f"  dvc exp run --queue -S finetune.lr={lr} -S seed=0,1,2,3,4 evaluate\n" in text
+    assert "These are val images: choose by them" in text
+    seeds = two_as_text(compare_two(recipes({0.1: [0.8, 0.9]}), "val", SETTINGS), markdown=False)
+    assert "one recipe with two seeds" in seeds
+    assert "may turn" not in seeds
+
+
+def test_few_images_that_differ_are_warned_about_and_the_accuracys_interval_has_a_width() -> None:
+    settings = Settings(["accuracy", "loss"], 0.95, 100, 0)
+    (revision,) = recipes({0.1: [0.8]})
+    same = compare_two([revision, revision], "val", settings)
+    assert same["metrics"]["accuracy"]["low"] < 0 < same["metrics"]["accuracy"]["high"]
+    assert "differ in 0 of the answers: the bootstrap intervals, those of loss, are" in two_as_text(
+        same, markdown=False
+    )
+    other = compare_two(recipes({0.1: [0.3], 0.2: [0.7]}), "val", settings)
+    assert "of the answers" not in two_as_text(other, markdown=False)
 
 
 @pytest.mark.slow

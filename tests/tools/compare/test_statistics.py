@@ -3,11 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, ttest_ind
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
+from benchmarks.comparisons import rejections
 from tools.compare.comparison import METRICS, measures_of
-from tools.compare.statistics import difference_with_interval, holm, images_needed, mcnemar
+from tools.compare.statistics import (
+    difference_over_seeds,
+    difference_with_interval,
+    exact_power,
+    holm,
+    images_needed,
+    mcnemar,
+)
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (5, 5), (3, 12), (40, 21), (0, 9)])
@@ -15,6 +23,31 @@ def test_the_exact_test_is_that_of_statsmodels(only_a: int, only_b: int) -> None
     wanted = statsmodels_mcnemar([[50, only_a], [only_b, 7]], exact=True).pvalue if only_a + only_b else 1.0
     assert mcnemar(only_a, only_b) == pytest.approx(wanted)
     assert mcnemar(only_b, only_a) == pytest.approx(wanted)
+
+
+def test_over_seeds_without_a_share_of_the_images_it_is_welchs_test() -> None:
+    # Every image is right as often as every other, in expectation: what differs between them is the runs' own luck.
+    chance = np.random.default_rng(0)
+    a, b = (chance.random((runs, 400)) < accuracy for runs, accuracy in ((4, 0.8), (6, 0.75)))
+    a[0], a[1], b[0] = a[0] & a[1], a[0] | a[1], b[0] & b[1]  # which makes the runs differ and the images alike
+    found, p = difference_over_seeds(a.astype(float), b.astype(float), 0.95)
+    wanted = ttest_ind(b.mean(axis=1), a.mean(axis=1), equal_var=False)
+    assert found.value == pytest.approx(b.mean() - a.mean())
+    assert p == pytest.approx(wanted.pvalue, rel=0.1)
+    low, high = wanted.confidence_interval()
+    assert (found.low, found.high) == pytest.approx((low, high), rel=0.1)
+
+
+def test_over_seeds_alike_recipes_are_told_apart_one_time_in_twenty_where_mcnemar_does_six_times() -> None:
+    """Its size, where runs and images both vary: what benchmarks/comparisons.py shows with more simulations."""
+    found = rejections(runs=3, images=273, gain=0.0, simulations=400)
+    assert found[0] > 0.2
+    assert found[2] < 0.08
+
+
+def test_runs_that_are_all_alike_do_not_differ() -> None:
+    right = np.ones((3, 20))
+    assert difference_over_seeds(right, right, 0.95) == ((0.0, 20, 0.0, 0.0), 1.0)
 
 
 def test_holms_correction_worked_by_hand() -> None:
@@ -28,8 +61,9 @@ def test_so_many_images_find_the_difference_four_times_in_five() -> None:
     images = images_needed(12, 30, 300)
     chance = np.random.default_rng(0)
     drawn = chance.multinomial(images, [12 / 300, 30 / 300, 258 / 300], size=2000)
-    z = (drawn[:, 1] - drawn[:, 0]) / np.sqrt(drawn[:, 1] + drawn[:, 0])  # the test that the formula is for
-    assert np.mean(abs(z) > 1.96) == pytest.approx(0.8, abs=0.03)
+    found = np.mean([mcnemar(int(a), int(b)) < 0.05 for a, b, _ in drawn])
+    assert found == pytest.approx(exact_power(images, 42 / 300, 12 / 42), abs=0.03)
+    assert 0.8 <= exact_power(images, 42 / 300, 12 / 42) < 0.81
     assert images_needed(4, 4, 100) is None
 
 

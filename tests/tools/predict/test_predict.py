@@ -113,6 +113,48 @@ def test_an_output_file_is_whole_or_absent_and_its_suffix_says_its_format(folder
     assert not list(Path().glob("q.*"))
 
 
+def test_tsv_and_json_hold_the_rows_of_the_csv(folder: Path) -> None:
+    for name in ("a, b.png", "c\td.png"):
+        write_image(Path("photos", name))
+    Path("photos/notes.txt").write_text("x")
+    wanted = rows("photos", status=3)
+    predict("photos", "--output", "p.TSV", status=3)
+    with Path("p.TSV").open(newline="") as file:
+        assert list(csv.DictReader(file, delimiter="\t")) == wanted
+    predict("photos", "--output", "p.json", status=3)
+    found = json.loads(Path("p.json").read_text())
+    assert [own["path"] for own in found] == [own["path"] for own in wanted]
+    assert found[0]["probability"] == float(wanted[0]["probability"])
+    assert found[2]["reason"] == "not an image"
+
+
+def test_an_unknown_suffix_is_refused_unless_a_format_is_given(folder: Path) -> None:
+    write_image(Path("a.png"))
+    line = predict("a.png", "--output", "p.xlsx", status=1)[1]
+    assert line.startswith(
+        "error: --output p.xlsx ends in .xlsx, which is no known format: end it in .txt, .csv, .tsv, .json"
+    )
+    assert not Path("p.xlsx").exists()
+    predict("a.png", "--output", "p.dat", "--format", "csv")
+    assert list(pd.read_csv("p.dat")["path"]) == ["a.png"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+def test_a_list_with_a_byte_order_mark_keeps_its_first_image(folder: Path, encoding: str) -> None:
+    for name in ("a.png", "蜂.png"):
+        write_image(Path(name))
+    assert paths("-", list_="a.png\r\n蜂.png\r\n".encode(encoding)) == ["a.png", "蜂.png"]
+
+
+def test_names_like_formulas_are_kept_and_made_inert_for_a_spreadsheet(folder: Path) -> None:
+    for name in ("=1+1.png", "-2.png", "@x.png", "a=b.png"):
+        write_image(Path(name))
+    assert paths("=1+1.png", "./-2.png", "@x.png", "a=b.png") == ["=1+1.png", "-2.png", "@x.png", "a=b.png"]
+    assert paths("=1+1.png", "@x.png", "a=b.png", "--spreadsheet") == ["'=1+1.png", "'@x.png", "a=b.png"]
+    line = predict("a=b.png", "--spreadsheet", "--output", "p.json", status=1)[1]
+    assert line.startswith("error: --spreadsheet is for csv and tsv, and the output's format is json")
+
+
 def test_the_probabilities_are_the_networks_after_the_temperature(folder: Path) -> None:
     model = small_model()
     write_image(Path("a.png"), size=(40, 40))

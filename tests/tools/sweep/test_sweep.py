@@ -20,7 +20,7 @@ def experiment(name: str, right: int, **params: object) -> Experiment:
     """Return one with so many of 24 images right; a double underscore stands for the dot: finetune__lr=0.1."""
     low, high = proportion_confint(right, 24, method="wilson")
     own = {"evaluate.confidence": 0.95, "seed": 0} | {key.replace("__", "."): value for key, value in params.items()}
-    return Experiment(name, own, right / 24, low, high)
+    return Experiment(name, own, right / 24, low, high, 24)
 
 
 GRID = [
@@ -55,6 +55,17 @@ def test_the_table_has_the_best_first_with_its_interval() -> None:
         "0.001",
         "cosine",
     ]
+
+
+def test_the_best_of_several_has_an_interval_that_allows_for_the_choice() -> None:
+    text = as_text(sweep_of(GRID), varying(GRID), markdown=False)
+    # Clopper and Pearson's of 24 of 24, at 1 - 0.05 / 4: from (0.05 / 4 / 2)^(1 / 24) to 1
+    assert (
+        f"b is the best of 4, which makes its val accuracy too high and its interval too narrow: allowing for the choice it is {0.00625 ** (1 / 24):.4f} to 1.0000"
+        in text
+    )
+    assert "the best of" not in as_text(sweep_of(GRID[:1]), [], markdown=False)
+    assert "choose by val instead" in as_text(Sweep("test", 0.95, GRID, {}), varying(GRID), markdown=False)
 
 
 def lines_of(figure: Figure) -> dict[str, list[tuple[int, float, float, float]]]:
