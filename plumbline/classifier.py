@@ -87,11 +87,11 @@ class Classifier:
         Raises Unreadable for a file that gives no image, and ValueError for an array that is none.
         """
         if isinstance(image, (str, PathLike)):
-            rgb = decode(read_file(Path(image)), max_pixels).rgb
+            rgb = decode(read_file(Path(image)), max_pixels, self.transform.value_ranges).rgb
         elif isinstance(image, Image.Image):
-            rgb = upright_rgb(image)
+            rgb = upright_rgb(image, self.transform.value_ranges)
         else:
-            rgb = upright_rgb(image_of(image))
+            rgb = upright_rgb(image_of(image), self.transform.value_ranges)
         return np.asarray(resize_and_cut(rgb, self.transform.resize))
 
     def classify(self, pixels: np.ndarray) -> list[Prediction]:

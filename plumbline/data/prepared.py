@@ -8,6 +8,7 @@ import pandas as pd
 from plumbline.run.errors import UserError
 from plumbline.run.paths import PREPARED
 
+VALUE_RANGES = "value_ranges.json"
 SPLITS = ("train", "val", "test")  # in this order in every table; a data set may lack test
 
 
@@ -17,6 +18,12 @@ def read_classes(folder: Path = PREPARED) -> list[str]:
         return json.loads((folder / "classes.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"there is no {folder / 'classes.json'}: `dvc repro prepare` makes it") from None
+
+
+def read_value_ranges(folder: Path = PREPARED) -> dict[str, list[float]] | None:
+    """Return the values that were made black and white in images of more than 8 bits; None if there are none."""
+    path = folder / VALUE_RANGES
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def read_manifest(folder: Path = PREPARED) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,10 @@ NEVER_OPENED = ("EPS",)
 SIGNED_FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000")
 MIN_BYTES = 64  # of an image
 
+# The values of black and white, by the kind of values.
+Ranges = Mapping[str, Sequence[float]]
+FULL_RANGES = {"integers": (65535,), "floats": (1, 255, 65535)}
+
 NO_LOG = logging.NullHandler()
 STDERR = threading.Lock()  # held while the process's stderr is diverted
 
@@ -63,6 +67,7 @@ class DecodedImage:
     mode: str  # Pillow's name of the pixel format
     orientation: int  # EXIF, 1 to 8; 1 is upright
     animated: bool  # the first of several frames
+    extremes: tuple[float, float] | None  # the lowest and the highest value, of an image of more than 8 bits a pixel
 
 
 def read_file(path: Path) -> bytes:
@@ -84,8 +89,11 @@ def read_file(path: Path) -> bytes:
         raise Unreadable("unreadable", str(error.strerror)) from None
 
 
-def decode(contents: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+def decode(contents: bytes, max_pixels: int = MAX_PIXELS, ranges: Ranges | None = None) -> DecodedImage:
     """Decode a file's bytes; of an animation, the first frame.
+
+    `ranges` are the values that become black and white in grey images of more than 8 bits, of integers and of floats.
+    Without them, each image is scaled by itself.
 
     Raises Unreadable with reason `empty`, `not an image`, `unsupported` (whole, of a kind that is not decoded),
     `too large` (of more than `max_pixels`, before they are decoded), `truncated` or `damaged`.
@@ -100,7 +108,7 @@ def decode(contents: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
                     raise Unreadable("too large", f"{image.width} x {image.height} pixels, more than {max_pixels:,}")
                 if kind := unsupported_tiff(contents, readable=True):
                     raise _unsupported(kind)
-                return _as_decoded(image, contents)
+                return _as_decoded(image, contents, ranges)
     except Image.UnidentifiedImageError:
         raise _unidentified(contents) from None
     except Unreadable:
@@ -169,12 +177,12 @@ def _unidentified(contents: bytes) -> Unreadable:
     return Unreadable("not an image", "no known image format")
 
 
-def _as_decoded(image: Image.Image, contents: bytes) -> DecodedImage:
+def _as_decoded(image: Image.Image, contents: bytes, ranges: Ranges | None) -> DecodedImage:
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)  # read now: upright_rgb() removes it from a TIFF
     image.load()
     if reason := filled_in(contents, image):
         raise Unreadable(reason, "some of its data are missing or wrong; the decoder has filled in the pixels")
-    rgb = upright_rgb(image)
+    rgb = upright_rgb(image, ranges)
     turned = orientation in range(5, 9)
     return DecodedImage(
         rgb=rgb,
@@ -184,26 +192,37 @@ def _as_decoded(image: Image.Image, contents: bytes) -> DecodedImage:
         mode=image.mode,
         orientation=orientation if orientation in range(1, 9) else 1,
         animated=getattr(image, "is_animated", False) and image.format in ANIMATED_FORMATS,
+        extremes=_extremes(image) if kind_of_values(image.mode) else None,
     )
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def _extremes(image: Image.Image) -> tuple[float, float]:
+    values = np.asarray(image)
+    return float(values.min()), float(values.max())
+
+
+def upright_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image:
     """Return the image as 8-bit RGB, with its EXIF orientation applied."""
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     image.load()
-    return to_rgb(ImageOps.exif_transpose(image) if orientation != 1 else image)
+    return to_rgb(ImageOps.exif_transpose(image) if orientation != 1 else image, ranges)
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def kind_of_values(mode: str) -> str | None:
+    """Return the kind of values that an image of more than 8 bits a pixel has, `integers` or `floats`, or None."""
+    return "integers" if mode == "I" or mode.startswith("I;16") else "floats" if mode == "F" else None
+
+
+def to_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image:
     """Return the image as 8-bit RGB: transparency on white, wider grey values scaled to 0..255."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I;16"):
-        return _grey(np.asarray(image, dtype=np.float64) / 65535)
-    if image.mode == "I":
-        return _grey(_to_unit_range(np.asarray(image, dtype=np.float64), [65535]))
-    if image.mode == "F":
-        return _grey(_to_unit_range(np.asarray(image, dtype=np.float64), [1, 255, 65535]))
+    if kind := kind_of_values(image.mode):
+        values = np.asarray(image, dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise Unreadable("damaged", "a pixel is not a finite number")
+        low, high = (ranges or {}).get(kind) or _range_by_itself(values, kind)
+        return _grey(((values - low) / (high - low)).clip(0, 1))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -211,19 +230,17 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _to_unit_range(values: np.ndarray, full_ranges: list[int]) -> np.ndarray:
-    """Scale values to [0, 1] by the smallest of the given full ranges that holds them all.
+def _range_by_itself(values: np.ndarray, kind: str) -> tuple[float, float]:
+    """Return the values of black and white for an image of which the others are not known.
 
-    32-bit integers and floats do not say their range; integers hold 16 bits as a rule, floats are in
-    use up to 1, 255 and 65535. Anything else is stretched from its smallest to its largest value.
+    Integers hold 16 bits as a rule, floats are in use up to 1, 255 and 65535. Anything else is stretched from its
+    smallest to its largest value, or from 0 if it has one value alone.
     """
-    if not np.isfinite(values).all():
-        raise Unreadable("damaged", "a pixel is not a finite number")
     low, high = values.min(), values.max()
-    for full in full_ranges:
+    for full in FULL_RANGES[kind]:
         if low >= 0 and high <= full:
-            return values / full
-    return (values - low) / (high - low)
+            return 0, full
+    return (low, high) if low < high else (min(low, 0), max(high, 0))
 
 
 def _grey(unit: np.ndarray) -> Image.Image:

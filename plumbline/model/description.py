@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from plumbline.model.file_kinds import kind_of_file
 from plumbline.run.errors import UserError
 
+KINDS_OF_VALUES = ("integers", "floats")
 ENTRY = "plumbline"
 LARGEST_SIDE = 4096  # pixels; as in params.yaml
 MOST_CLASSES = 100_000
@@ -35,6 +36,7 @@ class Transform:
     crop: int
     mean: list[float]  # red, green, blue
     std: list[float]
+    value_ranges: dict[str, list[float]] | None = None  # values of black and white, of images of more than 8 bits
 
     def __post_init__(self) -> None:
         sizes = (self.crop, self.resize)
@@ -45,6 +47,16 @@ class Transform:
                 raise ValueError(f"the transform's {name} is {values!r}")
         if min(self.std) <= 0:
             raise ValueError(f"the transform's std is {self.std!r}")
+        if self.value_ranges is not None and not are_ranges(self.value_ranges):
+            raise ValueError(f"the transform's value_ranges are {self.value_ranges!r}")
+
+
+def are_ranges(ranges: object) -> bool:
+    """Return whether each kind of values has two finite numbers that rise. Raises as `is_finite`."""
+    return isinstance(ranges, dict) and all(
+        kind in KINDS_OF_VALUES and len(values) == 2 and all(map(is_finite, values)) and values[0] < values[1]
+        for kind, values in ranges.items()
+    )
 
 
 def is_finite(value: object) -> bool:

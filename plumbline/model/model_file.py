@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
 
-from plumbline.model.description import ENTRY, Description, fields_of, one_line_for
+from plumbline.model.description import ENTRY, Description, Transform, fields_of, one_line_for
 from plumbline.model.networks import (
     network_from_tensors,
     refuse_image_size,
@@ -39,10 +39,15 @@ def write_model(path: Path, model: Model) -> None:
     """Write a model as safetensors: the same model gives the same bytes."""
     described = {field.name: getattr(model, field.name) for field in fields(Description)}
     # One entry: the library writes several in random order.
-    metadata = {ENTRY: json.dumps(described, default=asdict, ensure_ascii=False)}
+    metadata = {ENTRY: json.dumps(described, default=fields_set, ensure_ascii=False)}
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.tensors.items()}
     with whole_file(path) as partial:
         partial.write_bytes(save(tensors, metadata))
+
+
+def fields_set(transform: Transform) -> dict[str, object]:
+    """Return the fields of a transform that have a value."""
+    return {key: value for key, value in asdict(transform).items() if value is not None}
 
 
 def read_model(path: Path) -> Model:

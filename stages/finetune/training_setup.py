@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from plumbline.data.prepared import read_classes
+from plumbline.data.prepared import read_classes, read_value_ranges
 from plumbline.model.description import Transform
 from plumbline.model.model_file import Model
 from plumbline.model.networks import replace_head
@@ -61,7 +61,7 @@ def read_setup(settings: Params, architecture: str, distributed: Distributed = S
     weights = None
     if recipe.class_weights == "balanced":
         weights = balanced_weights(train.labels, classes).to(compute.device)
-    transform = Transform(**settings.image.model_dump())
+    transform = Transform(**settings.image.model_dump(), value_ranges=read_value_ranges())
     setup = Setup(train, val, architecture, classes, transform, recipe, compute, weights, distributed)
     return setup_to_overfit(setup, settings.seed) if recipe.overfit_batches else setup
 

@@ -11,12 +11,14 @@ Training depends on data/prepared alone: a file that is not used, or a note, doe
 import hashlib
 import json
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from plumbline.data.prepared import SPLITS
+from plumbline.data.prepared import SPLITS, VALUE_RANGES
+from plumbline.images.decoded import FULL_RANGES
 from plumbline.params.data import Data
 from plumbline.params.image import Image
 from plumbline.run import params_file
@@ -27,13 +29,14 @@ from plumbline.run.paths import AUDIT, PREPARED
 from plumbline.run.timing import timed
 from stages.prepare.arrays_and_tables import images_table, manifest_table, quarantine_table, write_array
 from stages.prepare.audit import Audit, audit_images
-from stages.prepare.decoding import Limits, decoder_version, printable
+from stages.prepare.decoding import Limits, Unusable, decoder_version, printable
 from stages.prepare.executors import executor
-from stages.prepare.folder_structure import FolderStructure, find_structure, opened
+from stages.prepare.folder_structure import Candidate, FolderStructure, find_structure, opened
 from stages.prepare.metrics import counts, headline, pixels_table
 from stages.prepare.parallel_decoding import UsableImage, read_all
 from stages.prepare.pixel_cache import PixelCache, cache_folder
 from stages.prepare.splitting import choose_splits
+from stages.prepare.value_ranges import Range, value_ranges
 
 METRICS = Path("metrics/prepare.json")
 
@@ -62,6 +65,30 @@ def pixel_cache(data: Data, limits: Limits) -> PixelCache:
     """Return the cache of the pixels that these limits and this version of the decoder give."""
     key = hashlib.sha256(f"{decoder_version()} {limits}".encode()).hexdigest()
     return PixelCache(cache_folder(), key, limits.size**2 * 3, round(data.cache_gib * 2**30))
+
+
+def read_alike(
+    candidates: list[Candidate], limits: Limits, data: Data, scratch: Path, caches: ExitStack
+) -> tuple[list[UsableImage | Unusable], dict[str, Range]]:
+    """Read all files, and return with them the values of black and white in images of more than 8 bits.
+
+    If all images have to be seen for these values, the images that have them are decoded a second time.
+    """
+    if data.value_range != "auto":
+        limits = replace(limits, ranges=dict.fromkeys(FULL_RANGES, data.value_range))
+    remote = data.executor != "loky"
+    results = read_all(candidates, limits, caches.enter_context(pixel_cache(data, limits)), scratch, remote=remote)
+    ranges = value_ranges(results, data.value_range)
+    if data.value_range != "auto" or not ranges or ranges == {"integers": [0, 65535]}:
+        return results, ranges
+    again = [i for i, result in enumerate(results) if isinstance(result, UsableImage) and result.facts.wide]
+    alike = replace(limits, ranges=ranges)
+    cache = caches.enter_context(pixel_cache(data, alike))
+    for i, result in zip(
+        again, read_all([candidates[i] for i in again], alike, cache, scratch, remote=remote), strict=True
+    ):
+        results[i] = result
+    return results, ranges
 
 
 def in_order(images: list[UsableImage], chosen: dict[str, str], classes: list[str]) -> dict[str, list[UsableImage]]:
@@ -103,12 +130,12 @@ def main() -> None:
         opened(Path(data.root)) as root,
         whole_folder(PREPARED) as folder,
         whole_folder(AUDIT) as audit_folder,
-        pixel_cache(data, limits) as cache,
+        ExitStack() as caches,
     ):
         structure = find_structure(root, data)
         shares = splits_to_choose(structure, data)
         with timed("prepare", len(structure.candidates)), executor(data):
-            results = read_all(structure.candidates, limits, cache, folder, remote=data.executor != "loky")
+            results, ranges = read_alike(structure.candidates, limits, data, folder, caches)
         audit = audit_images(structure, results, data, to_choose=set(shares))
         to_split = [image for image in audit.images if image.split is None]
         chosen = choose_splits(to_split, audit.near, shares, data.split_seed)
@@ -119,10 +146,16 @@ def main() -> None:
         write_csv(audit_folder / "images.csv", images_table(splits, audit.notes_by_image()))
         write_csv(audit_folder / "quarantine.csv", quarantine_table(audit.quarantine))
         (folder / "classes.json").write_text(json.dumps(structure.classes, ensure_ascii=False) + "\n", encoding="utf-8")
+        if ranges:
+            (folder / VALUE_RANGES).write_text(json.dumps(ranges) + "\n", encoding="utf-8")
         found = counts(splits, audit, structure.classes)
         write_csv(audit_folder / "counts.csv", pd.DataFrame(found.items(), columns=["finding", "count"]))
         write_csv(audit_folder / "pixels.csv", pixels_table(splits["train"], limits.size))
         report(splits, audit)
+        for kind, (black, white) in ranges.items():
+            print(
+                f"data.value_range: in images of more than 8 bits, {kind} from {black:g} to {white:g} become 0 to 255"
+            )
     write_json(METRICS, headline(found))
 
 

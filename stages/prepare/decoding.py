@@ -9,6 +9,7 @@ import functools
 import hashlib
 import re
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class Limits:
     size: int  # pixels, height and width of what is written
     max_pixels: int  # width times height, as stored
     min_side: int  # pixels, the shorter side as stored
+    ranges: Mapping[str, Sequence[float]] | None = None  # the values of black and white; None: by each image itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,18 @@ class Facts:
     mode: str
     orientation: int
     animated: bool  # the first frame is used
+    lowest: float | None  # value of an image of more than 8 bits a pixel
+    highest: float | None
     perceptual_hash: int  # 64 bits
     entropy: float  # bits, of a channel's levels in 64 bins
     thumbnail: str  # grey, THUMBNAIL x THUMBNAIL pixels, hexadecimal
     sums: list[int]  # of the pixels' red, green and blue, from 0 to 255
     squares: list[int]  # of their squares
+
+    @property
+    def wide(self) -> bool:
+        """Return whether the image has more than 8 bits a pixel in one channel."""
+        return self.lowest is not None
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ def read_image(path: Path, limits: Limits, pixels: Path, offset: int) -> tuple[F
 
 def examine(contents: bytes, limits: Limits) -> tuple[Facts, bytes]:
     """Decode a file's bytes; return its facts and its pixels."""
-    image = decode(contents, limits.max_pixels)
+    image = decode(contents, limits.max_pixels, limits.ranges)
     if min(image.width, image.height) < limits.min_side:
         raise Unreadable("too small", f"{image.width} x {image.height} pixels; data.min_side is {limits.min_side}")
     square = resize_and_cut(image.rgb, limits.size)
@@ -99,6 +108,8 @@ def examine(contents: bytes, limits: Limits) -> tuple[Facts, bytes]:
         mode=image.mode,
         orientation=image.orientation,
         animated=image.animated,
+        lowest=image.extremes[0] if image.extremes else None,
+        highest=image.extremes[1] if image.extremes else None,
         entropy=entropy(counts),
         perceptual_hash=int(str(imagehash.phash(small)), 16),
         thumbnail=small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes().hex(),

@@ -38,6 +38,7 @@ def counts(splits: dict[str, list[UsableImage]], audit: Audit, classes: list[str
         **{f"quarantined_{reason.replace(' ', '_')}": reasons[reason] for reason in REASONS},
         **audit.counts,
         "turned_by_orientation": sum(image.facts.orientation != 1 for image in images),
+        "of_more_than_8_bits": sum(image.facts.wide for image in images),
         "animated": sum(image.facts.animated for image in images),
         "named_as_another_format": sum(image.misnamed for image in images),
         "noted": sum(image.candidate.name in noted for image in images),

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from plumbline import Classifier
 from plumbline.images.decoded import Unreadable
+from plumbline.model.description import Transform
 from plumbline.model.model_file import write_model
 from plumbline.run.errors import UserError
 from tests.conftest import PROJECT, write_image
@@ -79,6 +80,26 @@ def test_a_file_that_gives_no_image_is_named(classifier: Classifier, tmp_path: P
     path.write_text("x")
     with pytest.raises(Unreadable, match="notes.jpg: no known image format"):
         classifier([path])
+
+
+def test_an_image_of_16_bits_is_scaled_as_those_that_the_model_was_trained_on(tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (50, 60), dtype=np.uint8)
+    twelve_bits = np.rint(grey / 255 * 4095).astype(np.uint16)
+    Image.fromarray(twelve_bits).save(tmp_path / "a.png")
+    transform = replace(small_model().transform, value_ranges={"integers": [0, 4095]})
+    write_model(tmp_path / "m.safetensors", small_model(transform=transform))
+    trained = Classifier.load(tmp_path / "m.safetensors")
+    for image in (tmp_path / "a.png", Image.open(tmp_path / "a.png"), twelve_bits):
+        np.testing.assert_array_equal(trained.pixels(image), trained.pixels(grey))
+
+
+@pytest.mark.parametrize(
+    "ranges", [{"integers": [1, 1]}, {"integers": [0]}, {"pixels": [0, 1]}, {"floats": ["a", "b"]}, 3]
+)
+def test_a_transform_with_impossible_ranges_is_refused(tmp_path: Path, ranges: object) -> None:
+    metadata = {"resize": 40, "crop": 32, "mean": [0.5] * 3, "std": [0.5] * 3, "value_ranges": ranges}
+    with pytest.raises((ValueError, TypeError)):
+        Transform(**metadata)
 
 
 def test_the_likeliest_classes_come_first_and_sum_to_one(classifier: Classifier, tmp_path: Path) -> None:

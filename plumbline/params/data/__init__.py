@@ -27,6 +27,7 @@ class Data(Section):
     near_distance: Annotated[Whole, Field(ge=0, le=16)] | None
     max_pixels: Annotated[Count, Field(le=178_956_970)]  # Pillow's own limit
     min_side: Count
+    value_range: Literal["auto"] | Annotated[list[Number], Field(min_length=2, max_length=2)]
     cache_gib: Annotated[Number, Field(ge=0)]
     executor: Literal["loky", "dask"]
     scheduler: Text | None
@@ -40,6 +41,13 @@ class Data(Section):
             raise ValueError(f"should be a regular expression ({error})") from None
         if groups != 1:
             raise ValueError(f"should have one group in parentheses, and has {groups}")
+        return value
+
+    @field_validator("value_range")
+    @classmethod
+    def value_range_rises(cls, value: str | list[float]) -> str | list[float]:
+        if value != "auto" and not value[0] < value[1]:
+            raise ValueError("should be auto, or the value of black and the larger one of white")
         return value
 
     @field_validator("scheduler")

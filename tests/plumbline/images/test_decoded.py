@@ -84,6 +84,23 @@ def test_floats_are_scaled_by_the_range_they_use() -> None:
         decode(encoded(Image.fromarray(np.array([[np.nan, 1.0]], dtype=np.float32)), "TIFF"))
 
 
+def test_a_constant_image_of_32_bits_is_scaled_from_0() -> None:
+    for value, expected in ((10**6, 255), (-5, 0), (0, 0)):
+        assert first_pixel(encoded(Image.new("I", (2, 2), value), "TIFF")) == (expected,) * 3
+        assert first_pixel(encoded(Image.new("F", (2, 2), value), "TIFF")) == (expected,) * 3
+
+
+def test_values_are_scaled_by_the_range_that_is_given_and_clipped() -> None:
+    ranges = {"integers": [100, 4100], "floats": [-1000, 1000]}
+    for value, expected in ((0, 0), (100, 0), (900, 51), (4100, 255), (65535, 255)):
+        for image in (Image.fromarray(np.full((2, 2), value, np.uint16)), Image.new("I", (2, 2), value)):
+            assert decode(encoded(image, "TIFF"), ranges=ranges).rgb.getpixel((0, 0)) == (expected,) * 3
+    for value, expected in ((-1000, 0), (-600, 51), (1000, 255), (5000, 255)):
+        image = Image.new("F", (2, 2), value)
+        assert decode(encoded(image, "TIFF"), ranges=ranges).rgb.getpixel((0, 0)) == (expected,) * 3
+    assert decode(encoded(Image.new("L", (2, 2), 90)), ranges=ranges).rgb.getpixel((0, 0)) == (90,) * 3
+
+
 def test_transparency_is_put_on_white() -> None:
     red_at_80_percent = Image.new("RGBA", (2, 2), (255, 0, 0, 204))
     assert first_pixel(encoded(red_at_80_percent)) == (255, 51, 51)

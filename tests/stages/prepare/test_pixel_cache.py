@@ -18,6 +18,7 @@ from tests.conftest import PROJECT, Workspace, write_data_set, write_image
 from tests.stages.prepare.conftest import prepared
 
 CACHE = Path(".cache/prepare")
+AUDIT_TABLES = {f"audit/{name}.csv" for name in ("images", "quarantine", "counts", "pixels")}
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_without_a_cache_nothing_is_kept(ready: Workspace, root: Path) -> None:
     prepare.main()
     assert not CACHE.exists()
     names = {"train.npy", "val.npy", "manifest.csv", "classes.json"}
-    assert set(prepared()) == {f"prepared/{name}" for name in names} | {"audit/images.csv", "audit/quarantine.csv"}
+    assert set(prepared()) == {f"prepared/{name}" for name in names} | AUDIT_TABLES
 
 
 def test_a_damaged_cache_is_no_harm(root: Path, decoded: list[bytes]) -> None:
