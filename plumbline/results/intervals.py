@@ -4,11 +4,14 @@ same images, and the samples of the stratified bootstrap for other measures. doc
 
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from scipy.stats import binomtest
 
 from plumbline.results.measures_file import Measure
+
+Sampling = Literal["classes", "images"]
 
 
 def share_with_interval(hits: int, images: int, confidence: float) -> Measure:
@@ -64,14 +67,19 @@ def correlation(both: int, gained: int, lost: int, neither: int) -> float:
     return product / math.sqrt(margins)
 
 
-def resampled_weights(labels: np.ndarray, resamples: int, chance: np.random.Generator) -> Iterator[np.ndarray]:
+def resampled_weights(
+    labels: np.ndarray, resamples: int, chance: np.random.Generator, sampling: Sampling = "classes"
+) -> Iterator[np.ndarray]:
     """Yield bootstrap samples as the number of times that each image is drawn, float64 (N,).
 
-    Images are drawn with replacement within each class, as many as the class has. Labels, of any type, are grouped by
-    class. Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", with the classes as strata.
+    Images are drawn with replacement as they came: with sampling `classes` within each class, as many as it has; with
+    `images` from all, so that a small class may have none. Labels, of any type, are grouped by class. Source: Efron and
+    Tibshirani 1993, "An introduction to the bootstrap", with the classes as strata.
     """
     images = len(labels)
-    starts = np.append(0, np.flatnonzero(labels[1:] != labels[:-1]) + 1)
+    starts = np.array([0])
+    if sampling == "classes":
+        starts = np.append(starts, np.flatnonzero(labels[1:] != labels[:-1]) + 1)
     sizes = np.diff(starts, append=images)
     first, count = np.repeat(starts, sizes), np.repeat(sizes, sizes)
     for _ in range(resamples):

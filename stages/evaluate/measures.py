@@ -1,8 +1,10 @@
 """Every measure of a split, with its interval: accuracies, class means, losses, ranking, calibration, F1 of each class.
 
-Shares of images have Clopper and Pearson's interval, most other measures that of the stratified percentile bootstrap.
+Shares of images have Clopper and Pearson's interval, most other measures that of the percentile bootstrap.
 A class without an image in the split is left out of every mean.
 """
+
+import math
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from plumbline.params.evaluate import Evaluate
 from plumbline.results.class_scores import WeightedMeasures, class_measures
-from plumbline.results.intervals import resampled_weights, share_with_interval
+from plumbline.results.intervals import Sampling, resampled_weights, share_with_interval
 from plumbline.results.measures_file import Measure
 from stages.evaluate.calibration import calibration_measures
 from stages.evaluate.predictions import Predictions, SplitPredictions
@@ -29,9 +31,10 @@ def split_measures(predictions: SplitPredictions, positive: int, own: Evaluate, 
     if plain.classes > TOP:
         found[f"top{TOP}_accuracy"] = share_with_interval(hits_among_likeliest(plain, TOP), images, own.confidence)
     for measures in (class_measures(plain.labels, plain.predicted, plain.classes), loss_measures(plain, calibrated)):
-        found |= with_intervals(measures, plain, own.resamples, own.confidence, seed)
+        found |= with_intervals(measures, plain, own.resamples, own.confidence, seed, own.sampling)
     resamples = ranking_resamples(calibrated, own.resamples)
-    found |= with_intervals(ranking_measures(calibrated, positive), plain, resamples, own.confidence, seed)
+    ranked = ranking_measures(calibrated, positive)
+    found |= with_intervals(ranked, plain, resamples, own.confidence, seed, own.sampling)
     return found | calibration_measures(predictions, own.calibration_bins, own.confidence, seed)
 
 
@@ -56,8 +59,9 @@ def ranking_measures(predictions: Predictions, positive: int) -> WeightedMeasure
     def measures(weights: np.ndarray) -> dict[str, float]:
         if not ranked:
             return {}
-        means = RankingMeasures(*np.mean([ranking.measures(weights) for ranking in ranked], axis=0).tolist())
-        return means._asdict()
+        found = [own for own in (ranking.measures(weights) for ranking in ranked) if own is not None]
+        means = np.mean(found, axis=0).tolist() if found else [math.nan, math.nan]
+        return RankingMeasures(*means)._asdict()
 
     return measures
 
@@ -69,22 +73,29 @@ def ranking_resamples(predictions: Predictions, wish: int) -> int:
 
 
 def with_intervals(
-    measures: WeightedMeasures, predictions: Predictions, resamples: int, confidence: float, seed: int
+    measures: WeightedMeasures,
+    predictions: Predictions,
+    resamples: int,
+    confidence: float,
+    seed: int,
+    sampling: Sampling = "classes",
 ) -> dict[str, Measure]:
-    """Return each measure with its percentile interval over bootstrap samples, drawn within each class.
+    """Return each measure with its percentile interval over bootstrap samples, which are drawn as the images came.
 
+    A sample that lacks the classes for a measure is left out of that measure's interval.
     Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", the percentile interval.
     """
     order = drawing_order(predictions)
     chance = np.random.default_rng(seed)
     whole = measures(np.ones(len(order)))
     samples, weights = [], np.empty(len(order))
-    for drawn in resampled_weights(predictions.labels[order], resamples, chance):
+    for drawn in resampled_weights(predictions.labels[order], resamples, chance, sampling):
         weights[order] = drawn
         samples.append(measures(weights))
     found = {}
     for name, value in whole.items():
-        low, high = np.quantile([sample[name] for sample in samples], [(1 - confidence) / 2, (1 + confidence) / 2])
+        tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+        low, high = np.nanquantile([sample[name] for sample in samples], tails)
         found[name] = Measure(value, len(order), float(low), float(high))
     return found
 

@@ -27,8 +27,8 @@ class Ranking:
     starts: np.ndarray  # int: the first place of each such tie in `order`
     ends: np.ndarray  # int: its last place
 
-    def measures(self, weights: np.ndarray) -> RankingMeasures:
-        """Return the measures, where image i counts weights[i] times; there must be images in and outside the class.
+    def measures(self, weights: np.ndarray) -> RankingMeasures | None:
+        """Return the measures, where image i counts weights[i] times; None without images in or outside the class.
 
         AUROC is the probability that an image of the class is ranked before another one, a tie counting half. Average
         precision is the sum of precisions, each times the gain in recall.
@@ -38,6 +38,8 @@ class Ranking:
         gained = np.add.reduceat(weights[self.members], self.ties)
         hits = gained.cumsum()
         others = ranked[-1] - hits[-1]
+        if hits[-1] == 0 or others == 0:
+            return None
         others_before, others_tied = before - (hits - gained), both - before - gained
         area = (gained * (others - others_before - others_tied / 2)).sum() / (hits[-1] * others)
         precision = np.divide(hits, both, out=np.zeros_like(hits), where=both > 0)

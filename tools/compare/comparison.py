@@ -34,7 +34,13 @@ def compare_two(revisions: list[Revision], split: str, settings: Settings) -> di
     a, b = (revision.predictions for revision in revisions)
     of_a, of_b = (measures_of(own, settings.metrics) for own in (a, b))
     found = difference_with_interval(
-        of_a, of_b, a["actual"].to_numpy(), settings.resamples, settings.confidence, settings.seed
+        of_a,
+        of_b,
+        a["actual"].to_numpy(),
+        settings.resamples,
+        settings.confidence,
+        settings.seed,
+        revisions[-1].params.get("evaluate.sampling", "classes"),
     )
     if "accuracy" in found:
         right = (own["correct"].to_numpy(bool) for own in (a, b))

@@ -7,7 +7,7 @@ from scipy.stats import binom, binomtest, norm, t
 from statsmodels.stats.multitest import multipletests
 
 from plumbline.results.class_scores import WeightedMeasures
-from plumbline.results.intervals import resampled_weights
+from plumbline.results.intervals import Sampling, resampled_weights
 from plumbline.results.measures_file import Measure
 
 POWER, LEVEL = 0.8, 0.05
@@ -91,14 +91,20 @@ def exact_power(images: int, changed: float, share: float) -> float:
 
 
 def difference_with_interval(
-    a: WeightedMeasures, b: WeightedMeasures, labels: np.ndarray, resamples: int, confidence: float, seed: int
+    a: WeightedMeasures,
+    b: WeightedMeasures,
+    labels: np.ndarray,
+    resamples: int,
+    confidence: float,
+    seed: int,
+    sampling: Sampling = "classes",
 ) -> dict[str, Measure]:
     """Return b - a of each measure with its percentile interval; both are computed on the same bootstrap samples.
 
-    Images are drawn within each class; `labels` are sorted.
+    Images are drawn as they came; `labels` are sorted.
     """
     chance, whole = np.random.default_rng(seed), np.ones(len(labels))
-    samples = [(a(weights), b(weights)) for weights in resampled_weights(labels, resamples, chance)]
+    samples = [(a(weights), b(weights)) for weights in resampled_weights(labels, resamples, chance, sampling)]
     before, after, tails = a(whole), b(whole), [(1 - confidence) / 2, (1 + confidence) / 2]
     found = {}
     for name in before:

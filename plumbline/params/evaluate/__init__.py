@@ -16,6 +16,7 @@ class Threshold(Section):
 
 class Evaluate(Section):
     confidence: Annotated[Number, Field(gt=0, lt=1)]
+    sampling: Literal["classes", "images"]
     resamples: Annotated[Count, Field(ge=100, le=100_000)]
     calibration_bins: Count
     positive: Text | None

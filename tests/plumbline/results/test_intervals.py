@@ -79,6 +79,15 @@ def test_where_no_image_changed_the_interval_is_no_point() -> None:
     assert difference_of_shares(*paired(24, 0, 0, 0), 0.95).low < 0
 
 
+def test_drawn_from_all_images_the_class_counts_vary_as_those_of_random_images() -> None:
+    labels = np.array([0] * 30 + [1] * 10)
+    weights = np.array(list(resampled_weights(labels, 4000, np.random.default_rng(0), "images")))
+    assert (weights.sum(axis=1) == 40).all()
+    counts = weights[:, labels == 1].sum(axis=1)
+    assert counts.mean() == pytest.approx(10, abs=0.2)
+    assert counts.var() == pytest.approx(40 * 0.25 * 0.75, rel=0.1)  # binomial
+
+
 @pytest.mark.parametrize("labels", [np.array([0] * 5 + [1] * 3 + [4]), np.array(["b"] * 2 + ["a"] * 7)])
 def test_each_class_keeps_its_size_and_its_images_come_up_alike(labels: np.ndarray) -> None:
     weights = np.array(list(resampled_weights(labels, 4000, np.random.default_rng(0))))

@@ -6,7 +6,7 @@ from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
 from stages.evaluate.measures import loss_measures, ranking_measures, with_intervals
-from tests.stages.evaluate.conftest import random_predictions
+from tests.stages.evaluate.conftest import from_logits, random_predictions
 
 
 def test_the_bootstrap_is_scipys_percentile_bootstrap_of_the_classes() -> None:
@@ -33,6 +33,26 @@ def test_the_mean_loss_has_the_interval_that_the_stratified_variance_gives() -> 
     error = np.sqrt(sum(len(own) * own.var() for own in groups)) / 2000
     assert found["loss"].high - found["loss"].low == pytest.approx(2 * 1.96 * error, rel=0.06)
     assert found["loss"].value == pytest.approx(predictions.losses.mean())
+
+
+def test_drawn_from_all_images_the_mean_loss_has_the_interval_of_the_plain_variance() -> None:
+    predictions = random_predictions(2000, 3)
+    predictions.losses[predictions.labels == 0] += 3  # so that the shares of the classes matter
+    found = with_intervals(loss_measures(predictions, predictions), predictions, 2000, 0.95, 0, "images")
+    error = predictions.losses.std() / np.sqrt(2000)
+    assert found["loss"].high - found["loss"].low == pytest.approx(2 * 1.96 * error, rel=0.06)
+
+
+def test_a_sample_without_a_class_is_left_out_of_the_intervals_of_the_ranking() -> None:
+    predictions = random_predictions(12, 4, seed=3)
+    found = with_intervals(ranking_measures(predictions, 3), predictions, 300, 0.95, 0, "images")
+    of_two = from_logits(np.array([0, 0, 0, 1]), np.eye(2)[[0, 0, 1, 1]])
+    found |= {
+        f"two {name}": own
+        for name, own in with_intervals(ranking_measures(of_two, 1), of_two, 300, 0.95, 0, "images").items()
+    }
+    for own in found.values():
+        assert 0 <= own.low <= own.value <= own.high <= 1
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:

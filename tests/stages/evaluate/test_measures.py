@@ -132,7 +132,7 @@ def test_ranking_scores_are_in_the_order_of_the_probabilities(seed: int) -> None
     predictions = random_predictions(200, 4, seed, skill=seed % 60)
     for c in range(4):
         by_score = predictions.probabilities[np.argsort(ranking_scores(predictions)[:, c], kind="stable"), c]
-        assert (np.diff(by_score) >= -1e-14).all()  # but for the rounding of probabilities near 1
+        assert (np.diff(by_score) >= -1e-12).all()  # but for the rounding of probabilities near 1
 
 
 def test_precision_recall_and_f1_are_those_worked_by_hand() -> None:
