@@ -1,12 +1,11 @@
 """The network that is exported: from an image's pixels to its probabilities."""
 
 import json
-from dataclasses import asdict
 
 import torch
 from torch import nn
 
-from plumbline.model.model_file import Model
+from plumbline.model.model_file import Model, fields_set
 from plumbline.run.paths import FINETUNED
 from plumbline.training.network_input import to_input
 
@@ -54,5 +53,5 @@ def description(model: Model, sha256: str) -> dict[str, str]:
         "sha256": sha256,
         "source": FINETUNED.as_posix(),
         "temperature": repr(model.temperature),
-        "transform": json.dumps(asdict(model.transform)),
+        "transform": json.dumps(fields_set(model.transform)),
     }

@@ -10,6 +10,9 @@ from plumbline.model.model_file import Model, write_model
 from plumbline.model.networks import build_network
 
 FINETUNED = Path("models/finetuned.safetensors")
+# What the curvature stage measured: the limit of the learning rate is 2 (1 + 0.9) / 100, half to twice that.
+CURVATURES = {"largest_curvature": 100.0, "largest_curvature_low": 50.0, "largest_curvature_high": 200.0}
+
 RECIPE = {
     "optimiser": "sgd",
     "freeze": None,

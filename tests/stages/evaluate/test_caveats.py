@@ -13,9 +13,7 @@ from stages.evaluate.caveats import (
 )
 from stages.evaluate.predictions import Predictions
 from tests.stages.evaluate.conftest import from_logits
-from tests.support.models import RECIPE
-
-CURVATURES = {"largest_curvature": 100.0, "largest_curvature_low": 50.0, "largest_curvature_high": 200.0}
+from tests.support.models import CURVATURES, RECIPE
 
 
 @pytest.mark.parametrize(("lr", "share"), [(0.019, 0.5), (0.038, 1.0), (0.076, 2.0), (0.152, 4.0)])

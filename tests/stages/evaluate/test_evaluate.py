@@ -14,12 +14,9 @@ from plumbline.run.outputs import write_csv, write_json
 from stages.evaluate import __main__ as evaluate
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
-from tests.support.models import write_random_model
+from tests.support.models import CURVATURES, write_random_model
 
 CLASSES = ["ant", "bee"]
-
-
-CURVATURES = ("largest_curvature", "largest_curvature_low", "largest_curvature_high")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from stages.gallery.chosen_images import LEAST_SURE, MOST_SURE, MOST_WRONG, chos
 from stages.gallery.saliency import overlay
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
-from tests.support.models import write_random_model
+from tests.support.models import CURVATURES, write_random_model
 
 
 def predictions(split: str, correct: list[int], probability: list[float]) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def test_every_row_has_its_images_and_a_second_run_gives_the_same_bytes(
     prepare.main()
     write_random_model(list(names))
     write_random_model(list(names), path=evaluate.BACKBONE)
-    write_json(evaluate.CURVATURE, {"largest_curvature": 100.0})
+    write_json(evaluate.CURVATURE, CURVATURES)
     write_csv(evaluate.HISTORY, pd.DataFrame({"val_loss": [0.6], "val_accuracy": [0.5]}))
     evaluate.main()
     gallery.main()

@@ -34,6 +34,9 @@ class Server(ThreadingHTTPServer):
         self.redirect, self.status = "", 302
         self.authorised: list[str] = []  # the header of each request, empty where there is none
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that has left."""
+
     def url(self, name: str, user: str = "") -> str:
         return f"http://{user}127.0.0.1:{self.server_address[1]}/{name}"
 
