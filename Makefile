@@ -2,7 +2,7 @@
 # make setup   sets up .venv alone
 # make test    sets up .venv and runs the tests
 # make check   sets up .venv and runs the linter and the quick tests
-# make test-avx2  runs the quick tests and those of training as on a processor without AVX-512 and bfloat16
+# make test-avx2  runs the tests that compute with networks as on a processor without AVX-512 and bfloat16
 # make clean   removes what the pipeline has made; `dvc checkout` brings it back from DVC's cache
 #
 # VENV names the environment, so that a second clone can use the first one's: make VENV=../first/.venv
@@ -40,8 +40,11 @@ check: setup lint
 
 test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2
 test-avx2: export ATEN_CPU_CAPABILITY := avx2
-test-avx2: check
-	pytest --numprocesses logical --maxprocesses 8 -m slow tests/stages/finetune/test_finetune.py tests/stages/finetune/test_distributed.py
+test-avx2: setup
+	pytest --numprocesses logical --maxprocesses 8 -m "not slow" tests/plumbline/training tests/stages/curvature \
+	  tests/stages/evaluate tests/stages/export tests/stages/finetune tests/stages/gallery tests/tools/predict
+	pytest --numprocesses logical --maxprocesses 8 -m slow tests/stages/finetune/test_finetune.py \
+	  tests/stages/finetune/test_distributed.py
 
 lint: environment
 	ruff check --quiet

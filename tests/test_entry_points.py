@@ -3,7 +3,7 @@
 import ast
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from plumbline.model.description import Transform
-from plumbline.model.model_file import write_model
+from plumbline.model.model_file import fields_set, write_model
 from plumbline.results.predictions_file import PREDICTIONS
 from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv, write_json
@@ -47,7 +47,7 @@ ENTRY_POINTS = {
 def trained(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace with all that the entry points read, and 8 pixels that are cut to 7."""
     workspace.set(data__root="images", weights__architecture=ARCHITECTURE, weights__source="none")
-    workspace.set(image=asdict(TRANSFORM))
+    workspace.set(image=fields_set(TRANSFORM))
     write_data_set(Path("images"), images=5)
     prepare.main()
     pass_checks()
