@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 import numpy as np
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from plumbline.data.prepared import SPLITS
@@ -16,7 +16,7 @@ HASH_BITS = 64
 # Of two thumbnails. The hash is not enough, because different pictures may have close hashes by chance. Measured with
 # 6 bits: no pair of the 1,797 digits passes both tests (the closest has 0.991), and none of 398 photographs (0.835).
 MIN_CORRELATION = 0.992
-PAIRS_AT_ONCE = 1024  # to compare in one step
+PAIRS_AT_ONCE, ROWS_AT_ONCE = 1024, 256  # to compare in one step
 
 Finding = tuple[UsableImage, str]  # an image, and what was found about it
 
@@ -103,13 +103,48 @@ def near_clusters(images: list[UsableImage], distance: int | None) -> np.ndarray
     if distance is None:
         return np.arange(len(images))
     hashes = np.array([image.facts.perceptual_hash for image in images], dtype=np.uint64)
-    thumbnails = [image.facts.thumbnail for image in images]
-    pairs = close_pairs(hashes, distance)
-    near = []
-    while chunk := list(itertools.islice(pairs, PAIRS_AT_ONCE)):
-        alike_enough = correlations(thumbnails, chunk) >= MIN_CORRELATION
-        near += itertools.compress(chunk, alike_enough)
-    return clusters_of(len(images), near)
+    return clusters_of(len(images), near_pairs(hashes, [image.facts.thumbnail for image in images], distance))
+
+
+def near_pairs(hashes: np.ndarray, thumbnails: list[str], distance: int) -> Iterator[tuple[int, int]]:
+    """Yield pairs that join what all near pairs of images with these hashes (N,) and thumbnails join.
+
+    Correlation is not transitive: an image is compared with every other one of its hash, and of each close hash.
+    """
+    unique, numbers = np.unique(hashes, return_inverse=True)
+    members = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
+    alone = ((i, i) for i, own in enumerate(members) if len(own) > 1)
+    waiting: list[tuple[int, int]] = []
+    for i, j in itertools.chain(alone, close_pairs(unique, distance)):
+        if len(members[i]) * len(members[j]) > PAIRS_AT_ONCE:
+            yield from near_pairs_between(members[i], members[j], thumbnails)
+            continue
+        waiting += itertools.combinations(members[i], 2) if i == j else itertools.product(members[i], members[j])
+        if len(waiting) > PAIRS_AT_ONCE:
+            yield from itertools.compress(waiting, correlations(thumbnails, waiting) >= MIN_CORRELATION)
+            waiting = []
+    if waiting:
+        yield from itertools.compress(waiting, correlations(thumbnails, waiting) >= MIN_CORRELATION)
+
+
+def near_pairs_between(first: np.ndarray, second: np.ndarray, thumbnails: list[str]) -> Iterator[tuple[int, int]]:
+    """Yield pairs that join what all pairs of an image of `first` (M,) and one of `second` (K,) join by correlation.
+
+    Of ROWS_AT_ONCE images compared with all of `second`, each is joined with the first image of its cluster alone, so
+    that the pairs stay few where all images are near.
+    """
+    columns = standardised([thumbnails[i] for i in second])
+    for start in range(0, len(first), ROWS_AT_ONCE):
+        rows = first[start : start + ROWS_AT_ONCE]
+        near = standardised([thumbnails[i] for i in rows]) @ columns.T >= MIN_CORRELATION  # (rows, columns)
+        ends = np.concatenate([[0], np.cumsum(near.sum(axis=1)), np.full(len(second), near.sum())])
+        targets = np.nonzero(near)[1] + len(rows)
+        nodes = len(rows) + len(second)
+        graph = csr_array((np.ones(len(targets), np.int8), targets, ends), shape=(nodes, nodes))
+        labels = connected_components(graph, directed=False)[1]
+        images, leaders = np.concatenate([rows, second]), np.unique(labels, return_index=True)[1]
+        joined = np.flatnonzero(leaders[labels] != np.arange(nodes))
+        yield from zip(images[leaders[labels[joined]]].tolist(), images[joined].tolist(), strict=True)
 
 
 def correlations(thumbnails: list[str], pairs: list[tuple[int, int]]) -> np.ndarray:
@@ -158,31 +193,30 @@ def clustered(images: list[UsableImage], clusters: np.ndarray) -> list[list[Usab
 
 
 def close_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[int, int]]:
-    """Yield pairs (i, j), i < j, of 64-bit hashes (N,) that differ in at most `distance` bits.
+    """Yield each pair (i, j), i < j, of different 64-bit hashes (N,) that differ in at most `distance` bits, once.
 
     The hashes are cut into `distance` + 1 bands. Two close hashes agree in at least one band (the pigeonhole
-    principle), so only hashes that share a band are compared. A pair may be yielded more than once. Among equal hashes,
-    each is paired only with the one before it.
+    principle), so only hashes that share a band are compared; a pair is yielded for the first band that it shares.
     """
     edges = np.linspace(0, HASH_BITS, distance + 2).astype(int)
-    for low, high in itertools.pairwise(edges):
-        mask = np.uint64((1 << int(high - low)) - 1)
-        band = (hashes >> np.uint64(low)) & mask
-        order = np.lexsort((hashes, band))
+    masks = [np.uint64(((1 << int(high - low)) - 1) << int(low)) for low, high in itertools.pairwise(edges)]
+    for k, mask in enumerate(masks):
+        band = hashes & mask
+        order = np.argsort(band, kind="stable")
         starts = np.flatnonzero(np.diff(band[order], prepend=~band[order[:1]])) if len(order) else []
         for run in np.split(order, starts[1:]):
-            yield from pairs_in_run(run, hashes, distance)
+            yield from pairs_in_run(run, hashes, distance, masks[:k])
 
 
-def pairs_in_run(run: np.ndarray, hashes: np.ndarray, distance: int) -> Iterable[tuple[int, int]]:
-    """Yield the close pairs among the hashes `run` (M,), which are sorted by their value."""
-    values = hashes[run]
-    fresh = np.flatnonzero(np.diff(values, prepend=~values[:1]))
-    for k in np.setdiff1d(np.arange(len(run)), fresh):
-        yield tuple(sorted((int(run[k - 1]), int(run[k]))))
-    unique = run[fresh]
-    for k, i in enumerate(unique[:-1]):
-        rest = unique[k + 1 :]
-        near = rest[np.bitwise_count(hashes[rest] ^ hashes[i]) <= distance]
-        for j in near:
-            yield tuple(sorted((int(i), int(j))))
+def pairs_in_run(
+    run: np.ndarray, hashes: np.ndarray, distance: int, earlier: list[np.uint64]
+) -> Iterator[tuple[int, int]]:
+    """Yield the close pairs among the hashes `run` (M,) that agree in none of the earlier bands."""
+    for k, i in enumerate(run[:-1]):
+        rest = run[k + 1 :]
+        differing = hashes[rest] ^ hashes[i]
+        close = np.bitwise_count(differing) <= distance
+        for mask in earlier:
+            close &= differing & mask != 0
+        for j in rest[close]:
+            yield int(min(i, j)), int(max(i, j))

@@ -13,7 +13,9 @@ from scipy.spatial.distance import pdist, squareform
 
 from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
-from stages.prepare.duplicates import close_pairs, clusters_of
+from stages.prepare import duplicates
+from stages.prepare.decoding import THUMBNAIL
+from stages.prepare.duplicates import MIN_CORRELATION, close_pairs, clusters_of, near_pairs
 from tests.conftest import Workspace, write_data_set, write_image
 from tests.stages.prepare.conftest import PREPARED, manifest, notes, quarantine, splits
 
@@ -24,14 +26,44 @@ from tests.stages.prepare.conftest import PREPARED, manifest, notes, quarantine,
     st.integers(0, 16),
 )
 @settings(max_examples=200)
-def test_close_pairs_join_what_comparing_all_pairs_joins(seeds: list, flips: list, distance: int) -> None:
-    hashes = seeds + [seeds[i % len(seeds)] ^ sum(1 << bit for bit in bits) for i, bits in flips]
+def test_close_pairs_are_those_of_comparing_all_pairs(seeds: list, flips: list, distance: int) -> None:
+    hashes = sorted({*seeds, *(seeds[i % len(seeds)] ^ sum(1 << bit for bit in bits) for i, bits in flips)})
     bits = np.array([[h >> bit & 1 for bit in range(64)] for h in hashes], dtype=bool)
     differing = squareform(np.rint(pdist(bits, "hamming") * 64)) if len(hashes) > 1 else np.zeros((1, 1))
-    expected = clusters_of(len(hashes), np.argwhere(differing <= distance))
-    found = list(close_pairs(np.array(hashes, dtype=np.uint64), distance))
-    np.testing.assert_array_equal(clusters_of(len(hashes), found), expected)
-    assert all(i < j and differing[i, j] <= distance for i, j in found)
+    expected = [(i, j) for i, j in np.argwhere(differing <= distance).tolist() if i < j]
+    assert sorted(close_pairs(np.array(hashes, dtype=np.uint64), distance)) == expected
+
+
+def brute_force(hashes: list[int], thumbnails: list[str], distance: int) -> np.ndarray:
+    """Return the clusters of near copies by comparing every image with every other."""
+    values = [np.frombuffer(bytes.fromhex(text), np.uint8) for text in thumbnails]
+    pairs = [
+        (i, j)
+        for i, j in itertools.combinations(range(len(hashes)), 2)
+        if (hashes[i] ^ hashes[j]).bit_count() <= distance
+        and np.corrcoef(values[i], values[j])[0, 1] >= MIN_CORRELATION
+    ]
+    return clusters_of(len(hashes), pairs)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2)), max_size=40), st.booleans())
+@settings(max_examples=60)
+def test_near_copies_are_those_of_comparing_all_pairs_also_where_hashes_are_equal(images: list, large: bool) -> None:
+    # A picture of four, a hash of four that lie 0 to 3 bits from each other, and some noise. Equal hashes in the order
+    # A, B, A', B' of two pictures are among them.
+    chance = np.random.default_rng(0)
+    pictures = chance.integers(20, 236, (4, THUMBNAIL**2))
+    thumbnails = [
+        (pictures[picture] + chance.integers(-noise, noise + 1, THUMBNAIL**2)).astype(np.uint8).tobytes().hex()
+        for picture, _, noise in images
+    ]
+    hashes = [(1 << bits) - 1 for _, bits, _ in images]
+    with pytest.MonkeyPatch.context() as patch:
+        if large:  # as many images of a hash as are compared in blocks
+            patch.setattr(duplicates, "PAIRS_AT_ONCE", 1)
+            patch.setattr(duplicates, "ROWS_AT_ONCE", 3)
+        pairs = list(near_pairs(np.array(hashes, dtype=np.uint64), thumbnails, distance=1))
+    np.testing.assert_array_equal(clusters_of(len(images), pairs), brute_force(hashes, thumbnails, distance=1))
 
 
 def picture(seed: int) -> Image.Image:
