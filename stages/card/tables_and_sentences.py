@@ -40,7 +40,7 @@ FILES = {
     "int8": ("int8/finetuned.onnx", "ONNX, int8"),
 }
 MOST_ROWS, MOST_NAMES = 100, 20
-SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&])")  # characters with a meaning in Markdown
+SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&@])")  # characters with a meaning in Markdown
 
 
 class Params(SomeSections):
@@ -54,8 +54,9 @@ class Params(SomeSections):
 
 
 def text(value: object) -> str:
-    """Return a value escaped for Markdown, in one line."""
-    return SPECIAL.sub(r"\\\1", one_line(str(value)))
+    """Return a value escaped for Markdown, in one line; an address does not become a link."""
+    escaped = SPECIAL.sub(r"\\\1", one_line(str(value)))
+    return escaped.replace("://", r":\//").replace("www.", r"www\.")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

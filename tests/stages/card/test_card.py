@@ -118,3 +118,4 @@ def test_long_lists_are_cut_and_say_so() -> None:
     assert few([f"c{i}" for i in range(25)]).endswith("c19 and 5 more")
     assert table(["n"], [[i] for i in range(150)]).splitlines()[-1].startswith("| ...")
     assert text("a\nb|c") == r"a\\nb\|c"
+    assert text("http://x.com www.x.com a@x.com") == r"http:\//x.com www\.x.com a\@x.com"
