@@ -1,6 +1,7 @@
 """Eight bits: a quarter of the bytes, nearly the same answer, and the same bytes again."""
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -22,6 +23,18 @@ def test_eight_bits_are_a_quarter_of_the_size_and_nearly_the_same(exported: dict
     wanted, found = answer(exported["onnx"], other), answer(contents, other)
     assert found.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert 0 < np.abs(found - wanted).max() < 0.05
+
+
+@pytest.mark.parametrize("kind", ["static", "dynamic"])
+def test_two_products_fit_into_16_bits_so_that_processors_without_vnni_give_the_same(
+    exported: dict[str, bytes], kind: str
+) -> None:
+    graph = onnx.load_from_string(int8_file(exported["onnx"], kind, noise(6), {})).graph
+    weights = [onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer]
+    matrices = [values for values in weights if values.dtype == np.int8 and values.ndim > 1]
+    assert len(matrices) > 15
+    assert max(np.abs(values.astype(int)).max() for values in matrices) > 60
+    assert 2 * 255 * max(np.abs(values.astype(int)).max() for values in matrices) < 2**15
 
 
 def test_the_calibration_images_are_spread_over_all() -> None:
