@@ -90,8 +90,8 @@ def two(eleven: Workspace) -> tuple[bytes, ...]:
 
 @pytest.fixture
 def hold(tmp_path: Path) -> Hold:
-    """Holds the process that saves the state of all as it saves it for the second time."""
-    return Hold(tmp_path / "hold", "state.partial.pt", skip=1)
+    """Holds the process that saves the state of all as it saves it for the second time; a save opens the file twice."""
+    return Hold(tmp_path / "hold", "state.partial.pt", skip=2)
 
 
 def ranks(process: subprocess.Popen, hold: Hold) -> list[psutil.Process]:
