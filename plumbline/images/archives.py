@@ -10,8 +10,10 @@ import io
 import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +27,18 @@ SMALL = 2**24  # bytes; below, the ratio is no danger: a folder of blank images 
 MAX_ENTRIES = 2_000_000
 MAX_HEADER = 2**20  # bytes, of a tar entry's names and other facts
 MAX_NAME, MAX_COMPONENT, MAX_DEPTH = 1000, 255, 50  # bytes, bytes, folders
+# What the libraries' readers raise on damaged archives.
+DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+)
 TAR_COMPRESSIONS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}  # by a file's first bytes
 
 
@@ -64,6 +78,8 @@ class BoundedReader(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place, reading what lies before it."""
         assert whence == io.SEEK_SET
+        if offset < 0:
+            raise tarfile.ReadError("an entry lies before the beginning")
         if offset > self.bound:
             raise bomb(self.archive, self.packed, offset)
         self.position = self.unpacked.seek(offset)
@@ -94,10 +110,12 @@ def extract(archive: Path, folder: Path) -> None:
             raise UserError(f"{archive} is neither a folder nor a whole .zip, .tar or .tar.gz archive")
     except UserError:
         raise
-    except Exception as error:  # whatever a damaged archive makes of the libraries' readers
-        if isinstance(error, OSError) and error.errno is not None:  # of the file system; gzip's and bzip2's have none
+    except DAMAGED as error:
+        raise UserError(f"the archive {archive} is damaged: {error}") from None
+    except OSError as error:
+        if error.errno is not None:  # of the file system; gzip's and bzip2's own have none
             raise
-        raise UserError(f"the archive {archive} is damaged: {error or type(error).__name__}") from None
+        raise UserError(f"the archive {archive} is damaged: {error}") from None
 
 
 def extract_zip(archive: Path, folder: Path) -> None:
@@ -131,6 +149,8 @@ def zip_entries(archive: Path, opened_zip: zipfile.ZipFile) -> Iterator[Entry]:
     for member in opened_zip.infolist():
         if not member.orig_filename:
             raise refused(archive, "", "has no name")
+        if not 0 <= member.header_offset < archive.stat().st_size:
+            raise refused(archive, member.filename, "lies outside of the archive")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise refused(archive, member.filename, "is compressed by a method other than deflate")
         if member.flag_bits & 0x1:
