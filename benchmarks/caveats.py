@@ -5,8 +5,8 @@
 The interval of balanced accuracy where one class is small, and how often the warning speaks; how often a model whose
 probabilities are true is above the calibration error that is expected of it, and above its upper end; how the bootstrap
 covers where it draws within classes and from all images; how far the accuracy at a threshold that was chosen on val is
-too high on val; how far intervals and McNemar's test hold for images in groups; how often the interval of the best of
-several equal models holds its accuracy. Prints the tables of docs/statistics.md.
+too high on val; how often the interval of the best of several equal models holds its accuracy. Prints the
+tables of docs/statistics.md.
 """
 
 import sys
@@ -15,17 +15,15 @@ import numpy as np
 
 from plumbline.params.evaluate import Threshold
 from plumbline.results.class_scores import class_measures
-from plumbline.results.intervals import share_with_interval, wilson
+from plumbline.results.intervals import share_with_interval
 from stages.evaluate.calibration import calibration_error, error_if_calibrated
 from stages.evaluate.caveats import FEW, mistakes_behind_class_means
 from stages.evaluate.measures import loss_measures, ranking_measures, with_intervals
 from stages.evaluate.predictions import Predictions
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
-from tools.compare.statistics import LEVEL, mcnemar
 
 DEFAULT = 2000  # simulations
 CONFIDENCE, RESAMPLES, BINS = 0.95, 200, 15
-GROUPS = ((30, 10, 0.0), (30, 10, 0.1), (30, 10, 1 / 3), (100, 3, 1 / 3))
 SAMPLINGS = (("images", 0.2, 300), ("classes", 0.2, 300), ("images", 0.5, 153), ("classes", 0.5, 153))
 
 
@@ -124,26 +122,6 @@ def noisy(images: int, chance: np.random.Generator) -> Predictions:
     return from_logits(labels, np.stack([np.zeros(images), 2 * scores], axis=1))
 
 
-def in_groups(groups: int, size: int, correlation: float, simulations: int) -> tuple[float, ...]:
-    """Return the coverage of Wilson's and of Clopper and Pearson's interval of 0.9, and how often McNemar's rejects.
-
-    The images of a group share a chance, which is beta-distributed: their results have this correlation.
-    """
-    chance, found = np.random.default_rng([groups, size]), np.zeros(3)
-
-    def shared(mean: float) -> np.ndarray:
-        total = 1 / correlation - 1 if correlation else np.inf
-        return chance.beta(mean * total, (1 - mean) * total, size=(groups, 1)) if correlation else np.array([[mean]])
-
-    for _ in range(simulations):
-        hits = int((chance.random((groups, size)) < shared(0.9)).sum())
-        differs, first = chance.random((groups, size)) < 0.2, chance.random((groups, size)) < shared(0.5)
-        intervals = [interval(hits, groups * size, CONFIDENCE) for interval in (wilson, share_with_interval)]
-        p = mcnemar(int((differs & first).sum()), int((differs & ~first).sum()))
-        found += [*(own.low <= 0.9 <= own.high for own in intervals), p < LEVEL]
-    return tuple((found / simulations).tolist())
-
-
 def best_of_equals(models: int, images: int, accuracy: float, simulations: int) -> tuple[float, float]:
     """Return how often the interval of the best of equal models holds its accuracy: as it is, and for their number."""
     chance, held = np.random.default_rng([models, images]), np.zeros(2)
@@ -176,12 +154,6 @@ def main() -> None:
         wish = Threshold(aim=aim, minimum_recall=0.95, false_positive_cost=1.0, false_negative_cost=1.0)
         shares = " | ".join(f"{own:.3f}" for own in chosen_threshold(images, wish, simulations // 2))
         print(f"| {aim} | {images} | {shares} |", flush=True)
-    print("\n| groups | correlation | Wilson's | Clopper and Pearson's | McNemar's rejects | too narrow by |")
-    print(f"|{' --- |' * 6}")
-    for groups, size, correlation in GROUPS:
-        shares = " | ".join(f"{own:.3f}" for own in in_groups(groups, size, correlation, simulations))
-        factor = (1 + (size - 1) * correlation) ** 0.5
-        print(f"| {groups} of {size} | {correlation:.2f} | {shares} | {factor:.2f} |", flush=True)
     print("\n| equal models | images | accuracy | as of one | corrected |\n| --- | --- | --- | --- | --- |")
     for models, images, accuracy in ((4, 24, 0.9), (16, 24, 0.9), (4, 273, 0.95), (16, 273, 0.95)):
         shares = " | ".join(f"{own:.3f}" for own in best_of_equals(models, images, accuracy, simulations))

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from plumbline.run.paths import AUDIT
+from plumbline.run.paths import AUDIT, CLUSTERS
 
 
 def read_images(folder: Path = AUDIT) -> pd.DataFrame:
@@ -22,3 +23,12 @@ def read_counts(folder: Path = AUDIT) -> dict[str, int]:
     """Return the number of images, or of files, by what was found."""
     table = pd.read_csv(folder / "counts.csv", keep_default_na=False)
     return dict(zip(table["finding"], table["count"].tolist(), strict=True))
+
+
+def read_clusters(path: Path = CLUSTERS) -> dict[str, np.ndarray]:
+    """Return by split, in the manifest's order, a number for each image (N,), the same for those that belong together.
+
+    These are copies, near copies, and images of one of `data.groups`, also through others and across splits.
+    """
+    table = pd.read_csv(path, dtype={"split": str, "path": str}, keep_default_na=False)
+    return {split: rows["cluster"].to_numpy() for split, rows in table.groupby("split", sort=False)}

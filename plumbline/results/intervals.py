@@ -1,5 +1,8 @@
 """Confidence intervals: Clopper and Pearson's for a share of images, Newcombe's for the difference of two shares of the
-same images, and the samples of the stratified bootstrap for other measures. docs/statistics.md says how far each holds.
+same images, and the samples of the bootstrap for other measures. docs/statistics.md says how far each holds.
+
+Images that belong together (copies, one patient's) say less than independent ones. `clusters` has a number for each
+image, the same for those of one cluster; None if each image is its own.
 """
 
 import math
@@ -7,26 +10,72 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-from scipy.stats import binomtest
+import pandas as pd
+from scipy.stats import beta, t
+from statsmodels.stats.proportion import proportion_confint
 
 from plumbline.results.measures_file import Measure
 
 Sampling = Literal["classes", "images"]
 
+FEW = 10  # images right or wrong: of fewer no correlation within clusters can be estimated
 
-def share_with_interval(hits: int, images: int, confidence: float) -> Measure:
-    """Return a share of images with Clopper and Pearson's exact interval.
+
+def share_of_images(right: np.ndarray, clusters: np.ndarray | None, confidence: float) -> Measure:
+    """Return the share of images for which `right`, bool (N,), is true, with its interval; of clusters a wider one."""
+    independent = independent_images(right.astype(float), clusters, confidence)
+    return share_with_interval(int(right.sum()), len(right), confidence, independent)
+
+
+def independent_images(values: np.ndarray, clusters: np.ndarray | None, confidence: float) -> float:
+    """Return as how many independent images these, of which a mean of values (N,) is taken, are to count.
+
+    It is the number of images over the design effect: the variance between the clusters' sums over that of as many
+    independent images, with Student's t in place of the normal distribution for few clusters. Where fewer than ten
+    images have another value than most, as where nearly all are right, the images of a cluster count as one. Source:
+    Korn and Graubard 1998, "Confidence intervals for proportions with small expected number of positive counts
+    estimated from survey data", Survey Methodology 24:193, but for the last rule.
+    """
+    images = len(values)
+    if clusters is None:
+        return images
+    numbers = np.unique(clusters, return_inverse=True)[1]
+    sizes = np.bincount(numbers)
+    if len(sizes) < 2:
+        return 1.0
+    as_one = images**2 / (sizes**2).sum()
+    errors = values - values.mean()
+    alone = (errors**2).sum() / images / (images - 1)
+    if alone == 0:
+        return as_one
+    sums = np.bincount(numbers, errors)
+    design_effect = max(len(sizes) / (len(sizes) - 1) * (sums**2).sum() / images**2 / alone, 1.0)
+    found = images / design_effect
+    if images - np.unique(values, return_counts=True)[1].max() < FEW:
+        found = min(found, as_one)
+    tail = (1 - confidence) / 2
+    return max(found * float(t.isf(tail, images - 1) / t.isf(tail, len(sizes) - 1)) ** 2, 1.0)
+
+
+def share_with_interval(hits: int, images: int, confidence: float, independent: float | None = None) -> Measure:
+    """Return a share of images, which count as so many `independent` ones, with Clopper and Pearson's interval.
 
     It holds the true share at least as often as `confidence` says, whatever that share is. Wilson's interval is
     narrower, and at shares near 1 holds the true one as rarely as 0.84 times where it should 0.95 times.
     Source: Clopper and Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the
     binomial", Biometrika 26:404.
     """
-    interval = binomtest(hits, images).proportion_ci(confidence, method="exact")
-    return Measure(hits / images, images, float(interval.low), float(interval.high))
+    of = images if independent is None else independent
+    right, tail = hits / images * of, (1 - confidence) / 2
+    wrong = (images - hits) / images * of
+    low = float(beta.ppf(tail, right, wrong + 1)) if hits else 0.0
+    high = float(beta.isf(tail, right + 1, wrong)) if hits < images else 1.0
+    return Measure(hits / images, images, low, high)
 
 
-def difference_of_shares(before: np.ndarray, after: np.ndarray, confidence: float) -> Measure:
+def difference_of_shares(
+    before: np.ndarray, after: np.ndarray, confidence: float, clusters: np.ndarray | None = None
+) -> Measure:
     """Return the change in accuracy on the same images with its interval; right or not, bool (N,), before and after.
 
     Combines Wilson's intervals of both accuracies with their correlation: unlike a bootstrap interval it has a width
@@ -34,28 +83,29 @@ def difference_of_shares(before: np.ndarray, after: np.ndarray, confidence: floa
     binomial proportions based on paired data", Statistics in Medicine 17:2635, method 10.
     """
     images = len(before)
-    both, neither = int((before & after).sum()), int((~before & ~after).sum())
-    gained, lost = int((~before & after).sum()), int((before & ~after).sum())
-    new, old = wilson(both + gained, images, confidence), wilson(both + lost, images, confidence)
+    part = independent_images(after.astype(float) - before, clusters, confidence) / images
+    both, neither = part * (before & after).sum(), part * (~before & ~after).sum()
+    gained, lost = part * (~before & after).sum(), part * (before & ~after).sum()
+    new, old = wilson(both + gained, part * images, confidence), wilson(both + lost, part * images, confidence)
     phi = correlation(both, gained, lost, neither)
     below, above = new.value - new.low, old.high - old.value
     low = math.sqrt(below**2 - 2 * phi * below * above + above**2)
     below, above = old.value - old.low, new.high - new.value
     high = math.sqrt(above**2 - 2 * phi * above * below + below**2)
-    change = new.value - old.value
+    change = float(after.mean() - before.mean())
     return Measure(change, images, change - low, change + high)
 
 
-def wilson(hits: int, images: int, confidence: float) -> Measure:
+def wilson(hits: float, images: float, confidence: float) -> Measure:
     """Return a share of images with Wilson's score interval, of which Newcombe's is made.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
     """
-    interval = binomtest(hits, images).proportion_ci(confidence, method="wilson")
-    return Measure(hits / images, images, float(interval.low), float(interval.high))
+    low, high = proportion_confint(hits, images, 1 - confidence, method="wilson")
+    return Measure(hits / images, images, float(low), float(high))
 
 
-def correlation(both: int, gained: int, lost: int, neither: int) -> float:
+def correlation(both: float, gained: float, lost: float, neither: float) -> float:
     """Return the correlation of being right before and after, with Newcombe's correction for continuity."""
     margins = (both + gained) * (lost + neither) * (both + lost) * (gained + neither)
     if margins == 0:
@@ -68,20 +118,30 @@ def correlation(both: int, gained: int, lost: int, neither: int) -> float:
 
 
 def resampled_weights(
-    labels: np.ndarray, resamples: int, chance: np.random.Generator, sampling: Sampling = "classes"
+    labels: np.ndarray,
+    resamples: int,
+    chance: np.random.Generator,
+    sampling: Sampling = "classes",
+    clusters: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield bootstrap samples as the number of times that each image is drawn, float64 (N,).
 
     Images are drawn with replacement as they came: with sampling `classes` within each class, as many as it has; with
-    `images` from all, so that a small class may have none. Labels, of any type, are grouped by class. Source: Efron and
-    Tibshirani 1993, "An introduction to the bootstrap", with the classes as strata.
+    `images` from all, so that a small class may have none. Of clusters, whole ones are drawn, each among those of its
+    first image's class. Labels, of any type, are grouped by class. Sources: Efron and Tibshirani 1993, "An introduction
+    to the bootstrap", with the classes as strata; Davison and Hinkley 1997, "Bootstrap methods and their application",
+    section 3.8, for clusters.
     """
-    images = len(labels)
-    starts = np.array([0])
+    if clusters is None:
+        cluster_of, first_images = np.arange(len(labels)), np.arange(len(labels))
+    else:
+        cluster_of = pd.factorize(clusters)[0]  # numbered as they come up, so grouped by class as the labels are
+        first_images = np.unique(cluster_of, return_index=True)[1]
+    own, starts = labels[first_images], np.array([0])
     if sampling == "classes":
-        starts = np.append(starts, np.flatnonzero(labels[1:] != labels[:-1]) + 1)
-    sizes = np.diff(starts, append=images)
+        starts = np.append(starts, np.flatnonzero(own[1:] != own[:-1]) + 1)
+    sizes = np.diff(starts, append=len(own))
     first, count = np.repeat(starts, sizes), np.repeat(sizes, sizes)
     for _ in range(resamples):
-        drawn = first + (chance.random(images) * count).astype(np.int64)
-        yield np.bincount(drawn, minlength=images).astype(float)
+        drawn = first + (chance.random(len(own)) * count).astype(np.int64)
+        yield np.bincount(drawn, minlength=len(own)).astype(float)[cluster_of]

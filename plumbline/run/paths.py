@@ -7,6 +7,7 @@ from pathlib import Path
 
 PREPARED = Path("data/prepared")
 AUDIT = Path("data/audit")
+CLUSTERS = AUDIT / "clusters.csv"
 DIGITS_SOURCE = Path("data/digits-source")
 TRACED_GRAPH = Path("data/derivations/computational_graph.json")
 FIGURES = Path("data/figures")

@@ -1,10 +1,10 @@
 """Measure the fine-tuned model on every split, each number with its interval, and compare it with two baselines.
 
-Reads models/finetuned.safetensors, models/backbone.safetensors for the linear probe, data/prepared, plots/history.csv,
-and metrics/curvature.json, to which the learning rate is compared. Computes in float32, whatever the training used.
-This stage alone reads the test split, after everything is chosen; nothing is chosen by it. Writes plots/measures.csv,
-all measures; metrics/evaluate.json, the few that DVC shows; and further tables under plots/: predictions.csv (one row
-an image), per_class.csv, reliability.csv, roc.csv, precision_recall.csv and label_doubts.csv.
+Reads models/finetuned.safetensors, models/backbone.safetensors for the linear probe, data/prepared, which images belong
+together, plots/history.csv, and metrics/curvature.json, to which the learning rate is compared. Computes in float32,
+whatever the training used. This stage alone reads the test split, after everything is chosen; nothing is chosen by it.
+Writes plots/measures.csv, all measures; metrics/evaluate.json, the few that DVC shows; and further tables under plots/:
+predictions.csv (one row an image), per_class.csv, reliability.csv, roc.csv, precision_recall.csv and label_doubts.csv.
 """
 
 import json
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from plumbline.audit.tables import read_clusters
 from plumbline.data.prepared import read_classes
 from plumbline.model.description import Transform
 from plumbline.model.model_file import Model, read_model
@@ -37,6 +38,12 @@ from stages.evaluate.caveats import (
     lr_over_curvature_limit,
     print_few_mistakes,
     print_recall_of_new_images,
+)
+from stages.evaluate.images_that_belong_together import (
+    Clusters,
+    accuracy_without_copies,
+    clusters_within,
+    print_clusters,
 )
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.measures import per_class_table, split_measures
@@ -66,14 +73,16 @@ def positive_class(wish: str | None, classes: list[str]) -> int:
     return classes.index(wish)
 
 
-def predict(model: Model, splits: dict[str, Split], compute: Compute) -> dict[str, SplitPredictions]:
+def predict(
+    model: Model, splits: dict[str, Split], clusters: Clusters, compute: Compute
+) -> dict[str, SplitPredictions]:
     """Return the model's predictions on every split."""
     network, found = compute.place(model.network()), {}
     for name, split in tqdm(splits.items(), "the model", unit="split", disable=None):
         logits = logits_of(network, split.images, model.transform, compute)
         found[name] = SplitPredictions(
-            plain=predictions_of(logits, split.labels, 1.0),
-            calibrated=predictions_of(logits, split.labels, model.temperature),
+            plain=predictions_of(logits, split.labels, 1.0, clusters[name]),
+            calibrated=predictions_of(logits, split.labels, model.temperature, clusters[name]),
         )
     return found
 
@@ -122,7 +131,8 @@ def label_doubts(
     for name, split in splits.items():
         labels = split.labels.numpy()
         if name == "train":
-            probabilities = out_of_fold_probabilities(train_features, labels, own.folds, seed)
+            clusters = predictions[name].plain.clusters
+            probabilities = out_of_fold_probabilities(train_features, labels, clusters, own.folds, seed)
         else:
             probabilities = predictions[name].calibrated.probabilities
         if probabilities is not None:
@@ -169,10 +179,12 @@ def main() -> None:
     curvature = json.loads(CURVATURE.read_text(encoding="utf-8"))
     recipe = model.parameters["finetune"]
     labels = {name: split.labels.numpy() for name, split in splits.items()}
+    numbers = read_clusters()
+    clusters = {name: clusters_within(own) for name, own in numbers.items()}
     make_repeatable(seed)
     compute = choose_compute("float32")
     with timed("evaluate", sum(map(len, labels.values()))):
-        predictions = predict(model, splits, compute)
+        predictions = predict(model, splits, clusters, compute)
         features = backbone_features(splits, model.transform, compute)
         measures: Measures = {("val", "temperature"): Measure(model.temperature, len(labels["val"]))}
         if (share := lr_over_curvature_limit(recipe, curvature, len(labels["train"]))) is not None:
@@ -180,7 +192,8 @@ def main() -> None:
         for name, of_split in predictions.items():
             found = split_measures(of_split, positive, own, seed)
             measures |= {(name, measure): value for measure, value in found.items()}
-        measures |= baseline_measures(labels, features, own.confidence)
+        measures |= accuracy_without_copies(predictions, numbers, own.confidence)
+        measures |= baseline_measures(labels, features, clusters, own.confidence)
         measures |= measures_at_threshold(predictions, positive, own, seed)
         doubtful = label_doubts(splits, predictions, features["train"], classes, own, seed)
     if "test" not in splits:
@@ -189,10 +202,13 @@ def main() -> None:
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
     for name in splits:
         print(line_of(name, measures, own.confidence))
+    print_clusters(calibrated, measures, own.confidence)
     print_few_mistakes(calibrated, positive, classes)
     if ("val", "threshold") in measures and own.threshold.aim == "recall":
         print_recall_of_new_images(own.threshold.minimum_recall)
-    tables = [predictions_table(name, splits[name], after, classes) for name, after in calibrated.items()]
+    tables = [
+        predictions_table(name, splits[name], after, numbers[name], classes) for name, after in calibrated.items()
+    ]
     write_csv(PREDICTIONS, pd.concat(tables))
     write_csv(PER_CLASS, pd.concat([per_class_table(name, after, classes) for name, after in calibrated.items()]))
     reliability = [reliability_table(name, both, own.calibration_bins) for name, both in predictions.items()]

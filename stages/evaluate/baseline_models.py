@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from plumbline.results.intervals import share_with_interval
+from plumbline.results.intervals import share_of_images
 from plumbline.results.measures_file import Measures
 
 ITERATIONS = 5000  # at most; it converges in a few hundred
@@ -39,10 +39,15 @@ def commonest_class(labels: np.ndarray) -> int:
     return int(np.bincount(labels).argmax())
 
 
-def baseline_measures(labels: dict[str, np.ndarray], features: dict[str, np.ndarray], confidence: float) -> Measures:
+def baseline_measures(
+    labels: dict[str, np.ndarray],
+    features: dict[str, np.ndarray],
+    clusters: dict[str, np.ndarray | None],
+    confidence: float,
+) -> Measures:
     """Return each split's accuracies of naming the commonest class and of the linear probe, both fitted on train.
 
-    By split: labels (N,), and the backbone's features (N, features).
+    By split: labels (N,), the backbone's features (N, features), and clusters (N,) of images that belong together.
     """
     commonest = commonest_class(labels["train"])
     probe = linear_probe()
@@ -54,5 +59,5 @@ def baseline_measures(labels: dict[str, np.ndarray], features: dict[str, np.ndar
     for split, own in labels.items():
         right = {"majority": own == commonest, "probe": probe.predict(features[split]) == own}
         for baseline, hits in right.items():
-            found[split, f"{baseline}_accuracy"] = share_with_interval(int(hits.sum()), len(own), confidence)
+            found[split, f"{baseline}_accuracy"] = share_of_images(hits, clusters[split], confidence)
     return found

@@ -8,23 +8,26 @@ import sys
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 
 from stages.evaluate.baseline_models import library_warnings_off, linear_probe
+from stages.evaluate.folds import folds_of
 
 COLUMNS = ["split", "path", "actual", "suggested", "probability_of_actual", "probability_of_suggested"]
 
 
-def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> np.ndarray | None:
+def out_of_fold_probabilities(
+    features: np.ndarray, labels: np.ndarray, clusters: np.ndarray | None, folds: int, seed: int
+) -> np.ndarray | None:
     """Return each training image's probabilities (N, classes) by probes fitted on the other folds.
 
-    None, and a message, if a class has a single image.
+    None, and a message, if a class has a single image, or a single cluster of images that belong together.
     """
-    smallest = int(np.bincount(labels)[np.unique(labels)].min())
-    if smallest < 2:
-        print("a class has a single training image: plots/label_doubts.csv has no training labels", file=sys.stderr)
+    parts = folds_of(labels, clusters, folds, seed)
+    if parts is None:
+        what = "image" if clusters is None else "independent image"
+        print(f"a class has a single {what} in train: plots/label_doubts.csv has no training labels", file=sys.stderr)
         return None
-    parts = StratifiedKFold(min(folds, smallest), shuffle=True, random_state=seed)
     with library_warnings_off():
         found = cross_val_predict(linear_probe(), features, labels, cv=parts, method="predict_proba")
     probabilities = np.zeros((len(labels), labels.max() + 1))

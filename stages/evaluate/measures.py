@@ -1,6 +1,7 @@
 """Every measure of a split, with its interval: accuracies, class means, losses, ranking, calibration, F1 of each class.
 
-Shares of images have Clopper and Pearson's interval, most other measures that of the percentile bootstrap.
+Shares of images have Clopper and Pearson's interval, most other measures that of the percentile bootstrap; all allow
+for images that belong together.
 A class without an image in the split is left out of every mean.
 """
 
@@ -12,7 +13,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from plumbline.params.evaluate import Evaluate
 from plumbline.results.class_scores import WeightedMeasures, class_measures
-from plumbline.results.intervals import Sampling, resampled_weights, share_with_interval
+from plumbline.results.intervals import Sampling, resampled_weights, share_of_images
 from plumbline.results.measures_file import Measure
 from stages.evaluate.calibration import calibration_measures
 from stages.evaluate.predictions import Predictions, SplitPredictions
@@ -26,10 +27,9 @@ FEWEST_RESAMPLES = 100
 def split_measures(predictions: SplitPredictions, positive: int, own: Evaluate, seed: int) -> dict[str, Measure]:
     """Return a split's measures by name; those that begin with `calibrated_` are after the temperature."""
     plain, calibrated = predictions
-    images, correct = len(plain.labels), int((plain.predicted == plain.labels).sum())
-    found = {"accuracy": share_with_interval(correct, images, own.confidence)}
+    found = {"accuracy": share_of_images(plain.right, plain.clusters, own.confidence)}
     if plain.classes > TOP:
-        found[f"top{TOP}_accuracy"] = share_with_interval(hits_among_likeliest(plain, TOP), images, own.confidence)
+        found[f"top{TOP}_accuracy"] = share_of_images(among_likeliest(plain, TOP), plain.clusters, own.confidence)
     for measures in (class_measures(plain.labels, plain.predicted, plain.classes), loss_measures(plain, calibrated)):
         found |= with_intervals(measures, plain, own.resamples, own.confidence, seed, own.sampling)
     resamples = ranking_resamples(calibrated, own.resamples)
@@ -38,11 +38,11 @@ def split_measures(predictions: SplitPredictions, positive: int, own: Evaluate, 
     return found | calibration_measures(predictions, own.calibration_bins, own.confidence, seed)
 
 
-def hits_among_likeliest(predictions: Predictions, k: int) -> int:
-    """Return how many images have their label among the k likeliest classes; a tie counts against the model."""
+def among_likeliest(predictions: Predictions, k: int) -> np.ndarray:
+    """Return for each image, bool (N,), whether its label is among the k likeliest; a tie counts against the model."""
     own = predictions.log_probabilities[np.arange(len(predictions.labels)), predictions.labels]
     ahead = (predictions.log_probabilities >= own[:, None]).sum(axis=1) - 1
-    return int((ahead < k).sum())
+    return ahead < k
 
 
 def loss_measures(plain: Predictions, calibrated: Predictions) -> WeightedMeasures:
@@ -89,7 +89,8 @@ def with_intervals(
     chance = np.random.default_rng(seed)
     whole = measures(np.ones(len(order)))
     samples, weights = [], np.empty(len(order))
-    for drawn in resampled_weights(predictions.labels[order], resamples, chance, sampling):
+    clusters = None if predictions.clusters is None else predictions.clusters[order]
+    for drawn in resampled_weights(predictions.labels[order], resamples, chance, sampling, clusters):
         weights[order] = drawn
         samples.append(measures(weights))
     found = {}

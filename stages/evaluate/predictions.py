@@ -13,10 +13,11 @@ from plumbline.training.splits import Split
 
 @dataclass(frozen=True)
 class Predictions:
-    """The labels of a split's images, and the probability of every class for each of them."""
+    """The labels of a split's images, the probability of every class for each of them, and which belong together."""
 
     labels: np.ndarray  # int (N,)
     log_probabilities: np.ndarray  # float64 (N, classes)
+    clusters: np.ndarray | None = None  # int (N,), the same for images that belong together; None if none do
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -27,6 +28,11 @@ class Predictions:
     def predicted(self) -> np.ndarray:
         """The likeliest class of each image, int (N,)."""
         return self.log_probabilities.argmax(axis=1)
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Whether the likeliest class is the label, bool (N,)."""
+        return self.predicted == self.labels
 
     @cached_property
     def losses(self) -> np.ndarray:
@@ -58,13 +64,20 @@ class SplitPredictions(NamedTuple):
     calibrated: Predictions
 
 
-def predictions_of(logits: torch.Tensor, labels: torch.Tensor, temperature: float) -> Predictions:
+def predictions_of(
+    logits: torch.Tensor, labels: torch.Tensor, temperature: float, clusters: np.ndarray | None
+) -> Predictions:
     """Return the predictions for logits (N, classes) that are divided by a temperature, and labels (N,)."""
-    return Predictions(labels.numpy(), (logits / temperature).log_softmax(dim=1).numpy())
+    return Predictions(labels.numpy(), (logits / temperature).log_softmax(dim=1).numpy(), clusters)
 
 
-def predictions_table(name: str, split: Split, predictions: Predictions, classes: list[str]) -> pd.DataFrame:
-    """Return one row an image; `probability` is that of the predicted class, `loss` is in nats."""
+def predictions_table(
+    name: str, split: Split, predictions: Predictions, clusters: np.ndarray, classes: list[str]
+) -> pd.DataFrame:
+    """Return one row an image; `probability` is that of the predicted class, `loss` is in nats.
+
+    `clusters` (N,) has the same number for images that belong together.
+    """
     predicted = predictions.predicted
     return pd.DataFrame(
         {
@@ -73,9 +86,10 @@ def predictions_table(name: str, split: Split, predictions: Predictions, classes
             "actual": [classes[label] for label in predictions.labels],
             "predicted": [classes[label] for label in predicted],
             "probability": predictions.probabilities.max(axis=1),
-            "correct": (predicted == predictions.labels).astype(int),
+            "correct": predictions.right.astype(int),
             "loss": predictions.losses,
             "squared_error": predictions.squared_errors,
             "sha256": split.sha256,
+            "cluster": clusters,
         }
     )

@@ -1,11 +1,11 @@
 """Two classes: the probability from which on an image is classified as the positive one, chosen on val."""
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
 
 from plumbline.params.evaluate import Threshold
-from plumbline.results.intervals import share_with_interval
+from plumbline.results.intervals import share_of_images
 from plumbline.results.measures_file import Measure
+from stages.evaluate.folds import folds_of
 from stages.evaluate.predictions import Predictions
 
 
@@ -72,9 +72,7 @@ def measures_at(
     threshold: float, predictions: Predictions, positive: int, wish: Threshold, confidence: float
 ) -> dict[str, Measure]:
     """Return a split's measures at a threshold, the accuracy with its interval."""
-    is_positive = predictions.labels == positive
-    counts = counts_at(np.array([threshold]), predictions.probabilities[:, positive], is_positive)
-    return measures_of_counts(counts, wish, confidence)
+    return measures_of(predictions.probabilities[:, positive] >= threshold, predictions, positive, wish, confidence)
 
 
 def cross_fitted_measures(
@@ -82,20 +80,19 @@ def cross_fitted_measures(
 ) -> dict[str, Measure]:
     """Return the measures of images each of which was judged by a threshold chosen on the other folds.
 
-    Measures on the images by which a threshold was chosen are too good. None for a class with a single image.
+    Measures on the images by which a threshold was chosen are too good. None where a class has too few images, or
+    clusters, for two folds.
     """
-    is_positive = predictions.labels == positive
-    smallest = min(int(is_positive.sum()), int((~is_positive).sum()))
-    if smallest < 2:
+    parts = folds_of(predictions.labels == positive, predictions.clusters, folds, seed)
+    if parts is None:
         return {}
-    total: dict[str, np.ndarray] = {}
-    parts = StratifiedKFold(min(folds, smallest), shuffle=True, random_state=seed)
-    for others, fold in parts.split(is_positive, is_positive):
+    as_positive = np.empty(len(predictions.labels), bool)
+    for others, fold in parts:
         threshold = choose_threshold(part_of(predictions, others), positive, wish)
-        part = part_of(predictions, fold)
-        counts = counts_at(np.array([threshold]), part.probabilities[:, positive], part.labels == positive)
-        total = {name: count + total.get(name, 0) for name, count in counts.items()}
-    return measures_of_counts(total, wish, confidence)
+        if threshold is None:
+            return {}
+        as_positive[fold] = predictions.probabilities[fold, positive] >= threshold
+    return measures_of(as_positive, predictions, positive, wish, confidence)
 
 
 def part_of(predictions: Predictions, images: np.ndarray) -> Predictions:
@@ -103,10 +100,18 @@ def part_of(predictions: Predictions, images: np.ndarray) -> Predictions:
     return Predictions(predictions.labels[images], predictions.log_probabilities[images])
 
 
-def measures_of_counts(counts: dict[str, np.ndarray], wish: Threshold, confidence: float) -> dict[str, Measure]:
-    """Return the measures of true and false positives and negatives, the accuracy with its interval."""
-    images = int(sum(count[0] for count in counts.values()))
-    hits = int(counts["true_positive"][0] + counts["true_negative"][0])
-    values = threshold_measures(counts, wish)
-    found = {f"at_threshold_{name}": Measure(float(value), images) for name, (value,) in values.items()}
-    return found | {"at_threshold_accuracy": share_with_interval(hits, images, confidence)}
+def measures_of(
+    as_positive: np.ndarray, predictions: Predictions, positive: int, wish: Threshold, confidence: float
+) -> dict[str, Measure]:
+    """Return the measures of images of which these, bool (N,), are classified as positive."""
+    is_positive = predictions.labels == positive
+    counts = {
+        "true_positive": as_positive & is_positive,
+        "false_negative": ~as_positive & is_positive,
+        "true_negative": ~as_positive & ~is_positive,
+        "false_positive": as_positive & ~is_positive,
+    }
+    values = threshold_measures({name: own.sum() for name, own in counts.items()}, wish)
+    found = {f"at_threshold_{name}": Measure(float(value), len(is_positive)) for name, value in values.items()}
+    accuracy = share_of_images(as_positive == is_positive, predictions.clusters, confidence)
+    return found | {"at_threshold_accuracy": accuracy}

@@ -3,7 +3,7 @@
 Reads the folder or archive `data.root`, and writes nothing there. Writes
 - data/prepared: an array for each split, a manifest of the images in them, and the class names in label order;
 - data/audit: how each image is stored and the notes on it, every file that is not used with the reason, the counts of
-  all this, and the pixels' mean and standard deviation;
+  all this, each class's share in each split, which images belong together, and the pixels' mean and standard deviation;
 - metrics/prepare.json: the totals.
 Training depends on data/prepared alone: a file that is not used, or a note, does not cause a new training.
 """
@@ -25,9 +25,15 @@ from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
 from plumbline.run.fields import SomeSections
 from plumbline.run.outputs import whole_folder, write_csv, write_json
-from plumbline.run.paths import AUDIT, PREPARED
+from plumbline.run.paths import AUDIT, CLUSTERS, PREPARED
 from plumbline.run.timing import timed
-from stages.prepare.arrays_and_tables import images_table, manifest_table, quarantine_table, write_array
+from stages.prepare.arrays_and_tables import (
+    clusters_table,
+    images_table,
+    manifest_table,
+    quarantine_table,
+    write_array,
+)
 from stages.prepare.audit import Audit, audit_images
 from stages.prepare.decoding import Limits, Unusable, decoder_version, printable
 from stages.prepare.executors import executor
@@ -35,7 +41,7 @@ from stages.prepare.folder_structure import Candidate, FolderStructure, find_str
 from stages.prepare.metrics import counts, headline, pixels_table
 from stages.prepare.parallel_decoding import UsableImage, read_all
 from stages.prepare.pixel_cache import PixelCache, cache_folder
-from stages.prepare.splitting import choose_splits
+from stages.prepare.splitting import choose_splits, shares_missed, shares_table
 from stages.prepare.value_ranges import Range, value_ranges
 
 METRICS = Path("metrics/prepare.json")
@@ -122,6 +128,16 @@ def report(splits: dict[str, list[UsableImage]], audit: Audit) -> None:
             print("\n".join(f"    {line}" for line in lines[:LINES] + more))
 
 
+def print_shares_missed(missed: list[str]) -> None:
+    """Say which splits have far more or fewer images of a class than their share, and why."""
+    if missed:
+        more = f"; and {len(missed) - LINES} more, in {AUDIT}/shares.csv" if len(missed) > LINES else ""
+        print(
+            f"{'; '.join(missed[:LINES])}{more}: images that stay together (data.groups, copies, near copies) are too "
+            "many, or the class is too small, for a closer cut"
+        )
+
+
 def main() -> None:
     settings = params_file.load(Params)
     data = settings.data
@@ -150,8 +166,11 @@ def main() -> None:
             (folder / VALUE_RANGES).write_text(json.dumps(ranges) + "\n", encoding="utf-8")
         found = counts(splits, audit, structure.classes)
         write_csv(audit_folder / "counts.csv", pd.DataFrame(found.items(), columns=["finding", "count"]))
+        write_csv(audit_folder / "shares.csv", class_shares := shares_table(splits, shares))
+        write_csv(audit_folder / CLUSTERS.name, clusters_table(splits, audit.near))
         write_csv(audit_folder / "pixels.csv", pixels_table(splits["train"], limits.size))
         report(splits, audit)
+        print_shares_missed(shares_missed(class_shares))
         for kind, (black, white) in ranges.items():
             print(
                 f"data.value_range: in images of more than 8 bits, {kind} from {black:g} to {white:g} become 0 to 255"

@@ -3,12 +3,14 @@
 The manifest holds only what training depends on. The audit may change without a new training.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from stages.prepare.decoding import Unusable, printable
+from stages.prepare.duplicates import tied
 from stages.prepare.parallel_decoding import UsableImage
 from stages.prepare.pixel_cache import Place
 
@@ -57,6 +59,14 @@ def quarantine_table(quarantine: list[tuple[str, Unusable]]) -> pd.DataFrame:
     """Return the quarantine: one row a file, by path."""
     rows = sorted((printable(name), why.reason, why.detail) for name, why in quarantine)
     return pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)
+
+
+def clusters_table(splits: dict[str, list[UsableImage]], near: Mapping[str, int]) -> pd.DataFrame:
+    """Return the cluster of each used image, in the manifest's order; clusters are numbered as they come up."""
+    images = [image for members in splits.values() for image in members]
+    numbers = pd.factorize(tied(images, near))[0]
+    rows = [(image.split, image.candidate.name) for image in images]
+    return pd.DataFrame(rows, columns=["split", "path"]).assign(cluster=numbers)
 
 
 def write_array(path: Path, pixels: list[Place], size: int) -> None:

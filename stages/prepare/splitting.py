@@ -1,17 +1,22 @@
 """Choose a split for each image that does not come with one: by content, stratified by class, without leaks.
 
 Copies of a file, near copies, and images of one group (a patient, a camera) form a cluster, which stays in one split.
-In each class the clusters are sorted by a hash of their content: the first go to test, the next to val. So the choice
-is the same on every machine, and an added image moves few others.
+In each class the clusters are sorted by a hash of their content: the first go to test, the next to val, but for those
+too large for the share. So the choice is the same on every machine, and an added image moves few others.
 """
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+
+import pandas as pd
 
 from plumbline.run.errors import UserError
 from stages.prepare.duplicates import clustered, tied
 from stages.prepare.parallel_decoding import UsableImage
+
+TOLERANCE = 0.05  # of a class's images, by which a split may have more or fewer than its share without a line
 
 
 def choose_splits(
@@ -75,12 +80,55 @@ def choose_in_class(stratum: list[list[UsableImage]], shares: Mapping[str, float
     total = sum(len(cluster) for cluster in stratum)
     chosen = {}
     for done, (split, share) in enumerate(shares.items(), start=1):
-        wanted, got = max(1, round(share * total)), 0
-        while got < wanted and len(left) > splits - done:
-            cluster = left.pop(0)
-            got += len(cluster)
-            chosen |= {image.candidate.name: split for image in cluster}
+        sizes, most = [len(cluster) for cluster in left], len(left) - (splits - done)
+        taken = taken_in_order(sizes, max(1, round(share * total)), most)
+        chosen |= {image.candidate.name: split for i in taken for image in left[i]}
+        left = [cluster for i, cluster in enumerate(left) if i not in taken]
     return chosen | {image.candidate.name: "train" for cluster in left for image in cluster}
+
+
+def taken_in_order(sizes: list[int], wanted: int, most: int) -> set[int]:
+    """Return the positions of at most `most` clusters, the first whose sizes add up to `wanted` images.
+
+    One is passed over that would overshoot by more than is still missing. If all would, the smallest is taken.
+    """
+    taken, missing = set(), wanted
+    for i, size in enumerate(sizes):
+        if missing <= 0 or len(taken) == most:
+            break
+        if size - missing <= missing:
+            taken.add(i)
+            missing -= size
+    return taken or {sizes.index(min(sizes))}
+
+
+def shares_table(splits: Mapping[str, list[UsableImage]], shares: Mapping[str, float]) -> pd.DataFrame:
+    """Return each class's images in each split and their share of the class, and for chosen splits the one wanted."""
+    counts = pd.Series(
+        Counter((image.candidate.class_name, split) for split, images in splits.items() for image in images)
+    )
+    totals = counts.groupby(level=0).transform("sum")
+    names = counts.index.get_level_values(1)
+    return pd.DataFrame(
+        {
+            "class": counts.index.get_level_values(0),
+            "split": names,
+            "images": counts.to_numpy(),
+            "share": (counts / totals).to_numpy(),
+            "wanted": [shares.get(name, math.nan) for name in names],
+        }
+    )
+
+
+def shares_missed(table: pd.DataFrame) -> list[str]:
+    """Return a line for each class and split whose share is off by more than TOLERANCE and more than one image."""
+    off = (table["share"] - table["wanted"]).abs()
+    images_off = off * table["images"] / table["share"]
+    missed = table[(off > TOLERANCE) & (images_off > 1)]
+    return [
+        f"{split} has {share:.2f} of the class {name!r} in place of {wanted:g}"
+        for name, split, _, share, wanted in missed.itertuples(index=False, name=None)
+    ]
 
 
 def hash_of_cluster(cluster: list[UsableImage], seed: int) -> str:

@@ -7,6 +7,7 @@ from stages.report.stage_results import Results
 
 MEASURES = {
     "accuracy": "accuracy",
+    "accuracy_without_copies": "accuracy without images that an earlier split has copies of",
     "top5_accuracy": "top-5 accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
@@ -55,7 +56,21 @@ def baselines_sentence(results: Results) -> str:
     return (
         f"On the same images, always predicting the most frequent class reaches "
         f"{percent(measures[split, 'majority_accuracy'].value)}, and a linear probe on the network before fine-tuning "
-        f"{percent(measures[split, 'probe_accuracy'].value)}.{optimistic}"
+        f"{percent(measures[split, 'probe_accuracy'].value)}.{optimistic}{copies_sentence(results)}"
+    )
+
+
+def copies_sentence(results: Results) -> str:
+    """Return how many images of the final split have a copy in an earlier one, and the accuracy without them."""
+    split, measures = final_split(results), results.measures
+    apart = measures.get((split, "accuracy_without_copies"))
+    if apart is None:
+        return ""
+    copies = measures[split, "accuracy"].images - apart.images
+    return (
+        f" Of these images {copies:,} {'is a copy' if copies == 1 else 'are copies'} of one in an earlier split or "
+        f"nearly so, or of its group: without them the accuracy is {percent(apart.value)}, interval "
+        f"{interval(apart.low, apart.high)}."
     )
 
 

@@ -1,6 +1,7 @@
 """Compare revisions whose images are paired, and return what is printed as plain values."""
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +9,16 @@ import numpy as np
 import pandas as pd
 
 from plumbline.results.class_scores import WeightedMeasures, class_measures
-from plumbline.results.intervals import difference_of_shares
+from plumbline.results.intervals import difference_of_shares, independent_images
 from tools.compare.revisions import SEED, Revision, differing_params
-from tools.compare.statistics import difference_over_seeds, difference_with_interval, holm, images_needed, mcnemar
+from tools.compare.statistics import (
+    difference_over_seeds,
+    difference_with_interval,
+    holm,
+    images_needed,
+    mcnemar,
+    mcnemar_of_clusters,
+)
 
 MEANS = {"accuracy": "correct", "loss": "loss", "brier": "squared_error"}  # metric: column
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "brier")
@@ -32,6 +40,7 @@ def compare_two(revisions: list[Revision], split: str, settings: Settings) -> di
     Measures that the predictions alone do not give, AUROC say, stand beside each other as `evaluate` computed them.
     """
     a, b = (revision.predictions for revision in revisions)
+    clusters = clusters_of(revisions)
     of_a, of_b = (measures_of(own, settings.metrics) for own in (a, b))
     found = difference_with_interval(
         of_a,
@@ -41,26 +50,30 @@ def compare_two(revisions: list[Revision], split: str, settings: Settings) -> di
         settings.confidence,
         settings.seed,
         revisions[-1].params.get("evaluate.sampling", "classes"),
+        clusters,
     )
+    right_in_a, right_in_b = (own["correct"].to_numpy(bool) for own in (a, b))
     if "accuracy" in found:
-        right = (own["correct"].to_numpy(bool) for own in (a, b))
-        found["accuracy"] = difference_of_shares(*right, settings.confidence)
+        found["accuracy"] = difference_of_shares(right_in_a, right_in_b, settings.confidence, clusters)
     everyone = np.ones(len(a))
     values_a, values_b = of_a(everyone), of_b(everyone)
     metrics = {
         name: {"a": values_a[name], "b": values_b[name], "difference": own.value, "low": own.low, "high": own.high}
         for name, own in found.items()
     }
-    only_a = a.index[(a["correct"] > b["correct"]).to_numpy()].to_list()
-    only_b = a.index[(a["correct"] < b["correct"]).to_numpy()].to_list()
+    only_a = a.index[right_in_a & ~right_in_b].to_list()
+    only_b = a.index[~right_in_a & right_in_b].to_list()
+    changes = right_in_b.astype(float) - right_in_a
+    needed = images_needed(len(only_a), len(only_b), len(a))
+    design_effect = len(a) / independent_images(changes, clusters, settings.confidence)
     return {
         **common(revisions, split, settings),
         "metrics": metrics,
         "unpaired": unpaired(revisions, split),
         "right_in_a_alone": only_a,
         "right_in_b_alone": only_b,
-        "mcnemar_p": mcnemar(len(only_a), len(only_b)),
-        "images_needed": images_needed(len(only_a), len(only_b), len(a)),
+        "mcnemar_p": p_value(changes, clusters),
+        "images_needed": needed and math.ceil(needed * design_effect),
     }
 
 
@@ -71,6 +84,7 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
     with at least two seeds each are compared over the seeds.
     """
     everyone = np.ones(len(revisions[0].predictions))
+    clusters = clusters_of(revisions)
     values = [measures_of(revision.predictions, settings.metrics)(everyone) for revision in revisions]
     metrics = {name: {"values": [own[name] for own in values]} for name in settings.metrics}
     recipes = recipes_of(revisions)
@@ -80,7 +94,7 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
     over_seeds = None
     if len(recipes) == 2 and all(len(runs) > 1 for runs in recipes):
         right = [np.stack([run.predictions["correct"].to_numpy(float) for run in runs]) for runs in recipes]
-        difference, p = difference_over_seeds(*right, settings.confidence)
+        difference, p = difference_over_seeds(*right, settings.confidence, clusters)
         over_seeds = {
             "a": [run.name for run in recipes[0]],
             "b": [run.name for run in recipes[1]],
@@ -91,7 +105,7 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
         }
     pairs = []
     for a, b in itertools.combinations(revisions, 2):
-        ours, theirs = a.predictions["correct"].to_numpy(), b.predictions["correct"].to_numpy()
+        ours, theirs = a.predictions["correct"].to_numpy(float), b.predictions["correct"].to_numpy(float)
         only_a, only_b = int((ours > theirs).sum()), int((ours < theirs).sum())
         pairs.append(
             {
@@ -100,12 +114,25 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
                 "accuracy_difference": float(theirs.mean() - ours.mean()),
                 "right_in_a_alone": only_a,
                 "right_in_b_alone": only_b,
-                "mcnemar_p": mcnemar(only_a, only_b),
+                "mcnemar_p": p_value(theirs - ours, clusters),
             }
         )
     corrected = holm([pair["mcnemar_p"] for pair in pairs])
     pairs = [pair | {"holm_p": p} for pair, p in zip(pairs, corrected, strict=True)]
     return {**common(revisions, split, settings), "metrics": metrics, "pairs": pairs, "over_seeds": over_seeds}
+
+
+def clusters_of(revisions: list[Revision]) -> np.ndarray | None:
+    """Return the cluster of each image (N,) after the last revision that names clusters; None if no two share one."""
+    named = [own.predictions["cluster"].to_numpy() for own in revisions if "cluster" in own.predictions]
+    return named[-1] if named and len(np.unique(named[-1])) < len(named[-1]) else None
+
+
+def p_value(changes: np.ndarray, clusters: np.ndarray | None) -> float:
+    """Return McNemar's exact p-value for -1, 0 or 1 an image (N,), right in A or B alone, or that for clusters."""
+    if clusters is None:
+        return mcnemar(int((changes < 0).sum()), int((changes > 0).sum()))
+    return mcnemar_of_clusters(changes, clusters)
 
 
 def recipes_of(revisions: list[Revision]) -> list[list[Revision]]:
@@ -152,6 +179,7 @@ def common(revisions: list[Revision], split: str, settings: Settings) -> dict[st
         "revisions": [revision.name for revision in revisions],
         "split": split,
         "images": len(revisions[0].predictions),
+        "clusters": None if (own := clusters_of(revisions)) is None else len(np.unique(own)),
         "confidence": settings.confidence,
         "params": differing_params(revisions),
     }

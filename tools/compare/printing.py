@@ -30,7 +30,7 @@ def two_as_text(found: dict[str, Any], *, markdown: bool) -> str:
     only_a, only_b = found["right_in_a_alone"], found["right_in_b_alone"]
     a, b = found["revisions"]
     parts = [
-        f"A is {a}, B is {b}; {found['split']}, {found['images']} images",
+        f"A is {a}, B is {b}; {images_compared(found)}",
         table(rows, markdown),
         f"A alone is right on {images(only_a)}, B alone on {images(only_b)}; McNemar's exact p is "
         f"{found['mcnemar_p']:.3g}: {verdict(found['mcnemar_p'])}, for these two models on images like these",
@@ -44,6 +44,14 @@ def two_as_text(found: dict[str, Any], *, markdown: bool) -> str:
         what_the_split_is_for(found["split"]),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def images_compared(found: dict[str, Any]) -> str:
+    """Return how many images of which split are compared, and how many of them are independent."""
+    own = f"{found['split']}, {found['images']} images"
+    if found["clusters"] is None:
+        return own
+    return f"{own}, {found['clusters']} that are independent: tests and intervals allow for it"
 
 
 def few_discordant(found: dict[str, Any]) -> str:
@@ -124,7 +132,7 @@ def many_as_text(found: dict[str, Any], *, markdown: bool) -> str:
     ]
     real = sum(pair["holm_p"] < LEVEL for pair in found["pairs"])
     parts = [
-        f"{found['split']}, {found['images']} images",
+        images_compared(found),
         table(rows, markdown),
         table(pairs, markdown),
         f"{real} of {len(pairs)} pairs differ by more than luck, at the {LEVEL:.0%} level after Holm's correction, for "

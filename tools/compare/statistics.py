@@ -22,21 +22,44 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return float(binomtest(only_a, changed, 0.5).pvalue) if changed else 1.0
 
 
-def difference_over_seeds(a: np.ndarray, b: np.ndarray, confidence: float) -> tuple[Measure, float]:
+def mcnemar_of_clusters(changes: np.ndarray, clusters: np.ndarray) -> float:
+    """Return the exact two-sided p-value for images that belong together: -1, 0 or 1 (N,), right in A or B alone.
+
+    If neither model is better, a cluster's sum is as likely with the other sign: the p-value is the share of all ways
+    to choose the signs whose total is as far from 0. With one image a cluster that is McNemar's test. Source: Fisher
+    1935, "The design of experiments", section 21, with clusters as the units.
+    """
+    sums = np.abs(np.bincount(np.unique(clusters, return_inverse=True)[1], changes)).astype(int)
+    chances = np.ones(1)  # of the totals from -total to total
+    for size, number in zip(*np.unique(sums[sums > 0], return_counts=True), strict=True):
+        of_size = np.zeros(2 * size * number + 1)
+        of_size[:: 2 * size] = binom.pmf(np.arange(number + 1), number, 0.5)
+        chances = np.convolve(chances, of_size)
+    totals = np.arange(len(chances)) - len(chances) // 2
+    return float(min(chances[np.abs(totals) >= abs(changes.sum())].sum(), 1.0))
+
+
+def difference_over_seeds(
+    a: np.ndarray, b: np.ndarray, confidence: float, clusters: np.ndarray | None = None
+) -> tuple[Measure, float]:
     """Return the difference in accuracy of two recipes with its interval, and the two-sided p-value.
 
     Right or not, 1.0 or 0.0, of (runs, images), at least two runs of each recipe, on the same images. The variance is
-    that between the runs plus that between the images, from which the runs' share is taken; degrees of freedom after
-    Welch and Satterthwaite. Sources: Welch 1947, "The generalization of 'Student's' problem", Biometrika 34:28;
-    Bouthillier et al. 2021, "Accounting for variance in machine learning benchmarks", arXiv:2103.03098, on why both
-    variances count.
+    that between the runs plus that between the images, or between the clusters (N,) of images that belong together,
+    from which the runs' share is taken; degrees of freedom after Welch and Satterthwaite. Sources: Welch 1947, "The
+    generalization of 'Student's' problem", Biometrika 34:28; Bouthillier et al. 2021, "Accounting for variance in
+    machine learning benchmarks", arXiv:2103.03098, on why both variances count.
     """
     images = a.shape[1]
-    of_images = b.mean(axis=0) - a.mean(axis=0)
+    difference = float(b.mean() - a.mean())
     terms = [(own.mean(axis=1).var(ddof=1) / len(own), len(own) - 1) for own in (a, b)]
-    of_runs = sum(own.var(axis=0, ddof=1) / len(own) for own in (a, b))  # within each image
-    terms.append((max(of_images.var(ddof=1) - of_runs.mean(), 0.0) / images, images - 1))
-    difference, variance = float(of_images.mean()), sum(own for own, _ in terms)
+    sums = [sums_of_clusters(own, clusters) for own in (a, b)]
+    sizes = sums_of_clusters(np.ones((1, images)), clusters)[0]
+    errors = sums[1].mean(axis=0) - sums[0].mean(axis=0) - difference * sizes
+    of_runs = sum((own.var(axis=0, ddof=1) / len(own)).sum() for own in sums)  # within each cluster
+    between = len(sizes) / (len(sizes) - 1) * (errors**2).sum() - of_runs
+    terms.append((max(between, 0.0) / images**2, len(sizes) - 1))
+    variance = sum(own for own, _ in terms)
     if variance == 0:
         return Measure(difference, images, difference, difference), float(difference == 0)
     freedom = variance**2 / sum(own**2 / degrees for own, degrees in terms)
@@ -45,6 +68,14 @@ def difference_over_seeds(a: np.ndarray, b: np.ndarray, confidence: float) -> tu
     return Measure(difference, images, difference - half, difference + half), float(
         2 * t.sf(abs(difference) / error, freedom)
     )
+
+
+def sums_of_clusters(values: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
+    """Return the sums over each cluster, (runs, clusters), of values (runs, images)."""
+    if clusters is None:
+        return values
+    numbers = np.unique(clusters, return_inverse=True)[1]
+    return np.stack([np.bincount(numbers, own) for own in values])
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -98,13 +129,15 @@ def difference_with_interval(
     confidence: float,
     seed: int,
     sampling: Sampling = "classes",
+    clusters: np.ndarray | None = None,
 ) -> dict[str, Measure]:
     """Return b - a of each measure with its percentile interval; both are computed on the same bootstrap samples.
 
-    Images are drawn as they came; `labels` are sorted.
+    Images are drawn as they came, those that belong together as one; `labels` are sorted.
     """
     chance, whole = np.random.default_rng(seed), np.ones(len(labels))
-    samples = [(a(weights), b(weights)) for weights in resampled_weights(labels, resamples, chance, sampling)]
+    drawn = resampled_weights(labels, resamples, chance, sampling, clusters)
+    samples = [(a(weights), b(weights)) for weights in drawn]
     before, after, tails = a(whole), b(whole), [(1 - confidence) / 2, (1 + confidence) / 2]
     found = {}
     for name in before:

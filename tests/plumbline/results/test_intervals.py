@@ -4,9 +4,18 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, t
+from statsmodels.regression.linear_model import OLS
 
-from plumbline.results.intervals import difference_of_shares, resampled_weights, share_with_interval, wilson
+from plumbline.results.intervals import (
+    Sampling,
+    difference_of_shares,
+    independent_images,
+    resampled_weights,
+    share_of_images,
+    share_with_interval,
+    wilson,
+)
 from plumbline.results.measures_file import Measure
 
 
@@ -95,3 +104,75 @@ def test_each_class_keeps_its_size_and_its_images_come_up_alike(labels: np.ndarr
         assert (weights[:, labels == label].sum(axis=1) == (labels == label).sum()).all()
     # Each image is drawn once a sample on average; the variance of a draw is below 1.
     assert weights.mean(axis=0) == pytest.approx(np.ones(len(labels)), abs=5 / np.sqrt(4000))
+
+
+def in_clusters(groups: int, size: int, correlation: float, mean: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images right or not, and their clusters, within which they are correlated."""
+    chance, total = np.random.default_rng(seed), 1 / correlation - 1
+    share = chance.beta(mean * total, (1 - mean) * total, size=(groups, 1))
+    return (chance.random((groups, size)) < share).ravel(), np.repeat(np.arange(groups), size)
+
+
+def test_images_of_a_cluster_count_as_many_as_the_variance_between_clusters_says() -> None:
+    """Against statsmodels' variance of a mean that is robust to clusters."""
+    right, clusters = in_clusters(40, 5, 0.3, 0.7, seed=3)
+    values = right.astype(float)
+    robust = OLS(values, np.ones(200)).fit(cov_type="cluster", cov_kwds={"groups": clusters}).bse[0] ** 2
+    few_clusters = (t.isf(0.025, 199) / t.isf(0.025, 39)) ** 2
+    found = independent_images(values, clusters, 0.95)
+    assert found == pytest.approx(values.var(ddof=1) / robust * few_clusters, rel=1e-9)
+    assert 40 < found < 150
+
+
+def test_of_nearly_all_right_the_images_of_a_cluster_count_as_one() -> None:
+    clusters = np.repeat(np.arange(30), 10)
+    assert independent_images(np.ones(300), clusters, 0.95) == 30
+    one_wrong = np.arange(300) != 7
+    assert share_of_images(one_wrong, clusters, 0.95).low < 0.9
+    assert share_of_images(one_wrong, None, 0.95).low > 0.98
+    assert share_of_images(one_wrong, np.arange(300), 0.95).low == pytest.approx(
+        share_of_images(one_wrong, None, 0.95).low
+    )
+    assert independent_images(np.ones(300), np.zeros(300), 0.95) == 1
+
+
+@pytest.mark.parametrize("mean", [0.6, 0.9, 0.98])
+def test_with_clusters_the_interval_holds_where_that_of_independent_images_does_not(mean: float) -> None:
+    """300 simulations: a coverage of 0.95 has a standard error of 0.013. benchmarks/caveats.py has more."""
+    held = np.zeros(2)
+    for seed in range(300):
+        right, clusters = in_clusters(30, 10, 1 / 3, mean, seed)
+        found = [share_of_images(right, own, 0.95) for own in (clusters, None)]
+        held += [own.low <= mean <= own.high for own in found]
+    assert held[0] / 300 > 0.91
+    assert held[1] / 300 < 0.8
+
+
+def test_the_difference_of_two_accuracies_is_less_certain_with_clusters() -> None:
+    before, clusters = in_clusters(30, 10, 1 / 3, 0.8, seed=0)
+    after = in_clusters(30, 10, 1 / 3, 0.8, seed=1)[0]
+    apart, together = (difference_of_shares(before, after, 0.95, own) for own in (None, clusters))
+    assert together.value == apart.value
+    assert together.high - together.low > 1.3 * (apart.high - apart.low)
+    as_apart = difference_of_shares(before, after, 0.95, np.arange(300))
+    assert as_apart.high - as_apart.low <= 1.01 * (apart.high - apart.low)
+
+
+@pytest.mark.parametrize("sampling", ["classes", "images"])
+def test_whole_clusters_are_drawn_and_the_mean_varies_as_between_clusters(sampling: Sampling) -> None:
+    right, clusters = in_clusters(40, 5, 0.3, 0.7, seed=3)
+    mixed = np.random.default_rng(0).permutation(200)  # the images of a cluster need not stand together
+    right, clusters = right[mixed], clusters[mixed]
+    weights = np.array(list(resampled_weights(np.zeros(200, int), 4000, np.random.default_rng(0), sampling, clusters)))
+    for number in range(5):
+        assert (np.ptp(weights[:, clusters == number], axis=1) == 0).all()
+    means = weights @ right / weights.sum(axis=1)
+    robust = OLS(right.astype(float), np.ones(200)).fit(cov_type="cluster", cov_kwds={"groups": clusters}).bse[0]
+    assert means.std() == pytest.approx(robust, rel=0.05)
+
+
+def test_clusters_of_one_image_change_nothing() -> None:
+    labels = np.repeat([0, 1], [12, 5])
+    plain, alone = (list(resampled_weights(labels, 5, np.random.default_rng(0), "classes", own))
+                    for own in (None, np.arange(17)[::-1]))  # fmt: skip
+    assert np.array_equal(plain, alone)

@@ -19,8 +19,8 @@ def test_few_images_of_many_classes_give_no_warning() -> None:
     predictions = random_predictions(30, 40)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        baseline_measures({"train": labels[one_each]}, {"train": features[one_each]}, 0.95)
-        out_of_fold_probabilities(features, labels, folds=2, seed=0)
+        baseline_measures({"train": labels[one_each]}, {"train": features[one_each]}, {"train": None}, 0.95)
+        out_of_fold_probabilities(features, labels, None, folds=2, seed=0)
         per_class_table("val", predictions, [str(c) for c in range(40)])
 
 
@@ -30,5 +30,5 @@ def test_a_probe_that_did_not_converge_is_said_in_one_line(
     monkeypatch.setattr(baseline_models, "ITERATIONS", 2)
     labels = np.arange(60) % 3
     features = np.random.default_rng(0).normal(size=(60, 30))
-    baseline_measures({"train": labels}, {"train": features}, 0.95)
+    baseline_measures({"train": labels}, {"train": features}, {"train": None}, 0.95)
     assert capsys.readouterr().err == "the linear probe did not converge in 2 iterations: it may be too low\n"

@@ -11,7 +11,7 @@ from plumbline.params.evaluate import Evaluate
 from plumbline.results.class_scores import class_measures
 from plumbline.run import params_file
 from stages.evaluate.measures import (
-    hits_among_likeliest,
+    among_likeliest,
     loss_measures,
     per_class_table,
     ranking_measures,
@@ -66,8 +66,8 @@ def test_every_measure_is_scikit_learns_with_and_without_weights(classes: int, t
 def test_the_hits_among_the_likeliest_are_scikit_learns_and_a_tie_counts_against_the_model() -> None:
     predictions = random_predictions(500, 12)
     wanted = theirs.top_k_accuracy_score(predictions.labels, predictions.probabilities, k=5, normalize=False)
-    assert hits_among_likeliest(predictions, 5) == wanted
-    assert hits_among_likeliest(from_logits(np.array([0]), np.zeros((1, 6))), 5) == 0
+    assert among_likeliest(predictions, 5).sum() == wanted
+    assert not among_likeliest(from_logits(np.array([0]), np.zeros((1, 6))), 5)
 
 
 @given(seed=st.integers(0, 1000), classes=st.sampled_from([2, 3, 12]), images=st.integers(20, 60))

@@ -16,6 +16,7 @@ from PIL import Image
 from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from stages.prepare import duplicates, folder_structure
+from stages.prepare.splitting import taken_in_order
 from tests.conftest import PROJECT, Workspace, change_params, write_image
 from tests.stages.prepare.conftest import AUDIT, PREPARED, manifest, quarantine, splits
 
@@ -93,6 +94,64 @@ def test_groups_stay_in_one_split(ready: Workspace) -> None:
     rows["patient"] = rows["path"].str.extract(r"(patient\d+)")
     assert rows.groupby("patient")["split"].nunique().max() == 1
     assert (rows.groupby("split")["class"].nunique() == 2).all()
+
+
+def test_a_group_that_is_too_large_for_a_split_is_passed_over(
+    ready: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One patient with 60 of a class's 100 images: by hash alone test gets them in every second seed."""
+    ready.set(data__groups=r"(patient\d+)_")
+    for i in range(100):
+        patient = 0 if i < 60 else i // 4
+        write_image(Path("images", "ill", f"patient{patient}_{i}.png"), seed=i)
+        write_image(Path("images", "well", f"patient{100 + i}_{i}.png"), seed=1000 + i)
+    for seed in range(3):
+        ready.set(data__split_seed=seed)
+        prepare.main()
+        rows = pd.read_csv(AUDIT / "shares.csv").set_index(["class", "split"])
+        assert (rows.loc[("ill", "train"), "images"], rows["images"].sum()) == (60, 200)
+        assert rows.loc[[("ill", "val"), ("ill", "test")], "share"].tolist() == pytest.approx([0.2, 0.2])
+        assert "in place of" not in capsys.readouterr().out
+
+
+def test_a_share_that_cannot_be_reached_is_said(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    ready.set(data__groups=r"(patient\d+)_")
+    for i in range(30):
+        write_image(Path("images", "ill", f"patient{i // 10}_{i}.png"), seed=i)
+        write_image(Path("images", "well", f"patient{100 + i}_{i}.png"), seed=1000 + i)
+    prepare.main()
+    lines = [line for line in capsys.readouterr().out.splitlines() if "in place of" in line]
+    assert len(lines) == 1
+    assert "test has 0.33 of the class 'ill' in place of 0.2" in lines[0]
+    assert "'well'" not in lines[0]
+
+
+@given(sizes=st.lists(st.integers(1, 30), min_size=3, max_size=30), share=st.floats(0.05, 0.5), spare=st.integers(1, 2))
+def test_what_is_taken_is_as_near_to_the_share_as_each_step_allows(sizes: list[int], share: float, spare: int) -> None:
+    wanted = max(1, round(share * sum(sizes)))
+    taken = taken_in_order(sizes, wanted, len(sizes) - spare)
+    assert 1 <= len(taken) <= len(sizes) - spare
+    got = sum(sizes[i] for i in taken)
+    if len(taken) > 1:
+        assert abs(got - wanted) <= wanted
+        last = max(taken)
+        assert abs(got - wanted) <= abs(got - sizes[last] - wanted)  # the last one brought it nearer
+    assert taken_in_order([1] * 20, 4, 18) == {0, 1, 2, 3}
+
+
+def test_images_that_belong_together_have_one_number_across_splits(ready: Workspace) -> None:
+    ready.set(data__duplicates="keep")
+    for split, first in (("train", 0), ("val", 10), ("test", 20)):
+        for i in range(first, first + 3):
+            write_image(Path("images", split, "ant", f"{i}.png"), seed=i)
+            write_image(Path("images", split, "bee", f"{i}.png"), seed=100 + i)
+    shutil.copy("images/train/ant/0.png", "images/test/ant/copy.png")
+    prepare.main()
+    clusters, rows = pd.read_csv(AUDIT / "clusters.csv"), manifest()
+    assert clusters[["split", "path"]].equals(rows[["split", "path"]])
+    numbers = clusters.set_index("path")["cluster"]
+    assert numbers["train/ant/0.png"] == numbers["test/ant/copy.png"]
+    assert numbers.nunique() == len(numbers) - 1
 
 
 def test_groups_are_counted_and_so_are_the_images_of_none(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

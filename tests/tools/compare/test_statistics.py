@@ -1,5 +1,7 @@
 """McNemar, Holm, sample sizes and the paired bootstrap, against statsmodels, scipy, published numbers and simulation."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from tools.compare.statistics import (
     holm,
     images_needed,
     mcnemar,
+    mcnemar_of_clusters,
 )
 
 
@@ -23,6 +26,27 @@ def test_the_exact_test_is_that_of_statsmodels(only_a: int, only_b: int) -> None
     wanted = statsmodels_mcnemar([[50, only_a], [only_b, 7]], exact=True).pvalue if only_a + only_b else 1.0
     assert mcnemar(only_a, only_b) == pytest.approx(wanted)
     assert mcnemar(only_b, only_a) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_clusters_it_is_the_share_of_all_signs_with_a_total_as_far_from_zero(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    changes, clusters = chance.integers(-1, 2, 40), np.sort(chance.integers(0, 12, 40))
+    sums = [changes[clusters == number].sum() for number in np.unique(clusters)]
+    totals = [np.dot(signs, sums) for signs in itertools.product([-1, 1], repeat=len(sums))]
+    wanted = np.mean(np.abs(totals) >= abs(changes.sum()))
+    assert mcnemar_of_clusters(changes, clusters) == pytest.approx(wanted)
+    only_a, only_b = int((changes < 0).sum()), int((changes > 0).sum())
+    assert mcnemar_of_clusters(changes, np.arange(40)) == pytest.approx(mcnemar(only_a, only_b))
+
+
+def test_over_seeds_clusters_count_as_images_of_their_sums() -> None:
+    chance = np.random.default_rng(1)
+    a, b = (np.repeat(chance.random((3, 50)) < share, 4, axis=1).astype(float) for share in (0.9, 0.6))
+    whole = difference_over_seeds(a[:, ::4], b[:, ::4], 0.95)
+    clustered = difference_over_seeds(a, b, 0.95, np.repeat(np.arange(50), 4))
+    assert clustered[0][2:] == pytest.approx(whole[0][2:])
+    assert clustered[1] == pytest.approx(whole[1])
 
 
 def test_over_seeds_without_a_share_of_the_images_it_is_welchs_test() -> None:
