@@ -3,6 +3,7 @@
 # make test    sets up .venv and runs the tests
 # make check   sets up .venv and runs the linter and the quick tests
 # make test-avx2  runs the tests that compute with networks as on a processor without AVX-512 and bfloat16
+# make test-gpu   runs the tests that need a GPU, one after another
 # make clean   removes what the pipeline has made; `dvc checkout` brings it back from DVC's cache
 #
 # VENV names the environment, so that a second clone can use the first one's: make VENV=../first/.venv
@@ -12,7 +13,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: all setup environment test check lint test-avx2 clean
+.PHONY: all setup environment test check lint test-avx2 test-gpu clean
 
 all: setup
 	dvc repro
@@ -45,6 +46,9 @@ test-avx2: setup
 	  tests/stages/evaluate tests/stages/export tests/stages/finetune tests/stages/gallery tests/tools/predict
 	pytest --numprocesses logical --maxprocesses 8 -m slow tests/stages/finetune/test_finetune.py \
 	  tests/stages/finetune/test_distributed.py
+
+test-gpu: setup
+	pytest -m gpu tests/gpu
 
 lint: environment
 	ruff check --quiet

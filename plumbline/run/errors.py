@@ -20,14 +20,19 @@ USER_ERRNOS = {
 }
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 NOT_REPEATABLE = " does not have a deterministic implementation"  # torch's words, after the operation's name
+# What torch, cuBLAS and cuDNN say where a GPU's memory does not suffice.
+NO_GPU_MEMORY = ("CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 class UserError(ValueError):
     """A mistake that the user can mend; its message is one line: what, where, what to do."""
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a stage's `main`, ending with one line on stderr and status 1 for a user's mistake."""
+def run(main: Callable[[], None], *, takes_memory: str = "image.crop") -> None:
+    """Run a stage's `main`, ending with one line on stderr and status 1 for a user's mistake.
+
+    `takes_memory` names the parameters that decide how much of a GPU's memory the stage takes.
+    """
     try:
         main()
     except UserError as error:
@@ -38,6 +43,12 @@ def run(main: Callable[[], None]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {one_line(where)}{error.strerror}; nothing was left half-written")
     except RuntimeError as error:
+        if is_out_of_gpu_memory(error):
+            needed, *_ = str(error).split(" Of the allocated memory")  # what follows is advice for programmers
+            sys.exit(
+                f"error: the GPU's memory does not suffice ({one_line(needed)}): lower {takes_memory}, choose a "
+                "smaller weights.architecture, or hide the GPU with CUDA_VISIBLE_DEVICES="
+            )
         operation, found, _ = str(error).partition(NOT_REPEATABLE)
         if not found:
             raise
@@ -48,6 +59,11 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted; nothing was left half-written", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def is_out_of_gpu_memory(error: RuntimeError) -> bool:
+    """Return whether an error of torch's says that a GPU's memory does not suffice."""
+    return any(words in str(error) for words in NO_GPU_MEMORY)
 
 
 def one_line(text: str) -> str:

@@ -46,6 +46,12 @@ class Compute:
         """Return a context in which torch runs convolutions and matrix products in this precision."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_mixed)
 
+    def send(self, values: torch.Tensor) -> torch.Tensor:
+        """Return values on this device. Nothing waits: neither for the GPU's work so far, nor for the copy."""
+        if self.device.type == values.device.type:
+            return values
+        return values.pin_memory().to(self.device, non_blocking=True)
+
     def place(self, network: nn.Module) -> nn.Module:
         """Return the network on this device, in the memory format of training."""
         return network.to(self.device, self.weights_dtype, memory_format=self.memory_format(training=True))
@@ -55,7 +61,9 @@ def choose_compute(wish: str) -> Compute:
     """Return the GPU if torch sees one, else the processor; and for `auto`, bfloat16 where it is fast, else float32.
 
     Fast is: the hardware multiplies bfloat16 itself. Raises UserError for bfloat16 on a GPU without it.
+    float32 has all of its bits from here on: by default torch's convolutions on a GPU round to TF32's ten.
     """
+    torch.backends.cudnn.allow_tf32 = False
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wish == "bfloat16" and device.type == "cuda" and not has_bfloat16(device):
         raise UserError("the precision is bfloat16, which this GPU lacks: set it to float32 or auto")

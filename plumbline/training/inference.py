@@ -15,7 +15,7 @@ def inputs_of(images: torch.Tensor, transform: Transform, compute: Compute) -> I
     """Yield the inputs (B, 3, crop, crop) of images, uint8 (N, resize, resize, 3), in order, on the device."""
     for start in range(0, len(images), compute.evaluation_batch_size):
         batch = images[start : start + compute.evaluation_batch_size]
-        inputs = to_input(batch.to(compute.device), transform)
+        inputs = to_input(compute.send(batch), transform)
         yield inputs.contiguous(memory_format=compute.memory_format(training=False))
 
 
@@ -23,7 +23,7 @@ def logits_of(network: nn.Module, images: torch.Tensor, transform: Transform, co
     """Return the logits, float64 (N, classes), of images, uint8 (N, resize, resize, 3)."""
     network.eval()
     with torch.inference_mode(), compute.autocast():
-        return torch.cat([network(inputs).double().cpu() for inputs in inputs_of(images, transform, compute)])
+        return torch.cat([network(inputs) for inputs in inputs_of(images, transform, compute)]).double().cpu()
 
 
 def features_of(

@@ -25,10 +25,10 @@ def evaluate(network: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Ten
     with torch.inference_mode():
         for inputs, labels in batches:
             logits, loss = classify(network, inputs, labels, compute)
-            loss_sum += loss.item() * len(labels)
-            correct += int((logits.argmax(dim=1) == labels).sum())
+            loss_sum += loss.double() * len(labels)  # on the device: a GPU is waited for once, at the end
+            correct += (logits.argmax(dim=1) == labels).sum()
             images += len(labels)
-    return PhaseResult(loss_sum / images, correct / images) if images else PhaseResult(0.0, 0.0)
+    return PhaseResult(float(loss_sum) / images, int(correct) / images) if images else PhaseResult(0.0, 0.0)
 
 
 def classify(

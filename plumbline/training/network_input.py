@@ -16,6 +16,11 @@ def to_input(images: torch.Tensor, transform: Transform) -> torch.Tensor:
     _, height, width, _ = images.shape
     top, left = round((height - transform.crop) / 2), round((width - transform.crop) / 2)
     cut = images[:, top : top + transform.crop, left : left + transform.crop]
-    mean = torch.tensor(transform.mean, device=images.device).view(3, 1, 1)
-    std = torch.tensor(transform.std, device=images.device).view(3, 1, 1)
+    mean, std = (per_channel(values, images.device) for values in (transform.mean, transform.std))
     return cut.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
+
+
+def per_channel(values: list[float], device: torch.device) -> torch.Tensor:
+    """Return three values, float32 (3, 1, 1), on a device; a GPU is not waited for."""
+    on_processor = torch.tensor(values).view(3, 1, 1)
+    return on_processor if device.type == "cpu" else on_processor.to(device, non_blocking=True)

@@ -100,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, takes_memory="curvature.images or image.crop")

@@ -37,6 +37,7 @@ from stages.finetune.training_setup import Params, Setup, begin_run, read_setup
 
 CHECKS = ("backprop", "convolution", "weight_decay")
 METRICS = Path("metrics/finetune.json")
+TAKES_MEMORY = "finetune.batch_size (and raise finetune.accumulate by the same factor) or image.crop"
 MEASURED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
@@ -171,4 +172,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, takes_memory=TAKES_MEMORY)

@@ -25,7 +25,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from plumbline.run.errors import UserError
+from plumbline.run.errors import UserError, is_out_of_gpu_memory
 
 MODULE = "stages.finetune"
 STORE = "PLUMBLINE_STORE"  # the environment variable that names the file by which the processes of one machine meet
@@ -115,10 +115,11 @@ def joined() -> Iterator[Distributed]:
         with silent_unless(distributed.is_main):
             try:
                 yield distributed
-            except UserError:
-                if distributed.is_first_to_fail():
-                    raise
-                sys.exit(1)
+            except (UserError, RuntimeError) as error:
+                is_said_once = isinstance(error, UserError) or is_out_of_gpu_memory(error)
+                if is_said_once and not distributed.is_first_to_fail():
+                    sys.exit(1)
+                raise
     except (RuntimeError, dist.DistError) as error:
         if not any(word in str(error) for word in LOST_WORDS):
             raise
@@ -141,13 +142,18 @@ def init_process_group() -> None:
 
 def take_gpu(rank_on_machine: int) -> None:
     """Take the GPU of this process's own. Raises UserError where there are fewer GPUs than processes."""
-    gpus = torch.cuda.device_count()
-    if rank_on_machine >= gpus:
-        raise UserError(
-            f"this machine has {gpus} GPUs, and more processes: lower finetune.processes or --nproc-per-node, or hide "
-            "the GPUs with CUDA_VISIBLE_DEVICES="
-        )
+    refuse_shared_gpus(rank_on_machine + 1)
     torch.cuda.set_device(rank_on_machine)
+
+
+def refuse_shared_gpus(processes: int) -> None:
+    """Raise UserError where processes on this machine would share a GPU."""
+    gpus = torch.cuda.device_count()
+    if 0 < gpus < processes:
+        raise UserError(
+            f"this machine has {gpus} GPU{'s' if gpus > 1 else ''}, and more processes: lower finetune.processes or "
+            "--nproc-per-node, or hide the GPUs with CUDA_VISIBLE_DEVICES="
+        )
 
 
 def refuse_shared_store() -> None:
@@ -189,6 +195,7 @@ def launch(processes: int) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    refuse_shared_gpus(processes)
     logging.disable()  # this process does nothing else, and one line is enough
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # the launcher would open a port for the processes

@@ -16,6 +16,7 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 from plumbline.model.networks import head_name
 from plumbline.params.finetune import Finetune
 from plumbline.run.errors import UserError
+from plumbline.training.compute import Compute
 from stages.finetune.augmentation import batch_changes, changes_anything, image_changes
 from stages.finetune.distributed import SynchronisedBatchNorm
 from stages.finetune.minibatches import Batch, Batches, PixelBatches
@@ -92,10 +93,11 @@ class CachedBatches:
 
     activations: torch.Tensor
     labels: torch.Tensor
+    compute: Compute
 
     def batch(self, indices: torch.Tensor) -> Batch:
         """Return the images with these indices (B,), in this order, on the device."""
-        indices = indices.to(self.labels.device)
+        indices = self.compute.send(indices)
         return self.activations[indices], self.labels[indices]
 
 
@@ -105,7 +107,8 @@ def cached(batches: PixelBatches, check: Callable[[], None]) -> CachedBatches:
     for indices in torch.arange(len(batches.split.labels)).split(batches.compute.evaluation_batch_size):
         check()
         pieces.append(batches.batch(indices)[0])
-    return CachedBatches(torch.cat(pieces), batches.split.labels.to(batches.compute.device))
+    labels = batches.compute.send(batches.split.labels)
+    return CachedBatches(torch.cat(pieces), labels, batches.compute)
 
 
 def fits_in_cache(splits: list[PixelBatches], cache_gib: float) -> bool:

@@ -39,8 +39,8 @@ class PixelBatches:
 
     def batch(self, indices: torch.Tensor) -> Batch:
         """Return the images with these indices (B,), in this order, on the device."""
-        device = self.compute.device
-        images, labels = self.split.images[indices].to(device), self.split.labels[indices].to(device)
+        of_images = self.compute.send(indices) if self.split.images.is_cuda else indices
+        images, labels = self.compute.send(self.split.images[of_images]), self.compute.send(self.split.labels[indices])
         inputs = to_input(self.change_images(images) if self.change_images else images, self.transform)
         inputs = inputs.to(self.compute.weights_dtype)
         if self.change_batch:

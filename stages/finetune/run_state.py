@@ -101,16 +101,16 @@ class Run:
         set_random_state(state["random"][distributed.rank])
 
 
-def random_state() -> dict[str, torch.Tensor | list[torch.Tensor]]:
-    """Return the state of every random generator that training draws from: torch's."""
+def random_state() -> dict[str, torch.Tensor | None]:
+    """Return the state of every random generator that training draws from: torch's, and this process's GPU's."""
     return {
         "cpu": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }
 
 
-def set_random_state(state: dict[str, torch.Tensor | list[torch.Tensor]]) -> None:
+def set_random_state(state: dict[str, torch.Tensor | None]) -> None:
     """Set every random generator to a state that `random_state` gave."""
     torch.set_rng_state(state["cpu"])
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if state["cuda"] is not None:
+        torch.cuda.set_rng_state(state["cuda"])

@@ -148,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, takes_memory="weights.pretraining.batch_size or weights.pretraining.image_size")

@@ -48,8 +48,8 @@ def pretrain(
     progress = tqdm(range(recipe.epochs), "pre-training", unit="epoch", disable=None)
     for _ in progress:
         for indices in torch.randperm(len(images)).split(recipe.batch_size):
-            inputs = jittered(to_input(images[indices].to(compute.device), transform))
-            _, loss = classify(network, inputs, labels[indices].to(compute.device), compute)
+            inputs = jittered(to_input(compute.send(images[indices]), transform))
+            _, loss = classify(network, inputs, compute.send(labels[indices]), compute)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

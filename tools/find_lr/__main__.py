@@ -121,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, takes_memory="finetune.batch_size (and raise finetune.accumulate by the same factor) or image.crop")

@@ -42,6 +42,24 @@ def test_an_operation_that_torch_cannot_repeat_is_named_and_other_runtime_errors
         fail_with(RuntimeError("shape"))
 
 
+def test_a_gpus_memory_that_does_not_suffice_is_one_line_with_what_to_lower() -> None:
+    told = (
+        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8.00 GiB of which 1.00 GiB is "
+        "free. Of the allocated memory 5.00 GiB is allocated by PyTorch. If reserved ...\nSee documentation"
+    )
+
+    def too_large() -> None:
+        raise torch.OutOfMemoryError(told)
+
+    with pytest.raises(SystemExit) as exit_:
+        run(too_large, takes_memory="finetune.batch_size")
+    assert exit_.value.code == (
+        "error: the GPU's memory does not suffice (CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total "
+        "capacity of 8.00 GiB of which 1.00 GiB is free.): lower finetune.batch_size, choose a smaller "
+        "weights.architecture, or hide the GPU with CUDA_VISIBLE_DEVICES="
+    )
+
+
 def test_ctrl_c_ends_with_the_shells_status_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         fail_with(KeyboardInterrupt())

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from plumbline.run.errors import UserError
-from stages.finetune.distributed import joined, take_gpu
+from stages.finetune.distributed import joined, launch, take_gpu
 from tests.conftest import PROJECT, Workspace
 from tests.support.hold import Hold
 from tests.support.together import OUTPUTS, train_together, written
@@ -185,6 +185,8 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     assert taken == [1]
     with pytest.raises(UserError, match="this machine has 2 GPUs, and more processes"):
         take_gpu(2)
+    with pytest.raises(UserError, match="this machine has 2 GPUs, and more processes"):
+        launch(3)
 
 
 def test_a_restart_that_would_find_old_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
