@@ -47,7 +47,7 @@ from stages.evaluate.images_that_belong_together import (
 )
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.measures import per_class_table, split_measures
-from stages.evaluate.predictions import SplitPredictions, predictions_of, predictions_table
+from stages.evaluate.predictions import SplitPredictions, cross_fitted, predictions_of, predictions_table
 from stages.evaluate.roc_curves import curve_tables
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 
@@ -189,7 +189,9 @@ def main() -> None:
         measures: Measures = {("val", "temperature"): Measure(model.temperature, len(labels["val"]))}
         if (share := lr_over_curvature_limit(recipe, curvature, len(labels["train"]))) is not None:
             measures["train", "lr_over_curvature_limit"] = share
-        for name, of_split in predictions.items():
+        fitted = cross_fitted(predictions["val"].plain, own.folds, seed)
+        judged = predictions | ({"val": predictions["val"]._replace(calibrated=fitted)} if fitted else {})
+        for name, of_split in judged.items():
             found = split_measures(of_split, positive, own, seed)
             measures |= {(name, measure): value for measure, value in found.items()}
         measures |= accuracy_without_copies(predictions, numbers, own.confidence)
@@ -211,7 +213,7 @@ def main() -> None:
     ]
     write_csv(PREDICTIONS, pd.concat(tables))
     write_csv(PER_CLASS, pd.concat([per_class_table(name, after, classes) for name, after in calibrated.items()]))
-    reliability = [reliability_table(name, both, own.calibration_bins) for name, both in predictions.items()]
+    reliability = [reliability_table(name, both, own.calibration_bins) for name, both in judged.items()]
     write_csv(RELIABILITY, pd.concat(reliability))
     write_csv(DOUBTS, doubtful)
     curves = [curve_tables(name, after, positive, classes) for name, after in calibrated.items()]

@@ -1,6 +1,6 @@
 """The model's predictions on one split, as arrays and as the rows of plots/predictions.csv."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -9,6 +9,8 @@ import pandas as pd
 import torch
 
 from plumbline.training.splits import Split
+from plumbline.training.temperature import fit_temperature
+from stages.evaluate.folds import folds_of
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,21 @@ def predictions_of(
 ) -> Predictions:
     """Return the predictions for logits (N, classes) that are divided by a temperature, and labels (N,)."""
     return Predictions(labels.numpy(), (logits / temperature).log_softmax(dim=1).numpy(), clusters)
+
+
+def cross_fitted(predictions: Predictions, folds: int, seed: int) -> Predictions | None:
+    """Return val's predictions after the temperature, each image's by one that was fitted on the other folds.
+
+    Measures on the images by which a temperature was chosen would be too good. None where a class has too few images.
+    """
+    parts = folds_of(predictions.labels, predictions.clusters, folds, seed)
+    if parts is None:
+        return None
+    logits, labels = torch.from_numpy(predictions.log_probabilities), torch.from_numpy(predictions.labels)
+    found = np.empty_like(predictions.log_probabilities)
+    for others, fold in parts:
+        found[fold] = (logits[fold] / fit_temperature(logits[others], labels[others])).log_softmax(dim=1).numpy()
+    return replace(predictions, log_probabilities=found)
 
 
 def predictions_table(

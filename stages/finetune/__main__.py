@@ -26,12 +26,12 @@ from plumbline.run.paths import BACKBONE, FINETUNED, HISTORY, PREPARED
 from plumbline.run.timing import timed
 from plumbline.training.compute import Compute, choose_compute
 from plumbline.training.inference import logits_of
+from plumbline.training.temperature import caveat, fit_temperature
 from stages.finetune.checkpoints import Checkpoints, checkpoint_root, fingerprint, remove_old_checkpoints
 from stages.finetune.distributed import Distributed, joined, launch, started_by_torchrun
 from stages.finetune.divergence import Diverged
 from stages.finetune.interruption import Interrupted, Interruption
 from stages.finetune.run_state import History, Run, Tensors
-from stages.finetune.temperature import fit_temperature
 from stages.finetune.training_loop import kept_epoch, train
 from stages.finetune.training_setup import Params, Setup, begin_run, read_setup
 
@@ -106,9 +106,10 @@ def calibrated(model: Model, setup: Setup) -> Model:
     """Return the model with the temperature that val gives it, in float32 as the model is evaluated."""
     compute = choose_compute("float32")
     network = compute.place(model.network())
-    temperature = fit_temperature(
-        logits_of(network, setup.val.images, setup.transform, compute), setup.val.labels.cpu()
-    )
+    logits, labels = logits_of(network, setup.val.images, setup.transform, compute), setup.val.labels.cpu()
+    temperature = fit_temperature(logits, labels)
+    if line := caveat(temperature, logits, labels):
+        print(line, file=sys.stderr)
     return replace(model, temperature=temperature)
 
 

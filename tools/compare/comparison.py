@@ -165,7 +165,8 @@ def measures_of(predictions: pd.DataFrame, wanted: list[str]) -> WeightedMeasure
 def unpaired(revisions: list[Revision], split: str) -> dict[str, list[dict[str, Any] | None]]:
     """Return the measures of plots/measures.csv that are not paired, in each revision; None where it has none.
 
-    The paired loss and Brier score are those after the temperature, `calibrated_loss` and `calibrated_brier` there.
+    The paired loss and Brier score are those after the model's temperature: `calibrated_loss` and `calibrated_brier`
+    there, which on val are cross-fitted.
     """
     names = dict.fromkeys(name for own in revisions for of, name in own.measures if of == split)
     other = [name for name in names if name.removeprefix("calibrated_") not in METRICS]

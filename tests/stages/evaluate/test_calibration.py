@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.calibration import calibration_curve
 
+from plumbline.training.temperature import fit_temperature
 from stages.evaluate.calibration import (
     calibration_error,
     calibration_measures,
@@ -11,7 +13,7 @@ from stages.evaluate.calibration import (
     reliability_curve,
     reliability_table,
 )
-from stages.evaluate.predictions import SplitPredictions
+from stages.evaluate.predictions import SplitPredictions, cross_fitted
 from tests.stages.evaluate.conftest import from_logits, from_probabilities, random_predictions
 
 
@@ -70,3 +72,22 @@ def test_the_table_holds_both_curves() -> None:
     before, after = random_predictions(40, 2, skill=2.0), random_predictions(40, 2, skill=1.0)
     table = reliability_table("val", SplitPredictions(before, after), 15)
     assert table.groupby("temperature")["images"].sum().to_dict() == {"after": 40, "before": 40}
+
+
+def test_after_a_cross_fitted_temperature_vals_loss_is_no_better_than_that_of_new_images() -> None:
+    """Where the fitted one's is: by 60 draws of 40 val images and 2,000 new ones."""
+    fitted, crossed, new = [], [], []
+    for seed in range(60):
+        val, others = (random_predictions(images, 4, [seed, images], skill=1.5) for images in (40, 2000))
+        temperature = fit_temperature(torch.from_numpy(val.log_probabilities), torch.from_numpy(val.labels))
+        for losses, own in ((fitted, val), (new, others)):
+            losses.append(from_logits(own.labels, own.log_probabilities / temperature).losses.mean())
+        crossed.append(cross_fitted(val, 5, 0).losses.mean())
+    error = np.std(np.subtract(crossed, new)) / np.sqrt(60)
+    assert np.mean(fitted) < np.mean(crossed)
+    assert np.mean(crossed) > np.mean(new) - 3 * error
+    assert np.mean(crossed) < np.mean(new) + 4 * error
+
+
+def test_with_a_single_image_of_a_class_no_temperature_is_cross_fitted() -> None:
+    assert cross_fitted(from_probabilities([0, 1, 1], [[0.5, 0.5]] * 3), 5, 0) is None

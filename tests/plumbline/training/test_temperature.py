@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import brute
 from scipy.special import log_softmax
 
-from stages.finetune.temperature import fit_temperature
+from plumbline.training.temperature import caveat, fit_temperature
 
 
 def test_of_equally_sure_predictions_it_makes_the_probability_the_share_that_is_right() -> None:
@@ -27,14 +27,16 @@ def test_no_temperature_on_a_grid_is_better() -> None:
     assert fit_temperature(torch.tensor(logits), torch.tensor(labels)) == pytest.approx(wanted.item(), rel=1e-3)
 
 
-def test_without_a_mistake_it_stays_1_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
-    assert fit_temperature(logits, torch.tensor([0, 1])) == 1.0
-    assert capsys.readouterr().err.count("\n") == 1
+def test_without_a_mistake_it_stays_1_which_is_said() -> None:
+    logits, labels = torch.tensor([[2.0, 0.0], [0.0, 1.0]], dtype=torch.float64), torch.tensor([0, 1])
+    assert fit_temperature(logits, labels) == 1.0
+    assert "it stays 1" in caveat(1.0, logits, labels)
+    assert caveat(1.0, logits, 1 - labels) is None
 
 
-def test_a_temperature_at_the_end_of_the_search_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_temperature_at_the_end_of_the_search_is_said() -> None:
     labels = torch.tensor([0, 1] * 20)
     sure_by_chance = 500.0 * torch.eye(2, dtype=torch.float64)[torch.tensor([0, 1, 1, 0] * 10)]
-    assert fit_temperature(sure_by_chance, labels) == pytest.approx(20, rel=1e-3)
-    assert "the temperature that fits val best is beyond 20, where the search ends" in capsys.readouterr().err
+    temperature = fit_temperature(sure_by_chance, labels)
+    assert temperature == pytest.approx(20, rel=1e-3)
+    assert "the temperature that fits val best is beyond 20" in caveat(temperature, sure_by_chance, labels)

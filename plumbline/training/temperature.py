@@ -4,7 +4,6 @@ Source: Guo, Pleiss, Sun and Weinberger 2017, "On calibration of modern neural n
 """
 
 import math
-import sys
 
 import torch
 from scipy.optimize import minimize_scalar
@@ -17,10 +16,9 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """Return the temperature with the least log loss on logits, float64 (N, classes), and labels (N,).
 
     The loss is convex in the temperature's inverse. Where every image is right there is no minimum: the colder the
-    better, as if no mistake were ever to come. That is 1, with a line.
+    better, as if no mistake were ever to come. That is 1.
     """
     if torch.equal(logits.argmax(dim=1), labels):
-        print("every val image is classified right: too few mistakes to fit a temperature, it stays 1", file=sys.stderr)
         return 1.0
 
     def loss(log_temperature: float) -> float:
@@ -29,12 +27,17 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     found = minimize_scalar(
         loss, bounds=(math.log(COLDEST), math.log(HOTTEST)), method="bounded", options={"xatol": 1e-9}
     )
-    temperature = math.exp(found.x)
+    return math.exp(found.x)
+
+
+def caveat(temperature: float, logits: torch.Tensor, labels: torch.Tensor) -> str | None:
+    """Return a line where the temperature that was fitted on val says little; None where it is one like others."""
+    if torch.equal(logits.argmax(dim=1), labels):
+        return "every val image is classified right: too few mistakes to fit a temperature, it stays 1"
     for bound in (COLDEST, HOTTEST):
         if math.isclose(temperature, bound, rel_tol=1e-3):
-            print(
+            return (
                 f"the temperature that fits val best is beyond {bound:g}, where the search ends: the probabilities say "
-                "little of how sure the model is",
-                file=sys.stderr,
+                "little of how sure the model is"
             )
-    return temperature
+    return None
