@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import bootstrap, ttest_ind
+from scipy.stats import bootstrap, ttest_1samp, ttest_ind
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from benchmarks.comparisons import rejections
@@ -47,6 +47,15 @@ def test_over_seeds_clusters_count_as_images_of_their_sums() -> None:
     clustered = difference_over_seeds(a, b, 0.95, np.repeat(np.arange(50), 4))
     assert clustered[0][2:] == pytest.approx(whole[0][2:])
     assert clustered[1] == pytest.approx(whole[1])
+
+
+def test_over_seeds_of_runs_that_are_all_alike_it_is_students_test_of_the_clusters() -> None:
+    chance = np.random.default_rng(2)
+    a, b = (np.tile(chance.random(60) < share, (2, 1)).astype(float) for share in (0.9, 0.7))
+    found, p = difference_over_seeds(a, b, 0.95, np.repeat(np.arange(20), 3))
+    wanted = ttest_1samp((b - a)[0].reshape(20, 3).mean(axis=1), 0)
+    assert p == pytest.approx(wanted.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(wanted.confidence_interval(0.95)))
 
 
 def test_over_seeds_without_a_share_of_the_images_it_is_welchs_test() -> None:
