@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from plumbline.images.filled_in import ends_early, filled_in
 from plumbline.images.other_kinds import other_kind, unsupported_tiff
+from plumbline.images.strips import strips
 
 MAX_PIXELS = 100_000_000  # width times height
 MAX_BYTES = 2**30  # of a file: more than MAX_PIXELS need in any format, with four channels of 16 bits
@@ -197,8 +198,11 @@ def _as_decoded(image: Image.Image, contents: bytes, ranges: Ranges | None) -> D
 
 
 def _extremes(image: Image.Image) -> tuple[float, float]:
-    values = np.asarray(image)
-    return float(values.min()), float(values.max())
+    """Return the lowest and the highest value. Raises Unreadable if one is not finite."""
+    ends = [(values.min(), values.max()) for box in strips(image) for values in [np.asarray(image.crop(box))]]
+    if not np.isfinite(ends).all():
+        raise Unreadable("damaged", "a pixel is not a finite number")
+    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
 def upright_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image:
@@ -218,33 +222,42 @@ def to_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if kind := kind_of_values(image.mode):
-        values = np.asarray(image, dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise Unreadable("damaged", "a pixel is not a finite number")
-        low, high = (ranges or {}).get(kind) or _range_by_itself(values, kind)
-        return _grey(((values - low) / (high - low)).clip(0, 1))
+        extremes = _extremes(image)
+        low, high = (ranges or {}).get(kind) or _range_by_itself(*extremes, kind)
+        return _converted(image, lambda strip: _grey(strip, low, high))
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
+        return _converted(image, _on_white)
     return image.convert("RGB")
 
 
-def _range_by_itself(values: np.ndarray, kind: str) -> tuple[float, float]:
+def _range_by_itself(low: float, high: float, kind: str) -> tuple[float, float]:
     """Return the values of black and white for an image of which the others are not known.
 
     Integers hold 16 bits as a rule, floats are in use up to 1, 255 and 65535. Anything else is stretched from its
     smallest to its largest value, or from 0 if it has one value alone.
     """
-    low, high = values.min(), values.max()
     for full in FULL_RANGES[kind]:
         if low >= 0 and high <= full:
             return 0, full
     return (low, high) if low < high else (min(low, 0), max(high, 0))
 
 
-def _grey(unit: np.ndarray) -> Image.Image:
+def _converted(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Return the image in RGB, each strip converted by itself."""
+    rgb = Image.new("RGB", image.size)
+    for box in strips(image):
+        rgb.paste(convert(image.crop(box)), box)
+    return rgb
+
+
+def _grey(image: Image.Image, low: float, high: float) -> Image.Image:
+    unit = ((np.asarray(image, dtype=np.float64) - low) / (high - low)).clip(0, 1)
     return Image.fromarray(np.rint(unit * 255).astype(np.uint8)).convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def resize_and_cut(image: Image.Image, size: int) -> Image.Image:
