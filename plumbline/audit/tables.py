@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from plumbline.results.tables import read_table
 from plumbline.run.paths import AUDIT
 
 
 def read_images(folder: Path = AUDIT) -> pd.DataFrame:
     """Return one row a used image: split, path, width, height, format, mode, orientation, notes. Names stay text."""
-    names = dict.fromkeys(("split", "path", "format", "mode", "notes"), str)
-    return pd.read_csv(folder / "images.csv", dtype=names, keep_default_na=False)
+    return read_table(folder / "images.csv")
 
 
 def read_quarantine(folder: Path = AUDIT) -> pd.DataFrame:
     """Return one row a file that is not used: path, reason, detail."""
-    return pd.read_csv(folder / "quarantine.csv", dtype=str, keep_default_na=False)
+    return read_table(folder / "quarantine.csv")
 
 
 def read_counts(folder: Path = AUDIT) -> dict[str, int]:
     """Return the number of images, or of files, by what was found."""
-    table = pd.read_csv(folder / "counts.csv", keep_default_na=False)
+    table = read_table(folder / "counts.csv")
     return dict(zip(table["finding"], table["count"].tolist(), strict=True))

@@ -7,7 +7,6 @@ all measures; metrics/evaluate.json, the few that DVC shows; and further tables 
 an image), per_class.csv, reliability.csv, roc.csv, precision_recall.csv and label_doubts.csv.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from plumbline.model.model_file import Model, read_model
 from plumbline.params.evaluate import Evaluate
 from plumbline.results.measures_file import Measure, Measures, write_measures
 from plumbline.results.predictions_file import PREDICTIONS
+from plumbline.results.tables import read_metrics, read_table
 from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
 from plumbline.run.fields import Seed, SomeSections
@@ -41,6 +41,7 @@ from stages.evaluate.caveats import (
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.measures import per_class_table, split_measures
 from stages.evaluate.predictions import SplitPredictions, predictions_of, predictions_table
+from stages.evaluate.recipe import recipe_of
 from stages.evaluate.roc_curves import curve_tables
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 
@@ -166,8 +167,7 @@ def main() -> None:
     model, classes, splits = read_model(FINETUNED), read_classes(), read_splits()
     refuse_other_data(FINETUNED, model, classes, splits)
     positive = positive_class(own.positive, classes)
-    curvature = json.loads(CURVATURE.read_text(encoding="utf-8"))
-    recipe = model.parameters["finetune"]
+    curvature, recipe = read_metrics(CURVATURE.stem), recipe_of(FINETUNED, model)
     labels = {name: split.labels.numpy() for name, split in splits.items()}
     make_repeatable(seed)
     compute = choose_compute("float32")
@@ -184,7 +184,7 @@ def main() -> None:
         measures |= measures_at_threshold(predictions, positive, own, seed)
         doubtful = label_doubts(splits, predictions, features["train"], classes, own, seed)
     if "test" not in splits:
-        gain = accuracy_gain_by_choice(pd.read_csv(HISTORY), recipe["keep"], recipe["patience"])
+        gain = accuracy_gain_by_choice(read_table(HISTORY), recipe["keep"], recipe["patience"])
         measures["val", "accuracy_gain_by_choice"] = Measure(gain, len(labels["val"]))
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
     for name in splits:
