@@ -22,6 +22,21 @@ TEXT = (
     "notes", "reason", "detail", "finding",
 )  # fmt: skip
 
+# The columns of the tables under plots/ that are read. In some a row is certain, in others there may be none.
+COLUMNS = {
+    "history": ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"),
+    "per_class": ("split", "class", "images", "precision", "recall", "f1"),
+    "network_layers": ("layer", "kind", "parameters", "macs"),
+    "cost_ratio": ("outputs_per_input", "ratio", "backward_pass"),
+    "weight_decay": ("step", "step_size", "weight"),
+    "reliability": ("confidence", "accuracy", "images", "split", "temperature"),
+    "exported_files": ("file", "bytes", "largest_difference", "same_class"),
+    "roc": ("split", "class", "false_positive_rate", "true_positive_rate"),
+    "precision_recall": ("split", "class", "recall", "precision"),
+    "label_doubts": ("split", "path", "actual", "suggested", "probability_of_actual", "probability_of_suggested"),
+}
+MAY_BE_EMPTY = ("roc", "precision_recall", "label_doubts")
+
 
 class Recorded(dict):
     """What a file holds by name. A name that is not there is the file's fault."""
@@ -55,19 +70,23 @@ def read_metrics(stage: str) -> dict[str, float]:
     return Recorded(values, path.as_posix())
 
 
-def read_table(source: Path | TextIO, name: object = None, columns: Iterable[str] = ()) -> pd.DataFrame:
+def read_table(source: Path | TextIO, name: object = None, columns: Iterable[str] | None = None) -> pd.DataFrame:
     """Return a table; names stay text, also `007`, `NA` and `null`. `name` is that of an open file.
 
-    Raises UserError for a file that is no table, has text for a number, or lacks one of the columns.
+    Raises UserError for a file that is no table, has text for a number, or lacks one of the columns, by default
+    those in COLUMNS, or the rows that it must have.
     """
     name = source if name is None else name
     try:
         table = pd.read_csv(source, dtype=dict.fromkeys(TEXT, str), keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise damaged(name, f"is no table ({error})") from None
-    for column in columns:
+    stem = source.stem if isinstance(source, Path) else ""
+    for column in COLUMNS.get(stem, ()) if columns is None else columns:
         if column not in table:
             raise damaged(name, f"has no column {column}")
+    if stem in COLUMNS and stem not in MAY_BE_EMPTY and table.empty:
+        raise damaged(name, "has no row")
     for column, values in table.items():
         if column not in TEXT:
             numbers = values if is_numeric_dtype(values) else pd.to_numeric(values[values != ""], errors="coerce")

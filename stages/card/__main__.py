@@ -14,7 +14,7 @@ from plumbline.data.prepared import SPLITS, read_classes, read_manifest
 from plumbline.model.description import Description, read_description
 from plumbline.presentation.percent import percent
 from plumbline.results.measures_file import read_measures
-from plumbline.results.tables import read_metrics, read_table
+from plumbline.results.tables import damaged, read_metrics, read_table
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.hashes import sha256_of
@@ -61,6 +61,8 @@ def card(settings: Params) -> str:
     metrics = {stage: read_metrics(stage) for stage in STAGES}
     measures = read_measures()
     splits = [split for split in SPLITS if f"{split}_images" in metrics["prepare"]]
+    if len(splits) < 2:
+        raise damaged("metrics/prepare.json", "lacks train_images or val_images")
     name, data_set = f"{model.architecture} on {data_set_name(settings.data.root)}", data_set_name(settings.data.root)
     template = Environment(
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,

@@ -46,6 +46,7 @@ from stages.evaluate.roc_curves import curve_tables
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 
 METRICS = Path("metrics/evaluate.json")
+KEPT_BY = ("val_loss", "val_accuracy")  # the columns of the history that say what a choice by val may have gained
 PER_CLASS = Path("plots/per_class.csv")
 RELIABILITY = Path("plots/reliability.csv")
 ROC = Path("plots/roc.csv")
@@ -184,7 +185,7 @@ def main() -> None:
         measures |= measures_at_threshold(predictions, positive, own, seed)
         doubtful = label_doubts(splits, predictions, features["train"], classes, own, seed)
     if "test" not in splits:
-        gain = accuracy_gain_by_choice(read_table(HISTORY), recipe["keep"], recipe["patience"])
+        gain = accuracy_gain_by_choice(read_table(HISTORY, columns=KEPT_BY), recipe["keep"], recipe["patience"])
         measures["val", "accuracy_gain_by_choice"] = Measure(gain, len(labels["val"]))
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
     for name in splits:

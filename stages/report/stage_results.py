@@ -9,9 +9,9 @@ import pandas as pd
 
 from plumbline.audit.tables import read_images, read_quarantine
 from plumbline.data.prepared import SPLITS, read_classes, read_manifest
-from plumbline.results.measures_file import Measures, read_measures
+from plumbline.results.measures_file import MEASURES, Measures, read_measures
 from plumbline.results.predictions_file import read_predictions
-from plumbline.results.tables import read_metrics, read_table
+from plumbline.results.tables import damaged, read_metrics, read_table
 from plumbline.run.paths import GALLERY
 
 CHECK_STAGES = ("backprop", "convolution", "weight_decay")
@@ -52,9 +52,12 @@ def read_json(path: Path) -> Any:
 def read_results() -> Results:
     """Read everything that the page shows, except the figures."""
     names = ("history", "per_class", "label_doubts", "reliability", "cost_ratio", "network_layers")
+    measures = read_measures()
+    if ("val", "accuracy") not in measures:
+        raise damaged(MEASURES, "has no accuracy of val")
     return Results(
         metrics={stage: read_metrics(stage) for stage in MEASURING_STAGES},
-        measures=read_measures(),
+        measures=measures,
         derivations={stage: read_json(Path("data/derivations") / f"{stage}.json") for stage in CHECK_STAGES},
         classes=read_classes(),
         manifest=read_manifest(),
