@@ -22,6 +22,7 @@ from PIL import ExifTags, Image, ImageOps
 from plumbline.images.filled_in import ends_early, filled_in
 from plumbline.images.other_kinds import other_kind, unsupported_tiff
 from plumbline.images.strips import strips
+from plumbline.images.wide_colour import extremes_of_colours, lower_bytes, scale_colours
 
 MAX_PIXELS = 100_000_000  # width times height
 MAX_BYTES = 2**30  # of a file: more than MAX_PIXELS need in any format, with four channels of 16 bits
@@ -65,7 +66,7 @@ class DecodedImage:
     width: int  # pixels, as stored
     height: int  # pixels, as stored
     format: str  # Pillow's name of the file format
-    mode: str  # Pillow's name of the pixel format
+    mode: str  # Pillow's name of the pixel format; with ;16 for 16 bits a channel in colour
     orientation: int  # EXIF, 1 to 8; 1 is upright
     animated: bool  # the first of several frames
     extremes: tuple[float, float] | None  # the lowest and the highest value, of an image of more than 8 bits a pixel
@@ -93,7 +94,7 @@ def read_file(path: Path) -> bytes:
 def decode(contents: bytes, max_pixels: int = MAX_PIXELS, ranges: Ranges | None = None) -> DecodedImage:
     """Decode a file's bytes; of an animation, the first frame.
 
-    `ranges` are the values that become black and white in grey images of more than 8 bits, of integers and of floats.
+    `ranges` are the values that become black and white in images of more than 8 bits, of integers and of floats.
     Without them, each image is scaled by itself.
 
     Raises Unreadable with reason `empty`, `not an image`, `unsupported` (whole, of a kind that is not decoded),
@@ -179,10 +180,18 @@ def _unidentified(contents: bytes) -> Unreadable:
 
 
 def _as_decoded(image: Image.Image, contents: bytes, ranges: Ranges | None) -> DecodedImage:
+    lower = lower_bytes(image, contents)  # first, because PNG's getexif() loads the image
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)  # read now: upright_rgb() removes it from a TIFF
     image.load()
     if reason := filled_in(contents, image):
         raise Unreadable(reason, "some of its data are missing or wrong; the decoder has filled in the pixels")
+    mode, extremes = image.mode, None
+    if lower:
+        mode, extremes = f"{mode};16", extremes_of_colours(image, lower)
+        black, white = (ranges or {}).get("integers") or _range_by_itself(*extremes, "integers")
+        scale_colours(image, lower, black, white)
+    elif kind_of_values(mode):
+        extremes = _extremes(image)
     rgb = upright_rgb(image, ranges)
     turned = orientation in range(5, 9)
     return DecodedImage(
@@ -190,10 +199,10 @@ def _as_decoded(image: Image.Image, contents: bytes, ranges: Ranges | None) -> D
         width=rgb.height if turned else rgb.width,
         height=rgb.width if turned else rgb.height,
         format=image.format or "",
-        mode=image.mode,
+        mode=mode,
         orientation=orientation if orientation in range(1, 9) else 1,
         animated=getattr(image, "is_animated", False) and image.format in ANIMATED_FORMATS,
-        extremes=_extremes(image) if kind_of_values(image.mode) else None,
+        extremes=extremes,
     )
 
 
@@ -214,7 +223,7 @@ def upright_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image
 
 def kind_of_values(mode: str) -> str | None:
     """Return the kind of values that an image of more than 8 bits a pixel has, `integers` or `floats`, or None."""
-    return "integers" if mode == "I" or mode.startswith("I;16") else "floats" if mode == "F" else None
+    return "integers" if mode == "I" or ";16" in mode else "floats" if mode == "F" else None
 
 
 def to_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image:

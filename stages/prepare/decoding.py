@@ -24,10 +24,8 @@ from plumbline.run.hashes import sha256_of
 from stages.prepare.time_limit import TimeLimit
 
 PROJECT = Path(__file__).parents[2]
-DECODERS = (
-    *(Path("plumbline/images", name) for name in ("decoded.py", "filled_in.py", "other_kinds.py", "strips.py")),
-    Path("stages/prepare/decoding.py"),
-)
+DECODING_MODULES = ("decoded.py", "filled_in.py", "other_kinds.py", "strips.py", "wide_colour.py")
+DECODERS = (*map(Path("plumbline/images").joinpath, DECODING_MODULES), Path("stages/prepare/decoding.py"))
 
 THUMBNAIL = 16  # pixels, height and width
 LEVELS = np.arange(256)  # that a channel may have
