@@ -148,7 +148,7 @@ def extract_tar(archive: Path, folder: Path) -> None:
 def zip_entries(archive: Path, opened_zip: zipfile.ZipFile) -> Iterator[Entry]:
     """Yield the files of a zip archive."""
     for member in opened_zip.infolist():
-        if not member.orig_filename:
+        if not member.filename:  # empty, or empty before its first zero byte
             raise refused(archive, "", "has no name")
         if not 0 <= member.header_offset < archive.stat().st_size:
             raise refused(archive, member.filename, "lies outside of the archive")

@@ -122,6 +122,11 @@ def zip_by(method: int) -> Callable[[], None]:
     return write
 
 
+def zip_with_a_zero_byte_for_a_name() -> None:
+    write_zip({"a.png": b"x"})
+    Path("bad.zip").write_bytes(Path("bad.zip").read_bytes().replace(b"a.png", b"\0.png"))
+
+
 def nameless_zip() -> None:
     empty = zipfile.ZipInfo("x")
     empty.filename = empty.orig_filename = ""
@@ -172,6 +177,7 @@ HOSTILE = {
     "bzip2 in a zip": ("bad.zip", zip_by(zipfile.ZIP_BZIP2), "by a method other than deflate"),
     "LZMA in a zip": ("bad.zip", zip_by(zipfile.ZIP_LZMA), "by a method other than deflate"),
     "no name in a zip": ("bad.zip", nameless_zip, "has no name"),
+    "a zero byte for a name in a zip": ("bad.zip", zip_with_a_zero_byte_for_a_name, "has no name"),
     "a drive of Windows": ("bad.zip", lambda: write_zip({"C:evil.png": b"x"}), "one of Windows"),
     "deep": ("bad.zip", lambda: write_zip({"a/" * 1100 + "1.png": b"x"}), "has a name of 2,205 bytes"),
     "deep with short names": (
