@@ -5,23 +5,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from plumbline.results.tables import read_table
 from plumbline.run.paths import AUDIT, CLUSTERS
 
 
 def read_images(folder: Path = AUDIT) -> pd.DataFrame:
     """Return one row a used image: split, path, width, height, format, mode, orientation, notes. Names stay text."""
-    names = dict.fromkeys(("split", "path", "format", "mode", "notes"), str)
-    return pd.read_csv(folder / "images.csv", dtype=names, keep_default_na=False)
+    return read_table(folder / "images.csv")
 
 
 def read_quarantine(folder: Path = AUDIT) -> pd.DataFrame:
     """Return one row a file that is not used: path, reason, detail."""
-    return pd.read_csv(folder / "quarantine.csv", dtype=str, keep_default_na=False)
+    return read_table(folder / "quarantine.csv")
 
 
 def read_counts(folder: Path = AUDIT) -> dict[str, int]:
     """Return the number of images, or of files, by what was found."""
-    table = pd.read_csv(folder / "counts.csv", keep_default_na=False)
+    table = read_table(folder / "counts.csv")
     return dict(zip(table["finding"], table["count"].tolist(), strict=True))
 
 
@@ -30,5 +30,5 @@ def read_clusters(path: Path = CLUSTERS) -> dict[str, np.ndarray]:
 
     These are copies, near copies, and images of one of `data.groups`, also through others and across splits.
     """
-    table = pd.read_csv(path, dtype={"split": str, "path": str}, keep_default_na=False)
+    table = read_table(path, columns=("split", "path", "cluster"))
     return {split: rows["cluster"].to_numpy() for split, rows in table.groupby("split", sort=False)}

@@ -61,6 +61,7 @@ class BoundedReader(io.RawIOBase):
         with archive.open("rb") as file:
             start = file.read(6)
         opener = next((opener for magic, opener in TAR_COMPRESSIONS.items() if start.startswith(magic)), io.open)
+        self.compressed = opener is not io.open
         self.unpacked = opener(archive, "rb")
 
     def read(self, size: int = -1) -> bytes:
@@ -140,14 +141,14 @@ def extract_tar(archive: Path, folder: Path) -> None:
     with BoundedReader(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as opened:
         for entry in safe_entries(archive, tar_entries(archive, opened)):
             write_entry(folder, entry, opened.extractfile(entry.member))
-        while unpacked.read(MAX_HEADER):  # gzip's checksum stands at the end, which tar does not read
+        while unpacked.compressed and unpacked.read(MAX_HEADER):  # tar does not read to the checksum at the end
             pass
 
 
 def zip_entries(archive: Path, opened_zip: zipfile.ZipFile) -> Iterator[Entry]:
     """Yield the files of a zip archive."""
     for member in opened_zip.infolist():
-        if not member.orig_filename:
+        if not member.filename:  # empty, or empty before its first zero byte
             raise refused(archive, "", "has no name")
         if not 0 <= member.header_offset < archive.stat().st_size:
             raise refused(archive, member.filename, "lies outside of the archive")

@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from PIL import ExifTags, Image, ImageOps
 
 from plumbline.images.filled_in import ends_early, filled_in
 from plumbline.images.other_kinds import other_kind, unsupported_tiff
+from plumbline.images.strips import strips
+from plumbline.images.wide_colour import extremes_of_colours, lower_bytes, scale_colours
 
 MAX_PIXELS = 100_000_000  # width times height
 MAX_BYTES = 2**30  # of a file: more than MAX_PIXELS need in any format, with four channels of 16 bits
@@ -64,7 +66,7 @@ class DecodedImage:
     width: int  # pixels, as stored
     height: int  # pixels, as stored
     format: str  # Pillow's name of the file format
-    mode: str  # Pillow's name of the pixel format
+    mode: str  # Pillow's name of the pixel format; with ;16 for 16 bits a channel in colour
     orientation: int  # EXIF, 1 to 8; 1 is upright
     animated: bool  # the first of several frames
     extremes: tuple[float, float] | None  # the lowest and the highest value, of an image of more than 8 bits a pixel
@@ -92,7 +94,7 @@ def read_file(path: Path) -> bytes:
 def decode(contents: bytes, max_pixels: int = MAX_PIXELS, ranges: Ranges | None = None) -> DecodedImage:
     """Decode a file's bytes; of an animation, the first frame.
 
-    `ranges` are the values that become black and white in grey images of more than 8 bits, of integers and of floats.
+    `ranges` are the values that become black and white in images of more than 8 bits, of integers and of floats.
     Without them, each image is scaled by itself.
 
     Raises Unreadable with reason `empty`, `not an image`, `unsupported` (whole, of a kind that is not decoded),
@@ -178,10 +180,18 @@ def _unidentified(contents: bytes) -> Unreadable:
 
 
 def _as_decoded(image: Image.Image, contents: bytes, ranges: Ranges | None) -> DecodedImage:
+    lower = lower_bytes(image, contents)  # first, because PNG's getexif() loads the image
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)  # read now: upright_rgb() removes it from a TIFF
     image.load()
     if reason := filled_in(contents, image):
         raise Unreadable(reason, "some of its data are missing or wrong; the decoder has filled in the pixels")
+    mode, extremes = image.mode, None
+    if lower:
+        mode, extremes = f"{mode};16", extremes_of_colours(image, lower)
+        black, white = (ranges or {}).get("integers") or _range_by_itself(*extremes, "integers")
+        scale_colours(image, lower, black, white)
+    elif kind_of_values(mode):
+        extremes = _extremes(image)
     rgb = upright_rgb(image, ranges)
     turned = orientation in range(5, 9)
     return DecodedImage(
@@ -189,16 +199,19 @@ def _as_decoded(image: Image.Image, contents: bytes, ranges: Ranges | None) -> D
         width=rgb.height if turned else rgb.width,
         height=rgb.width if turned else rgb.height,
         format=image.format or "",
-        mode=image.mode,
+        mode=mode,
         orientation=orientation if orientation in range(1, 9) else 1,
         animated=getattr(image, "is_animated", False) and image.format in ANIMATED_FORMATS,
-        extremes=_extremes(image) if kind_of_values(image.mode) else None,
+        extremes=extremes,
     )
 
 
 def _extremes(image: Image.Image) -> tuple[float, float]:
-    values = np.asarray(image)
-    return float(values.min()), float(values.max())
+    """Return the lowest and the highest value. Raises Unreadable if one is not finite."""
+    ends = [(values.min(), values.max()) for box in strips(image) for values in [np.asarray(image.crop(box))]]
+    if not np.isfinite(ends).all():
+        raise Unreadable("damaged", "a pixel is not a finite number")
+    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
 def upright_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image:
@@ -210,7 +223,7 @@ def upright_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image
 
 def kind_of_values(mode: str) -> str | None:
     """Return the kind of values that an image of more than 8 bits a pixel has, `integers` or `floats`, or None."""
-    return "integers" if mode == "I" or mode.startswith("I;16") else "floats" if mode == "F" else None
+    return "integers" if mode == "I" or ";16" in mode else "floats" if mode == "F" else None
 
 
 def to_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image:
@@ -218,33 +231,42 @@ def to_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if kind := kind_of_values(image.mode):
-        values = np.asarray(image, dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise Unreadable("damaged", "a pixel is not a finite number")
-        low, high = (ranges or {}).get(kind) or _range_by_itself(values, kind)
-        return _grey(((values - low) / (high - low)).clip(0, 1))
+        extremes = _extremes(image)
+        low, high = (ranges or {}).get(kind) or _range_by_itself(*extremes, kind)
+        return _converted(image, lambda strip: _grey(strip, low, high))
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
+        return _converted(image, _on_white)
     return image.convert("RGB")
 
 
-def _range_by_itself(values: np.ndarray, kind: str) -> tuple[float, float]:
+def _range_by_itself(low: float, high: float, kind: str) -> tuple[float, float]:
     """Return the values of black and white for an image of which the others are not known.
 
     Integers hold 16 bits as a rule, floats are in use up to 1, 255 and 65535. Anything else is stretched from its
     smallest to its largest value, or from 0 if it has one value alone.
     """
-    low, high = values.min(), values.max()
     for full in FULL_RANGES[kind]:
         if low >= 0 and high <= full:
             return 0, full
     return (low, high) if low < high else (min(low, 0), max(high, 0))
 
 
-def _grey(unit: np.ndarray) -> Image.Image:
+def _converted(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Return the image in RGB, each strip converted by itself."""
+    rgb = Image.new("RGB", image.size)
+    for box in strips(image):
+        rgb.paste(convert(image.crop(box)), box)
+    return rgb
+
+
+def _grey(image: Image.Image, low: float, high: float) -> Image.Image:
+    unit = ((np.asarray(image, dtype=np.float64) - low) / (high - low)).clip(0, 1)
     return Image.fromarray(np.rint(unit * 255).astype(np.uint8)).convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def resize_and_cut(image: Image.Image, size: int) -> Image.Image:

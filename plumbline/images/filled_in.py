@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from plumbline.images.strips import strips
+
 ZEROS = bytes(64)
 ZERO_RUN = re.compile(rb"\0{64,}")
 FILLER = b"\x55" * 256  # any bytes without a marker, that decode to something
@@ -178,7 +180,9 @@ def same_pixels(contents: bytes, image: Image.Image) -> bool:
     """Return whether the bytes decode to the image's pixels."""
     try:
         with Image.open(io.BytesIO(contents), formats=["JPEG"]) as other:
-            return other.tobytes() == image.tobytes()
+            return (other.mode, other.size) == (image.mode, image.size) and all(
+                other.crop(box).tobytes() == image.crop(box).tobytes() for box in strips(image)
+            )
     except OSError:
         return False
 

@@ -22,6 +22,7 @@ ENTRY = "plumbline"
 LARGEST_SIDE = 4096  # pixels; as in params.yaml
 MOST_CLASSES = 100_000
 JSON_BEFORE = ("classes", "transform", "parameters", "temperature")  # in files with one entry a field
+LARGEST_FILE = 8 * 2**30  # bytes; vit_h_14 has 2.5e9
 LONGEST_REASON = 200  # characters
 
 
@@ -88,6 +89,11 @@ def one_line_for(path: Path) -> Iterator[None]:
     """Raise UserError, within the block, for a file that is no model file."""
     if path.exists() and not path.is_file():
         raise UserError(f"{path} is no file: name a .safetensors file that Plumbline wrote")
+    if path.exists() and path.stat().st_size > LARGEST_FILE:
+        raise UserError(
+            f"{path} has {path.stat().st_size / 2**30:,.0f} GiB, more than the {LARGEST_FILE / 2**30:g} of any model: "
+            "name a .safetensors file that Plumbline wrote"
+        )
     try:
         yield
     except FileNotFoundError:

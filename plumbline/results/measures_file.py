@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from plumbline.results.tables import Recorded, damaged
+from plumbline.run.errors import UserError
 from plumbline.run.outputs import whole_file
 from plumbline.run.paths import MEASURES
 
@@ -35,14 +37,26 @@ def write_measures(measures: Measures, path: Path = MEASURES) -> None:
 
 
 def read_measures(source: Path | TextIO = MEASURES) -> Measures:
-    """Return the rows by split and name. Raises ValueError for a file of another form."""
+    """Return the rows by split and name. Raises UserError for a file of another form."""
     if isinstance(source, Path):
         with source.open(encoding="utf-8", newline="") as file:
             return read_measures(file)
     rows = csv.reader(source)
-    if tuple(next(rows, ())) != COLUMNS:
-        raise ValueError(f"the first line is not {','.join(COLUMNS)}")
-    return {
-        (split, name): Measure(float(value), int(images), float(low) if low else None, float(high) if high else None)
-        for split, name, value, low, high, images in rows
-    }
+    try:
+        if tuple(next(rows, ())) != COLUMNS:
+            raise damaged(MEASURES, f"does not begin with {','.join(COLUMNS)}")
+        return Recorded({(split, name): measure_of(*values) for split, name, *values in rows}, MEASURES.as_posix())
+    except UserError:
+        raise
+    except (ValueError, TypeError, csv.Error) as error:
+        raise damaged(MEASURES, f"is no table of measures (line {rows.line_num}: {error})") from None
+
+
+def measure_of(value: str, low: str, high: str, images: str) -> Measure:
+    """Return a row's measure. Raises ValueError for text that is no finite number."""
+    measure = Measure(float(value), int(images), float(low) if low else None, float(high) if high else None)
+    if not all(math.isfinite(number) for number in measure if number is not None):
+        raise ValueError("a number is not finite")
+    if (measure.low is None) != (measure.high is None):
+        raise ValueError("an interval has one end alone")
+    return measure

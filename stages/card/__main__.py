@@ -4,18 +4,17 @@ Reads the model files' metadata, data/prepared, the metrics of prepare and finet
 plots/exported_files.csv. The header is for model hubs.
 """
 
-import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from plumbline.data.prepared import SPLITS, read_classes, read_manifest
 from plumbline.model.description import Description, read_description
 from plumbline.presentation.percent import percent
 from plumbline.results.measures_file import read_measures
+from plumbline.results.tables import damaged, read_metrics, read_table
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.hashes import sha256_of
@@ -59,9 +58,11 @@ def provenance_table() -> str:
 def card(settings: Params) -> str:
     """Return the card's text."""
     model, manifest, classes = read_description(FINETUNED), read_manifest(), read_classes()
-    metrics = {stage: json.loads(Path(f"metrics/{stage}.json").read_text(encoding="utf-8")) for stage in STAGES}
+    metrics = {stage: read_metrics(stage) for stage in STAGES}
     measures = read_measures()
     splits = [split for split in SPLITS if f"{split}_images" in metrics["prepare"]]
+    if len(splits) < 2:
+        raise damaged("metrics/prepare.json", "lacks train_images or val_images")
     name, data_set = f"{model.architecture} on {data_set_name(settings.data.root)}", data_set_name(settings.data.root)
     template = Environment(
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -78,7 +79,7 @@ def card(settings: Params) -> str:
         judged=splits[-1],
         confidence=f"{settings.evaluate.confidence:.0%}",
         size=model.transform.resize,
-        files=files_table(pd.read_csv(EXPORTED_FILES)),
+        files=files_table(read_table(EXPORTED_FILES)),
         data_set=data_set,
         splits=splits,
         counts=counts_table(manifest, classes, splits),

@@ -101,7 +101,7 @@ def files_table(exported: pd.DataFrame) -> str:
     """Return the files with the model, and how closely each matches torch; from plots/exported_files.csv."""
     rows = []
     for own in exported.itertuples():
-        file, what = FILES[own.file]
+        file, what = FILES.get(own.file, (own.file, ""))
         shown = f"{own.largest_difference:.3f}" if own.file == "int8" else f"{own.largest_difference:.0e}"
         rows.append([file, what, f"{own.bytes:,}", shown, percent(own.same_class)])
     return table(["file", "", "bytes", "largest difference from torch's probabilities", "same class"], rows)

@@ -7,7 +7,6 @@ Writes plots/measures.csv, all measures; metrics/evaluate.json, the few that DVC
 predictions.csv (one row an image), per_class.csv, reliability.csv, roc.csv, precision_recall.csv and label_doubts.csv.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from plumbline.model.model_file import Model, read_model
 from plumbline.params.evaluate import Evaluate
 from plumbline.results.measures_file import Measure, Measures, write_measures
 from plumbline.results.predictions_file import PREDICTIONS
+from plumbline.results.tables import read_metrics, read_table
 from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
 from plumbline.run.fields import Seed, SomeSections
@@ -48,10 +48,12 @@ from stages.evaluate.images_that_belong_together import (
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.measures import per_class_table, split_measures
 from stages.evaluate.predictions import SplitPredictions, cross_fitted, predictions_of, predictions_table
+from stages.evaluate.recipe import recipe_of
 from stages.evaluate.roc_curves import curve_tables
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 
 METRICS = Path("metrics/evaluate.json")
+KEPT_BY = ("val_loss", "val_accuracy")  # the columns of the history that say what a choice by val may have gained
 PER_CLASS = Path("plots/per_class.csv")
 RELIABILITY = Path("plots/reliability.csv")
 ROC = Path("plots/roc.csv")
@@ -176,8 +178,7 @@ def main() -> None:
     model, classes, splits = read_model(FINETUNED), read_classes(), read_splits()
     refuse_other_data(FINETUNED, model, classes, splits)
     positive = positive_class(own.positive, classes)
-    curvature = json.loads(CURVATURE.read_text(encoding="utf-8"))
-    recipe = model.parameters["finetune"]
+    curvature, recipe = read_metrics(CURVATURE.stem), recipe_of(FINETUNED, model)
     labels = {name: split.labels.numpy() for name, split in splits.items()}
     numbers = read_clusters()
     clusters = {name: clusters_within(own) for name, own in numbers.items()}
@@ -199,7 +200,7 @@ def main() -> None:
         measures |= measures_at_threshold(predictions, positive, own, seed)
         doubtful = label_doubts(splits, predictions, features["train"], classes, own, seed)
     if "test" not in splits:
-        gain = accuracy_gain_by_choice(pd.read_csv(HISTORY), recipe["keep"], recipe["patience"])
+        gain = accuracy_gain_by_choice(read_table(HISTORY, columns=KEPT_BY), recipe["keep"], recipe["patience"])
         measures["val", "accuracy_gain_by_choice"] = Measure(gain, len(labels["val"]))
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
     for name in splits:

@@ -8,13 +8,15 @@ network sees it and its saliency map, as JPEG files.
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 
 from plumbline.model.description import Transform
 from plumbline.model.model_file import read_model
 from plumbline.params.gallery import Gallery
-from plumbline.results.predictions_file import read_predictions
+from plumbline.results.predictions_file import PREDICTIONS, read_predictions
+from plumbline.results.tables import damaged
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
@@ -23,7 +25,7 @@ from plumbline.run.paths import FINETUNED, GALLERY
 from plumbline.run.timing import timed
 from plumbline.training.compute import choose_compute, make_repeatable
 from plumbline.training.network_input import to_input
-from plumbline.training.splits import read_splits
+from plumbline.training.splits import Split, read_splits
 from stages.gallery.chosen_images import chosen
 from stages.gallery.saliency import method_of, overlay, saliency
 
@@ -51,12 +53,24 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
     image.save(path, quality=QUALITY)
 
 
+def refuse_other_predictions(predictions: pd.DataFrame, classes: list[str], splits: dict[str, Split]) -> None:
+    """Raise UserError for predictions of a class or an image that the model or the data do not have."""
+    known = {(name, path) for name, split in splits.items() for path in split.paths}
+    for row in predictions.itertuples():
+        if row.predicted not in classes or (row.split, row.path) not in known:
+            raise damaged(PREDICTIONS, f"has {row.path} of {row.split} as {row.predicted}, which is not in this run")
+    if predictions.empty or not set(predictions["split"]) & {"val", "test"}:
+        raise damaged(PREDICTIONS, "has no image of val or test")
+
+
 def main() -> None:
     settings = params_file.load(Params)
     model, splits = read_model(FINETUNED), read_splits()
     make_repeatable(settings.seed)
     compute = choose_compute("float32")
-    table = chosen(read_predictions(), settings.gallery.images)
+    predictions = read_predictions()
+    refuse_other_predictions(predictions, model.classes, splits)
+    table = chosen(predictions, settings.gallery.images)
     with timed("gallery", len(table)), whole_folder(GALLERY) as folder:
         network = compute.place(model.network())
         names = []

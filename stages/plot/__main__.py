@@ -6,7 +6,6 @@ under data/figures. The same input gives the same bytes.
 
 import json
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -20,6 +19,7 @@ from plumbline.params.weights import Weights
 from plumbline.presentation.figure_style import STYLE, save
 from plumbline.results.measures_file import Measures, read_measures
 from plumbline.results.predictions_file import read_predictions
+from plumbline.results.tables import read_metrics, read_table
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.fields import SomeSections
@@ -34,7 +34,7 @@ from stages.plot.reliability import draw_reliability
 from stages.plot.roc_and_precision_recall import draw_trade_offs
 from stages.plot.training_curves import draw_curves, draw_learning_rate
 
-PLOTS, METRICS = Path("plots"), Path("metrics")
+PLOTS = Path("plots")
 
 
 class Params(SomeSections):
@@ -43,14 +43,9 @@ class Params(SomeSections):
     evaluate: Evaluate
 
 
-def read_metrics(stage: str) -> dict[str, Any]:
-    """Return what a stage measured."""
-    return json.loads((METRICS / f"{stage}.json").read_text(encoding="utf-8"))
-
-
-def read_table(name: str) -> pd.DataFrame:
-    """Return a table under plots/; names stay text, also `007`, `NA` and `null`."""
-    return pd.read_csv(PLOTS / f"{name}.csv", dtype={"class": str}, keep_default_na=False)
+def read_plot_table(name: str) -> pd.DataFrame:
+    """Return a table under plots/."""
+    return read_table(PLOTS / f"{name}.csv")
 
 
 def step_size_limits(lr: float, measures: Measures) -> dict[str, tuple[float, float]]:
@@ -63,25 +58,23 @@ def step_size_limits(lr: float, measures: Measures) -> dict[str, tuple[float, fl
 
 def figures(settings: Params) -> dict[str, Figure]:
     """Return every figure by its name."""
-    history, predictions = read_table("history"), read_predictions()
+    history, predictions = read_plot_table("history"), read_predictions()
     sizes = predictions["split"].value_counts().to_dict()
     measures, lr = read_measures(), settings.finetune.lr
-    gallery = pd.read_csv(
-        GALLERY / "gallery.csv", dtype=dict.fromkeys(("path", "actual", "predicted"), str), keep_default_na=False
-    )
+    gallery = read_table(GALLERY / "gallery.csv")
     return {
         "computational_graph": draw_graph(json.loads(TRACED_GRAPH.read_text(encoding="utf-8"))),
-        "cost_ratio": draw_cost_ratio(read_table("cost_ratio")),
-        "network_layers": draw_network_layers(read_table("network_layers"), settings.weights.architecture),
-        "weight_decay": draw_weight_decay(read_table("weight_decay")),
+        "cost_ratio": draw_cost_ratio(read_plot_table("cost_ratio")),
+        "network_layers": draw_network_layers(read_plot_table("network_layers"), settings.weights.architecture),
+        "weight_decay": draw_weight_decay(read_plot_table("weight_decay")),
         "step_size": draw_step_size(lr, step_size_limits(lr, measures)),
         "data": draw_data_audit(read_manifest(), read_images(), read_quarantine(), read_counts()),
         "loss": draw_curves(history, sizes, "loss", "(cross-entropy, nats)"),
         "accuracy": draw_curves(history, sizes, "accuracy", "(fraction right)"),
         "learning_rate": draw_learning_rate(history),
         "confusion": draw_confusion(predictions, read_classes()),
-        "trade_offs": draw_trade_offs(read_table("roc"), read_table("precision_recall"), sizes),
-        "reliability": draw_reliability(read_table("reliability"), measures["val", "temperature"].value),
+        "trade_offs": draw_trade_offs(read_plot_table("roc"), read_plot_table("precision_recall"), sizes),
+        "reliability": draw_reliability(read_plot_table("reliability"), measures["val", "temperature"].value),
         "baselines": draw_baselines(measures, settings.evaluate.confidence),
         "gallery": draw_gallery(gallery, GALLERY),
     }

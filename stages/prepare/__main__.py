@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -82,17 +83,15 @@ def read_alike(
     """
     if data.value_range != "auto":
         limits = replace(limits, ranges=dict.fromkeys(FULL_RANGES, data.value_range))
-    remote = data.executor != "loky"
-    results = read_all(candidates, limits, caches.enter_context(pixel_cache(data, limits)), scratch, remote=remote)
+    read = partial(read_all, scratch=scratch, remote=data.executor != "loky", seconds=data.seconds_per_image)
+    results = read(candidates, limits, caches.enter_context(pixel_cache(data, limits)))
     ranges = value_ranges(results, data.value_range)
     if data.value_range != "auto" or not ranges or ranges == {"integers": [0, 65535]}:
         return results, ranges
     again = [i for i, result in enumerate(results) if isinstance(result, UsableImage) and result.facts.wide]
     alike = replace(limits, ranges=ranges)
     cache = caches.enter_context(pixel_cache(data, alike))
-    for i, result in zip(
-        again, read_all([candidates[i] for i in again], alike, cache, scratch, remote=remote), strict=True
-    ):
+    for i, result in zip(again, read([candidates[i] for i in again], alike, cache), strict=True):
         results[i] = result
     return results, ranges
 

@@ -10,6 +10,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +21,11 @@ from PIL import Image
 
 from plumbline.images.decoded import Unreadable, decode, read_file, resize_and_cut
 from plumbline.run.hashes import sha256_of
+from stages.prepare.time_limit import TimeLimit
 
 PROJECT = Path(__file__).parents[2]
-DECODERS = (
-    *(Path("plumbline/images", name) for name in ("decoded.py", "filled_in.py", "other_kinds.py")),
-    Path("stages/prepare/decoding.py"),
-)
+DECODING_MODULES = ("decoded.py", "filled_in.py", "other_kinds.py", "strips.py", "wide_colour.py")
+DECODERS = (*map(Path("plumbline/images").joinpath, DECODING_MODULES), Path("stages/prepare/decoding.py"))
 
 THUMBNAIL = 16  # pixels, height and width
 LEVELS = np.arange(256)  # that a channel may have
@@ -77,13 +77,17 @@ class Unusable:
     detail: str
 
 
-def read_image(path: Path, limits: Limits, pixels: Path, offset: int) -> tuple[Facts, int] | Unusable:
+def read_image(
+    path: Path, limits: Limits, pixels: Path, offset: int, limit: TimeLimit | None = None
+) -> tuple[Facts, int] | Unusable:
     """Read one file, and write its pixels, uint8 (size, size, 3), to `pixels` from byte `offset`.
 
-    Returns its facts and the CRC-32 of the pixels.
+    Returns its facts and the CRC-32 of the pixels. A worker that takes longer than the limit to decode them ends.
     """
     try:
-        facts, image_pixels = examine(read_file(path), limits)
+        contents = read_file(path)
+        with limit.for_image(offset) if limit else nullcontext():  # reading may take long without any fault of the file
+            facts, image_pixels = examine(contents, limits)
     except Unreadable as error:
         return Unusable(error.reason, printable(str(error)))
     with pixels.open("r+b", buffering=0) as file:

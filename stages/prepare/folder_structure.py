@@ -222,10 +222,14 @@ def find_classes(folders: dict[str | None, list[str]], keep: list[str] | None) -
     classes = kept_classes(classes, keep)
     for split, names in others:
         used = names if keep is None else [name for name in names if name in classes]
-        if not used:
-            raise UserError(f"{name_of(split)} has no class folder: it must hold one for each of {' '.join(classes)}")
         unknown = sorted(set(used) - set(classes))
         alike = {appearance(name) for name in classes}
+        if not {appearance(name) for name in names} & alike:
+            found = f"none of the class folders, but {names[0]!r}" if names else "no class folder"
+            raise UserError(
+                f"{name_of(split)} has {found}: it must hold one for each of {' '.join(classes)}; if its images have "
+                f"no known class, move {split}/ elsewhere, and classify them with `python -m tools.predict`"
+            )
         if unknown and appearance(unknown[0]) not in alike:
             raise UserError(
                 f"{name_of(split)} has the class {unknown[0]!r}, which {name_of(first)} lacks: {' '.join(classes)}; "

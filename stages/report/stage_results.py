@@ -9,13 +9,13 @@ import pandas as pd
 
 from plumbline.audit.tables import read_images, read_quarantine
 from plumbline.data.prepared import SPLITS, read_classes, read_manifest
-from plumbline.results.measures_file import Measures, read_measures
+from plumbline.results.measures_file import MEASURES, Measures, read_measures
 from plumbline.results.predictions_file import read_predictions
+from plumbline.results.tables import damaged, read_metrics, read_table
 from plumbline.run.paths import GALLERY
 
 CHECK_STAGES = ("backprop", "convolution", "weight_decay")
 MEASURING_STAGES = (*CHECK_STAGES, "prepare", "curvature", "finetune")
-NAMES = ("split", "path", "actual", "predicted", "suggested", "class", "layer")
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,6 @@ class Results:
         return [split for split in SPLITS if (split, "accuracy") in self.measures]
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Return a table; names stay text, also `007`, `NA` and `null`."""
-    return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False)
-
-
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds."""
     return json.loads(path.read_text(encoding="utf-8"))
@@ -57,9 +52,12 @@ def read_json(path: Path) -> Any:
 def read_results() -> Results:
     """Read everything that the page shows, except the figures."""
     names = ("history", "per_class", "label_doubts", "reliability", "cost_ratio", "network_layers")
+    measures = read_measures()
+    if ("val", "accuracy") not in measures:
+        raise damaged(MEASURES, "has no accuracy of val")
     return Results(
-        metrics={stage: read_json(Path("metrics") / f"{stage}.json") for stage in MEASURING_STAGES},
-        measures=read_measures(),
+        metrics={stage: read_metrics(stage) for stage in MEASURING_STAGES},
+        measures=measures,
         derivations={stage: read_json(Path("data/derivations") / f"{stage}.json") for stage in CHECK_STAGES},
         classes=read_classes(),
         manifest=read_manifest(),

@@ -24,7 +24,7 @@ from plumbline.run.hashes import sha256_of
 from plumbline.run.paths import BACKBONE, DIGITS_SOURCE
 from plumbline.run.timing import timed
 from plumbline.training.compute import choose_compute, make_repeatable
-from stages.weights.download import download, verify
+from stages.weights.download import download, refuse_size, verify
 from stages.weights.pretraining import pretrain, read_digits
 from stages.weights.tensor_names import weights_among
 from stages.weights.weight_file import read_dictionaries
@@ -109,6 +109,7 @@ def from_file(settings: Params, path: Path) -> Model:
             f"weights.source is {str(path)!r}, and there is no such file: "
             "set it to digits, imagenet, none, or a path or URL"
         )
+    refuse_size(path.stat().st_size, str(path))
     sha256 = verify(path, str(path), expected)
     return from_weight_file(settings, path, sha256)
 

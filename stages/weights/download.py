@@ -17,6 +17,7 @@ from plumbline.run.outputs import whole_file
 
 SILENCE = 60  # seconds without a byte after which a server counts as gone
 LARGEST = 8 * 2**30  # bytes; torchvision's largest file has 2.6e9
+LARGEST_ON_DISK = 64 * 2**30  # bytes
 CHUNK = 2**20  # bytes
 SCHEMES = ("http", "https")
 
@@ -114,6 +115,14 @@ def copy(response: http.client.HTTPResponse, file: IO[bytes], source: str) -> No
         f"{source} has more than {LARGEST / 2**30:g} GiB, the largest download of weights: is it the right file? "
         "If it is, fetch it yourself, and set weights.source to its path"
     )
+
+
+def refuse_size(size: int, source: str) -> None:
+    """Raise UserError for a file on disk that is larger than any weights, before it is read for its hash."""
+    if size > LARGEST_ON_DISK:
+        raise UserError(
+            f"{source} has {size / 2**30:,.0f} GiB, more than the {LARGEST_ON_DISK / 2**30:g} of any weights"
+        )
 
 
 def verify(path: Path, source: str, expected: str) -> str:

@@ -8,14 +8,14 @@ import dvc.api
 import pandas as pd
 
 from plumbline.results.measures_file import MEASURES, Measures, read_measures
-from plumbline.results.predictions_file import PREDICTIONS, read_predictions
+from plumbline.results.predictions_file import COLUMNS, PREDICTIONS
+from plumbline.results.tables import read_table
 from plumbline.run.dotted_keys import flat
 from plumbline.run.errors import UserError
 from tools.revision_files import file_at
 
 WORKSPACE = "workspace"
 SEED = "seed"  # the parameter that says which run of a recipe this is
-COLUMNS = ["split", "path", "actual", "predicted", "probability", "correct", "loss", "squared_error", "sha256"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def measures_at(rev: str | None) -> Measures:
 
 def predictions_of(text: str, name: str) -> pd.DataFrame:
     """Return the rows, with the path as the index."""
-    table = read_predictions(io.StringIO(text))
+    table = read_table(io.StringIO(text), f"{name}'s {PREDICTIONS}")
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise UserError(

@@ -81,8 +81,8 @@ def read_experiment(name: str, rev: str, split: str) -> Experiment:
     with file_at(MEASURES, rev, also="none") as file:
         try:
             measures = read_measures(io.TextIOWrapper(file, encoding="utf-8", newline=""))
-        except ValueError as error:
-            raise UserError(f"{name}'s {MEASURES} cannot be read: {error}") from None
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from None
     accuracy = measures.get((split, "accuracy"))
     if accuracy is None:
         raise UserError(f"{name} has no accuracy of {split} in {MEASURES}: its data has no {split} split")

@@ -26,6 +26,7 @@ class Data(Section):
     near_duplicates: Policy
     near_distance: Annotated[Whole, Field(ge=0, le=16)] | None
     max_pixels: Annotated[Count, Field(le=178_956_970)]  # Pillow's own limit
+    seconds_per_image: Annotated[Number, Field(gt=0, le=86_400)]
     min_side: Count
     value_range: Literal["auto"] | Annotated[list[Number], Field(min_length=2, max_length=2)]
     cache_gib: Annotated[Number, Field(ge=0)]

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import os
 import random
 import shutil
 import stat
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from plumbline.images import archives
-from plumbline.images.archives import extract
+from plumbline.images.archives import BoundedReader, extract
 from plumbline.run.errors import UserError
 from tests.conftest import write_data_set
 
@@ -121,6 +122,11 @@ def zip_by(method: int) -> Callable[[], None]:
     return write
 
 
+def zip_with_a_zero_byte_for_a_name() -> None:
+    write_zip({"a.png": b"x"})
+    Path("bad.zip").write_bytes(Path("bad.zip").read_bytes().replace(b"a.png", b"\0.png"))
+
+
 def nameless_zip() -> None:
     empty = zipfile.ZipInfo("x")
     empty.filename = empty.orig_filename = ""
@@ -171,6 +177,7 @@ HOSTILE = {
     "bzip2 in a zip": ("bad.zip", zip_by(zipfile.ZIP_BZIP2), "by a method other than deflate"),
     "LZMA in a zip": ("bad.zip", zip_by(zipfile.ZIP_LZMA), "by a method other than deflate"),
     "no name in a zip": ("bad.zip", nameless_zip, "has no name"),
+    "a zero byte for a name in a zip": ("bad.zip", zip_with_a_zero_byte_for_a_name, "has no name"),
     "a drive of Windows": ("bad.zip", lambda: write_zip({"C:evil.png": b"x"}), "one of Windows"),
     "deep": ("bad.zip", lambda: write_zip({"a/" * 1100 + "1.png": b"x"}), "has a name of 2,205 bytes"),
     "deep with short names": (
@@ -236,3 +243,18 @@ def test_a_total_above_the_limit_is_refused_whatever_the_ratio(monkeypatch: pyte
     write_zip({"ant/1.png": np.random.default_rng(0).bytes(2000)})
     with pytest.raises(UserError, match="unpacks to at least 2,000, a bomb"):
         extract(Path("bad.zip"), Path("out"))
+
+
+def test_a_tar_of_a_tebibyte_is_read_to_its_end_marker_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tar(member("ant/1.png"))
+    os.truncate("bad.tar", 2**40)
+    read, taken = BoundedReader.read, []
+
+    def counted(reader: BoundedReader, size: int = -1) -> bytes:
+        taken.append(size)
+        assert len(taken) < 100
+        return read(reader, size)
+
+    monkeypatch.setattr(BoundedReader, "read", counted)
+    extract(Path("bad.tar"), Path("out"))
+    assert [path.name for path in Path("out").rglob("*.png")] == ["1.png"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import random
 import subprocess
@@ -176,3 +177,12 @@ def test_bytes_changed_at_random_are_one_line_or_a_model(tmp_path: Path) -> None
                 read(path)
             except UserError as error:
                 assert "\n" not in one_line(str(error))
+
+
+def test_a_file_of_a_tebibyte_is_refused_by_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    write_model(path, small_model())
+    os.truncate(path, 2**40)
+    for read in (read_model, read_description):
+        with pytest.raises(UserError, match="has 1,024 GiB, more than the 8 of any model"):
+            read(path)

@@ -1,6 +1,7 @@
 """Evaluation: against worked numbers, scikit-learn and torch; other data is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from plumbline.model.model_file import read_model, write_model
 from plumbline.results.measures_file import Measures, read_measures
 from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv, write_json
 from stages.evaluate import __main__ as evaluate
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
-from tests.support.models import CURVATURES, write_random_model
+from tests.support.models import CURVATURES, RECIPE, write_random_model
 
 CLASSES = ["ant", "bee"]
 
@@ -145,3 +147,34 @@ def test_a_positive_class_that_is_none_is_refused_in_one_line(ready: Workspace) 
     with pytest.raises(UserError, match="evaluate.positive is 'wasp', which is no class: choose one of ant, bee"):
         evaluate.main()
     assert not evaluate.METRICS.exists()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, "finetune: Input should be"),
+        ({"finetune": None}, "finetune: Input should be"),
+        ({"finetune": "sgd"}, "finetune: Input should be"),
+        ({"finetune": {"lr": 0.1}}, "finetune.optimiser: Field required"),
+        ({"finetune": RECIPE | {"keep": "last", "patience": None, "lr": "fast"}}, "finetune.lr: "),
+        ({"finetune": RECIPE | {"keep": "last", "patience": None, "augment": []}}, "finetune.augment: "),
+        ({"finetune": RECIPE | {"keep": "last"}}, "finetune.patience: Field required"),
+    ],
+)
+def test_a_model_that_does_not_say_how_it_was_trained_is_one_line(
+    ready: Workspace, parameters: dict[str, object], message: str
+) -> None:
+    write_model(evaluate.FINETUNED, replace(read_model(evaluate.FINETUNED), parameters=parameters))
+    with pytest.raises(UserError) as error:
+        evaluate.main()
+    assert str(error.value).startswith(f"models/finetuned.safetensors does not say how it was trained ({message}")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"), [({}, "lacks largest_curvature"), ({"largest_curvature": "<b>"}, "'<b>'")]
+)
+def test_a_curvature_that_is_no_number_is_one_line(ready: Workspace, values: dict[str, str], message: str) -> None:
+    write_json(evaluate.CURVATURE, values)
+    with pytest.raises(UserError, match=f"metrics/curvature.json .*{message}"):
+        evaluate.main()

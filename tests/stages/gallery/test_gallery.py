@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from plumbline.results.predictions_file import PREDICTIONS
+from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv, write_json
 from stages.evaluate import __main__ as evaluate
 from stages.gallery import __main__ as gallery
@@ -73,3 +74,14 @@ def test_every_row_has_its_images_and_a_second_run_gives_the_same_bytes(
     first = {path.name: path.read_bytes() for path in gallery.GALLERY.iterdir()}
     gallery.main()
     assert {path.name: path.read_bytes() for path in gallery.GALLERY.iterdir()} == first
+    mistaken = pd.read_csv(PREDICTIONS)
+    for column, value in (("predicted", "emu"), ("path", "val/emu/1.png"), ("split", "test")):
+        write_csv(PREDICTIONS, mistaken.assign(**{column: value}))
+        with pytest.raises(UserError, match="plots/predictions.csv has .*, which is not in this run"):
+            gallery.main()
+    write_csv(PREDICTIONS, mistaken.drop(columns="loss"))
+    with pytest.raises(UserError, match="plots/predictions.csv has no column loss"):
+        gallery.main()
+    write_csv(PREDICTIONS, mistaken[:0])
+    with pytest.raises(UserError, match="plots/predictions.csv has no image of val or test"):
+        gallery.main()

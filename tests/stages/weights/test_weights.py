@@ -1,5 +1,6 @@
 """The weights stage: each source of weights, and what is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,10 @@ def test_files_that_are_absent_damaged_or_of_another_network_are_one_line(worksp
     torch.save([1, 2], "list.pth")
     use(Path("list.pth"))
     refused("list.pth holds no dictionary of tensors")
+    with Path("huge.pth").open("wb") as file:
+        os.truncate(file.fileno(), 2**40)
+    workspace.set(weights__source="huge.pth")
+    refused("huge.pth has 1,024 GiB, more than the 64 of any weights")
     use(resnet18)
     refused("the weights lack layer1.2.bn1.bias, which resnet34 has: they are of another network")
     torch.save({"a": torch.zeros(1)}, "other.pth")

@@ -1,0 +1,61 @@
+"""Read colour images of 16 bits a channel with all their bits, of which Pillow keeps the upper eight.
+
+The file is decoded a second time with the bytes of each value taken in the other order, which gives the lower eight.
+"""
+
+import io
+import sys
+
+import numpy as np
+from PIL import Image
+
+from plumbline.images.strips import strips
+
+OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
+
+
+def lower_bytes(image: Image.Image, contents: bytes) -> Image.Image | None:
+    """Return the lower bytes of an image that is not loaded yet, as an image; None if it has no 16 bits in colour."""
+    tiles = [other_order(tile) for tile in getattr(image, "tile", ())]
+    if not tiles or None in tiles or "transparency" in image.info:
+        return None
+    with Image.open(io.BytesIO(contents), formats=[image.format]) as other:
+        other.tile = tiles
+        try:
+            other.load()
+        except ValueError:  # Pillow cannot read this form in the other order
+            return None
+        return other
+
+
+def other_order(tile: tuple) -> tuple | None:
+    """Return a part of a file as Pillow describes it, with the bytes in the other order; None for other forms."""
+    arguments = tile[-1]
+    raw_mode, *more = arguments if isinstance(arguments, tuple) and arguments else [arguments]
+    colours, _, order = str(raw_mode).partition(";16")
+    if colours not in ("RGB", "RGBA", "RGBX") or order not in OTHER_ORDER:
+        return None
+    swapped = f"{colours};16{OTHER_ORDER[order]}"
+    return tile._replace(args=(swapped, *more) if isinstance(arguments, tuple) else swapped)
+
+
+def colours_in(image: Image.Image, lower: Image.Image, box: tuple[int, int, int, int]) -> np.ndarray:
+    """Return red, green and blue, uint16 (height, width, 3), within a box."""
+    upper, low = (np.asarray(part.crop(box))[..., :3].astype(np.uint16) for part in (image, lower))
+    return upper << 8 | low
+
+
+def extremes_of_colours(image: Image.Image, lower: Image.Image) -> tuple[float, float]:
+    """Return the lowest and the highest value of red, green and blue."""
+    ends = [(values.min(), values.max()) for box in strips(image) for values in [colours_in(image, lower, box)]]
+    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+
+
+def scale_colours(image: Image.Image, lower: Image.Image, black: float, white: float) -> None:
+    """Change the image's red, green and blue to all bits' values, scaled so that black becomes 0 and white 255."""
+    for box in strips(image):
+        unit = ((colours_in(image, lower, box) - np.float64(black)) / (white - black)).clip(0, 1)
+        strip = Image.fromarray(np.rint(unit * 255).astype(np.uint8))
+        if image.mode == "RGBA":
+            strip.putalpha(image.crop(box).getchannel("A"))
+        image.paste(strip, box)

@@ -1,0 +1,93 @@
+"""Colour images of 16 bits a channel: all their bits count, as in grey ones."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from plumbline.images.decoded import decode, kind_of_values
+
+WIDTH, HEIGHT = 40, 32
+
+
+def values(channels: int, most: int = 4095) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, most + 1, (HEIGHT, WIDTH, channels), dtype=np.uint16)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """Return a PNG of 16 bits a channel, which Pillow does not write. Source: PNG specification, 4.4 and 7.2."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    colour = {3: 2, 4: 6}[pixels.shape[2]]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def tiff(pixels: np.ndarray, order: str, *, deflated: bool = False) -> bytes:
+    """Return a TIFF of 16 bits a channel in one strip. Source: TIFF 6.0, section 2."""
+    data = pixels.astype(f"{order}u2").tobytes()
+    data = zlib.compress(data) if deflated else data
+    height, width, channels = pixels.shape
+    tags = {256: width, 257: height, 258: 16, 259: 8 if deflated else 1, 262: 2, 273: 0, 277: channels, 278: height}
+    tags |= {279: len(data)} | ({338: 2} if channels == 4 else {})
+    start = 8 + 2 + 12 * len(tags) + 4
+    bits = struct.pack(f"{order}{channels}H", *[16] * channels)
+    entries = b""
+    for tag, value in sorted(tags.items()):
+        if tag == 258:
+            entries += struct.pack(f"{order}HHII", tag, 3, channels, start)
+        else:
+            entries += struct.pack(f"{order}HHII", tag, 4, 1, start + len(bits) if tag == 273 else value)
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(f"{order}IH", 8, len(tags)) + entries + bytes(4) + bits + data
+
+
+WAYS = {
+    "PNG": png,
+    "TIFF, little-endian": lambda pixels: tiff(pixels, "<"),
+    "TIFF, big-endian": lambda pixels: tiff(pixels, ">"),
+    "TIFF, little-endian, deflated": lambda pixels: tiff(pixels, "<", deflated=True),
+    "TIFF, big-endian, deflated": lambda pixels: tiff(pixels, ">", deflated=True),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_all_bits_are_scaled_by_the_range_that_is_given(way: str) -> None:
+    pixels = values(3)
+    decoded = decode(WAYS[way](pixels), ranges={"integers": (0, 4095)})
+    np.testing.assert_array_equal(np.asarray(decoded.rgb), np.rint(pixels / 4095 * 255))
+    assert decoded.mode == "RGB;16"
+    assert kind_of_values(decoded.mode) == "integers"  # so that prepare finds one range for the data set
+    assert decoded.extremes == (pixels.min(), pixels.max())
+
+
+def test_without_a_range_it_is_that_of_16_bits_as_for_grey() -> None:
+    grey = values(1, most=65535)
+    buffer = io.BytesIO()
+    Image.fromarray(grey[..., 0]).save(buffer, "PNG")
+    colour = decode(png(np.repeat(grey, 3, axis=2)))
+    np.testing.assert_array_equal(np.asarray(colour.rgb), np.asarray(decode(buffer.getvalue()).rgb))
+
+
+@pytest.mark.parametrize("way", ["PNG", "TIFF, little-endian"])
+def test_transparent_pixels_become_white(way: str) -> None:
+    pixels = values(4)
+    pixels[..., 3] = np.where(np.arange(WIDTH) < WIDTH // 2, 0, 65535)
+    decoded = np.asarray(decode(WAYS[way](pixels), ranges={"integers": (0, 4095)}).rgb)
+    assert (decoded[:, : WIDTH // 2] == 255).all()
+    np.testing.assert_array_equal(decoded[:, WIDTH // 2 :], np.rint(pixels[:, WIDTH // 2 :, :3] / 4095 * 255))
+
+
+def test_eight_bits_in_colour_stay_as_they_are() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    decoded = decode(buffer.getvalue(), ranges={"integers": (0, 4095)})
+    np.testing.assert_array_equal(np.asarray(decoded.rgb), pixels)
+    assert decoded.extremes is None
