@@ -4,6 +4,7 @@ So a mistake in any section ends a run before any work. The certificate holds no
 the stages run again that use it. Writes data/certificates/params.txt.
 """
 
+from plumbline.model.timm_names import is_timm, refuse_unknown_timm_name
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.certificates import withdraw_certificate, write_certificate
@@ -18,7 +19,9 @@ CLAIMS = (
 
 def main() -> None:
     withdraw_certificate("params")
-    params_file.load(AllParams)
+    architecture = params_file.load(AllParams).weights.architecture
+    if is_timm(architecture):
+        refuse_unknown_timm_name(architecture)
     write_certificate("params", CLAIMS)
 
 

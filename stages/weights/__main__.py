@@ -13,8 +13,9 @@ import torchvision
 from torch.hub import get_dir
 
 from plumbline.model.description import Transform
+from plumbline.model.families import build_network
 from plumbline.model.model_file import Model, write_model
-from plumbline.model.networks import build_network, refuse_image_size, shape_of_network
+from plumbline.model.networks import refuse_image_size, refuse_unserved, shape_of_network
 from plumbline.params.image import Image
 from plumbline.params.weights import Weights
 from plumbline.run import params_file
@@ -142,7 +143,7 @@ def described(settings: Params, tensors: dict[str, torch.Tensor], classes: list[
 
 def main() -> None:
     settings = params_file.load(Params)
-    refuse_image_size(shape_of_network(settings.weights.architecture, 2), settings.image.crop, "image.crop")
+    refuse_unserved(settings.weights.architecture, settings.image.crop)
     make_repeatable(settings.seed)
     write_model(BACKBONE, backbone(settings))
 
