@@ -5,6 +5,7 @@ own networks.
 """
 
 import difflib
+import math
 from types import ModuleType
 from typing import Any
 
@@ -43,14 +44,19 @@ def build_network(architecture: str, classes: int) -> nn.Module:
     """
     if is_timm(architecture):
         return build_timm_network(architecture, classes)
+    refuse_unknown_of_torchvision(architecture)
+    return torchvision.models.get_model(
+        architecture, weights=None, num_classes=classes, **WITHOUT_AUXILIARY.get(architecture, {})
+    )
+
+
+def refuse_unknown_of_torchvision(architecture: str) -> None:
+    """Raise UserError for a name that is none of torchvision's classifiers."""
     known = torchvision.models.list_models(module=torchvision.models)
     if architecture not in known:
         close = difflib.get_close_matches(architecture, known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"torchvision has {', '.join(known)}"
         raise UserError(f"weights.architecture is {architecture!r}, which is none of torchvision's classifiers; {hint}")
-    return torchvision.models.get_model(
-        architecture, weights=None, num_classes=classes, **WITHOUT_AUXILIARY.get(architecture, {})
-    )
 
 
 def build_timm_network(architecture: str, classes: int) -> nn.Module:
@@ -63,6 +69,52 @@ def build_timm_network(architecture: str, classes: int) -> nn.Module:
     except (ImportError, TypeError, AssertionError, RuntimeError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"timm cannot build {architecture} as a classifier ({why}): choose another") from None
+
+
+def published_weights(architecture: str, tag: str | None) -> Any:
+    """Return timm's description of the weights that it publishes under a tag; None: the tag that timm prefers.
+
+    Raises UserError for a tag that the network does not have.
+    """
+    name, timm = timm_name(architecture), import_timm()
+    if not timm.is_model(name) or "." in name:
+        refuse_unknown_timm_name(architecture)
+    known = timm.models.get_arch_pretrained_cfgs(name)
+    if tag is not None and f"{name}.{tag}" not in known:
+        tags = ", ".join(each.removeprefix(f"{name}.") for each in known) or "none"
+        raise UserError(f"weights.tag is {tag!r}, which timm does not have for {architecture}: it has {tags}")
+    return timm.get_pretrained_cfg(name if tag is None else f"{name}.{tag}")
+
+
+def published_transform(architecture: str, tag: str | None) -> dict[str, Any]:
+    """Return what `pretrained` stands for in section image: how the published weights see an image.
+
+    Raises UserError for a network of torchvision's that has no published weights of ImageNet, and as the above.
+    """
+    if is_timm(architecture):
+        own = published_weights(architecture, tag)
+        crop = own.input_size[-1]
+        size = {"resize": math.floor(crop / own.crop_pct), "crop": crop, "interpolation": own.interpolation}
+        return size | {"mean": list(own.mean), "std": list(own.std)}
+    own = torchvision_weights(architecture).transforms()
+    size = {"resize": own.resize_size[0], "crop": own.crop_size[0], "interpolation": own.interpolation.value}
+    return size | {"mean": list(own.mean), "std": list(own.std)}
+
+
+def torchvision_weights(architecture: str) -> Any:
+    """Return torchvision's description of the weights that it publishes. Raises UserError if there are none."""
+    refuse_unknown_of_torchvision(architecture)
+    weights = torchvision.models.get_model_weights(architecture).__members__.get("IMAGENET1K_V1")
+    if weights is None:
+        raise UserError(
+            f"torchvision has no IMAGENET1K_V1 weights for {architecture}: choose another weights.architecture"
+        )
+    return weights
+
+
+def crop_in_pixels(wish: int | str, architecture: str, tag: str | None) -> int:
+    """Return the value of image.crop, which may be `pretrained`."""
+    return wish if isinstance(wish, int) else published_transform(architecture, tag)["crop"]
 
 
 def is_of_timm(network: nn.Module) -> bool:

@@ -10,6 +10,7 @@ metrics/curvature.json; evaluate compares the learning rate with the bound that 
 
 import copy
 import statistics
+from dataclasses import asdict
 
 import torch
 from torch import nn
@@ -31,6 +32,7 @@ from plumbline.run.timing import timed
 from plumbline.training.compute import Compute, choose_compute, make_repeatable
 from plumbline.training.loss_and_accuracy import forward
 from plumbline.training.network_input import to_input
+from plumbline.training.same_data import refuse_other_resizing
 from plumbline.training.splits import Split, read_splits
 from stages.curvature.hessian import gradient_and_product
 from stages.curvature.lanczos import Extremes, extreme_eigenvalues
@@ -65,7 +67,8 @@ def main() -> None:
     backbone, classes, splits = read_model(BACKBONE), read_classes(), read_splits()
     compute = choose_compute("float32")
     make_repeatable(settings.seed)
-    transform = Transform(**settings.image.model_dump())
+    transform = Transform(**settings.image.filled_in(asdict(backbone.transform)).model_dump())
+    refuse_other_resizing(transform, "params.yaml says")
     network = replace_head(backbone.architecture, backbone.tensors, len(classes), crop=transform.crop)
     network = compute.place(network)
     start = copy.deepcopy(network.state_dict())  # a forward pass changes batch normalisation's running statistics

@@ -60,7 +60,7 @@ def part_for_epoch(epoch: int, run: Run, setup: Setup, check: Callable[[], None]
         setup.train,
         setup.transform,
         setup.compute,
-        image_changes(augment, setup.transform.crop),
+        image_changes(augment, setup.transform.crop, setup.transform.interpolation),
         batch_changes(augment, setup.classes),
     )
     if not is_frozen_in_part(epoch, setup.recipe):

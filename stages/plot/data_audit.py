@@ -25,6 +25,8 @@ NOTED = {
     "rare_format_images": "of a rare format",
     "plain_images": "plain",
     "mostly_cut_off_images": "mostly cut off",
+    "mostly_padding_images": "mostly padding",
+    "much_stretched_images": "much stretched",
 }
 
 

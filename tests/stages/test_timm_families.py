@@ -39,10 +39,15 @@ KINDS = {
     "vit_small_patch14_dinov2": (518, "head", "blocks.5", INPUT_GRADIENT),
     "vit_base_patch16_siglip_224": (224, "head", "blocks.5", INPUT_GRADIENT),
     "swin_tiny_patch4_window7_224": (224, "head.fc", "layers.1", INPUT_GRADIENT),
+    "vit_small_r26_s32_224": (224, "head", "blocks.5", INPUT_GRADIENT),
     "mobilevit_xxs": (64, "head.fc", "stages.1", GRAD_CAM),
 }
 QUICK = ("resnet18", "tf_efficientnet_lite0", "mobilenetv4_conv_small", "test_vit2")
-LARGE = ("vit_small_patch14_dinov2", "vit_base_patch16_siglip_224")  # their shapes are looked at, and no more
+LARGE = (
+    "vit_small_patch14_dinov2",
+    "vit_base_patch16_siglip_224",
+    "vit_small_r26_s32_224",
+)  # their shapes are looked at, and no more
 # Of one kind every stage is run; of the others those that the kind makes a difference to.
 WHOLE = "tf_efficientnet_lite0"
 OF_NETWORKS = ("prepare", "weights", "curvature", "finetune", "evaluate", "gallery", "export", "card")
