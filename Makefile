@@ -56,5 +56,5 @@ lint: environment
 
 clean:
 	rm -rf data/audit data/certificates data/derivations data/digits data/digits-source data/figures data/gallery
-	rm -rf data/prepared models report plots/gallery.png metrics/timing dvc_plots
+	rm -rf data/prepared data/pretrained_pixels.json models report plots/gallery.png metrics/timing dvc_plots
 	rm -rf data/*.partial metrics/*.partial.* plots/*.partial.*

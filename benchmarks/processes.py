@@ -23,7 +23,7 @@ import torch.distributed as dist
 import yaml
 
 from benchmarks.training import PROJECT, run_module, set_up
-from plumbline.model.networks import build_network
+from plumbline.model.families import build_network
 
 VARIANTS = {  # processes, threads of each, frozen statistics
     "1 process, 1 thread": (1, 1, False),

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from plumbline.images.decoded import MAX_PIXELS, Unreadable, decode, read_file, resize_and_cut, upright_rgb
+from plumbline.images.decoded import MAX_PIXELS, Unreadable, decode, read_file, to_square, upright_rgb
 from plumbline.model.model_file import Model, read_model
 from plumbline.run.errors import UserError
 from plumbline.run.paths import FINETUNED
@@ -92,7 +92,8 @@ class Classifier:
             rgb = upright_rgb(image, self.transform.value_ranges)
         else:
             rgb = upright_rgb(image_of(image), self.transform.value_ranges)
-        return np.asarray(resize_and_cut(rgb, self.transform.resize))
+        transform = self.transform
+        return np.asarray(to_square(rgb, transform.resize, transform.fit, transform.interpolation))
 
     def classify(self, pixels: np.ndarray) -> list[Prediction]:
         """Return the predictions for arrays as `pixels` gives them, uint8 (N, resize, resize, 3)."""

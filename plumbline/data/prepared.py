@@ -9,6 +9,8 @@ from plumbline.run.errors import UserError
 from plumbline.run.paths import PREPARED
 
 VALUE_RANGES = "value_ranges.json"
+RESIZING = "resizing.json"  # where it is not the usual one
+USUAL_RESIZING = {"fit": "crop", "interpolation": "bilinear"}
 SPLITS = ("train", "val", "test")  # in this order in every table; a data set may lack test
 
 
@@ -24,6 +26,12 @@ def read_value_ranges(folder: Path = PREPARED) -> dict[str, list[float]] | None:
     """Return the values that were made black and white in images of more than 8 bits; None if there are none."""
     path = folder / VALUE_RANGES
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def read_resizing(folder: Path = PREPARED) -> dict[str, str]:
+    """Return the fit and the interpolation with which images became squares."""
+    path = folder / RESIZING
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else USUAL_RESIZING
 
 
 def read_manifest(folder: Path = PREPARED) -> pd.DataFrame:

@@ -21,6 +21,9 @@ KINDS_OF_VALUES = ("integers", "floats")
 ENTRY = "plumbline"
 LARGEST_SIDE = 4096  # pixels; as in params.yaml
 MOST_CLASSES = 100_000
+FITS = ("crop", "pad", "squash")
+PADDING = (124, 116, 104)  # the colour beside an image that is padded, as in plumbline.images
+INTERPOLATIONS = ("bilinear", "bicubic")
 JSON_BEFORE = ("classes", "transform", "parameters", "temperature")  # in files with one entry a field
 LARGEST_FILE = 8 * 2**30  # bytes; vit_h_14 has 2.5e9
 LONGEST_REASON = 200  # characters
@@ -38,6 +41,8 @@ class Transform:
     mean: list[float]  # red, green, blue
     std: list[float]
     value_ranges: dict[str, list[float]] | None = None  # values of black and white, of images of more than 8 bits
+    fit: str = "crop"  # the centre square of an image; pad or squash: all of it
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
         sizes = (self.crop, self.resize)
@@ -50,6 +55,19 @@ class Transform:
             raise ValueError(f"the transform's std is {self.std!r}")
         if self.value_ranges is not None and not are_ranges(self.value_ranges):
             raise ValueError(f"the transform's value_ranges are {self.value_ranges!r}")
+        if self.fit not in FITS or self.interpolation not in INTERPOLATIONS:
+            raise ValueError(f"the transform's fit and interpolation are {self.fit!r} and {self.interpolation!r}")
+
+    def how_to_resize(self) -> str:
+        """Say in words how an image becomes a square of `resize` pixels."""
+        size = f"{self.resize} pixels, {self.interpolation}"
+        match self.fit:
+            case "crop":
+                return f"the shorter side resized to {size}, then the centre square cut"
+            case "pad":
+                return f"the longer side resized to {size}, then centred on a square of the colour {PADDING}"
+            case _:
+                return f"both sides resized to {size}"
 
 
 def are_ranges(ranges: object) -> bool:

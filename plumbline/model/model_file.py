@@ -4,7 +4,7 @@ Nothing here unpickles anything.
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -46,8 +46,8 @@ def write_model(path: Path, model: Model) -> None:
 
 
 def fields_set(transform: Transform) -> dict[str, object]:
-    """Return the fields of a transform that have a value."""
-    return {key: value for key, value in asdict(transform).items() if value is not None}
+    """Return the fields of a transform that differ from their defaults."""
+    return {each.name: value for each in fields(Transform) if (value := getattr(transform, each.name)) != each.default}
 
 
 def read_model(path: Path) -> Model:

@@ -1,46 +1,15 @@
-"""Build any of torchvision's classifiers by name, and tell its head from its backbone."""
+"""Look at a network's shapes, tell its head from its backbone, and give it tensors. `families` builds it."""
 
-import difflib
 from collections.abc import Callable
 
 import torch
-import torchvision
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from plumbline.model.families import build_network, usual_size
 from plumbline.run.errors import UserError
 
-# A fine-tuned network has one head: these two come without the auxiliary ones that torchvision adds. Their
-# ImageNet weights expect pixels from -1 to 1, which `transform_input` makes of the usual normalisation.
-WITHOUT_AUXILIARY = {
-    "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": True},
-    "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": True},
-}
-
 WEIGHT_TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-
-# The modules of torchvision that multiply matrices without a layer of their own.
-ATTENTION = {
-    "MultiheadAttention",
-    "ShiftedWindowAttention",
-    "ShiftedWindowAttentionV2",
-    "RelativePositionalMultiHeadAttention",
-}
-
-
-def build_network(architecture: str, classes: int) -> nn.Module:
-    """Return a randomly initialised network with `classes` outputs; torch's seed decides the values.
-
-    Raises UserError for a name that is not one of torchvision's classifiers.
-    """
-    known = torchvision.models.list_models(module=torchvision.models)
-    if architecture not in known:
-        close = difflib.get_close_matches(architecture, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"torchvision has {', '.join(known)}"
-        raise UserError(f"weights.architecture is {architecture!r}, which is none of torchvision's classifiers; {hint}")
-    return torchvision.models.get_model(
-        architecture, weights=None, num_classes=classes, **WITHOUT_AUXILIARY.get(architecture, {})
-    )
 
 
 class ParametersOnMeta(TorchFunctionMode):
@@ -53,8 +22,13 @@ class ParametersOnMeta(TorchFunctionMode):
 
 def shape_of_network(architecture: str, classes: int) -> nn.Module:
     """Return the network on torch's meta device: shapes alone, no memory, no arithmetic, no random number drawn."""
-    with ParametersOnMeta(), torch.random.fork_rng(devices=[]):  # Swin makes small parameters elsewhere, at random
-        return build_network(architecture, classes).to("meta")
+    with torch.random.fork_rng(devices=[]):  # Swin makes small parameters elsewhere, at random
+        try:
+            with ParametersOnMeta():
+                return build_network(architecture, classes).to("meta")
+        except UserError:  # what timm builds by running a part of it on zeros, which are to be there too
+            with torch.device("meta"):
+                return build_network(architecture, classes)
 
 
 def run_on_shapes(network: nn.Module, size: int) -> None:
@@ -68,25 +42,36 @@ def refuse_image_size(network: nn.Module, size: int, key: str) -> None:
     try:
         run_on_shapes(network, size)
     except (RuntimeError, AssertionError) as error:
-        why = str(error).splitlines()[0]
-        raise UserError(f"{key} is {size}, which this weights.architecture does not take ({why}): try 224") from None
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        hint = f"try {usual_size(network)}"
+        raise UserError(f"{key} is {size}, which this weights.architecture does not take ({why}): {hint}") from None
 
 
-def has_attention(network: nn.Module) -> bool:
-    """Say whether the network multiplies matrices outside of its convolution and linear layers."""
-    return any(type(module).__name__ in ATTENTION for module in network.modules())
+def refuse_unserved(architecture: str, crop: int) -> None:
+    """Raise UserError unless the network has one head and takes images of crop x crop pixels, before any work."""
+    head_keys(architecture)
+    refuse_image_size(shape_of_network(architecture, 2), crop, "image.crop")
 
 
 def head_keys(architecture: str) -> set[str]:
-    """Return the names of the head's tensors: those whose shape follows the number of classes."""
+    """Return the names of the head's tensors: those whose shape follows the number of classes.
+
+    Raises UserError if they are not those of one layer.
+    """
     two, three = (shape_of_network(architecture, classes).state_dict() for classes in (2, 3))
-    return {key for key in two if two[key].shape != three[key].shape}
+    keys = {key for key in two if two[key].shape != three[key].shape}
+    layers = {key.rpartition(".")[0] for key in keys}
+    if len(layers) != 1:
+        which = f" ({', '.join(sorted(layers))})" if layers else ""
+        raise UserError(
+            f"weights.architecture is {architecture!r}, which has {len(layers)} heads{which}: choose one with one head"
+        )
+    return keys
 
 
 def head_name(architecture: str) -> str:
     """Return the name of the layer that is the head: `fc` in a ResNet."""
-    (name,) = {key.rpartition(".")[0] for key in head_keys(architecture)}
-    return name
+    return next(iter(head_keys(architecture))).rpartition(".")[0]
 
 
 def network_from_tensors(architecture: str, tensors: dict[str, torch.Tensor], classes: int) -> nn.Module:

@@ -5,6 +5,7 @@ dvc.yaml names the same paths as outputs and dependencies; tests/test_dependenci
 
 from pathlib import Path
 
+PRETRAINED_PIXELS = Path("data/pretrained_pixels.json")
 PREPARED = Path("data/prepared")
 AUDIT = Path("data/audit")
 CLUSTERS = AUDIT / "clusters.csv"

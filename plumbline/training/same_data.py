@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from plumbline.data.prepared import read_resizing
+from plumbline.model.description import Transform
 from plumbline.model.model_file import Model
 from plumbline.run.errors import UserError
 from plumbline.training.splits import Split
@@ -20,3 +22,13 @@ def refuse_other_data(path: Path, model: Model, classes: list[str], splits: dict
             f"{path} was trained on images of {model.transform.resize} pixels, data/prepared has {resize}: "
             "run `dvc repro`"
         )
+    refuse_other_resizing(model.transform, f"{path} was trained with")
+
+
+def refuse_other_resizing(transform: Transform, who: str) -> None:
+    """Raise UserError if data/prepared was not made as a transform says; `who` is the subject of that sentence."""
+    prepared = read_resizing()
+    for key, value in prepared.items():
+        if getattr(transform, key) != value:
+            own = getattr(transform, key)
+            raise UserError(f"{who} image.{key}: {own}, and data/prepared was made with {value}: run `dvc repro`")

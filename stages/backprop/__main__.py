@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from plumbline.checks.claims import Checks, log10_error
+from plumbline.model.families import crop_in_pixels
 from plumbline.params.backprop import Backprop
 from plumbline.params.image import Image
 from plumbline.params.weights import Weights
@@ -61,7 +62,8 @@ def main() -> None:
     withdraw_certificate("backprop")
     settings = params_file.load(Params)
     torch.manual_seed(settings.seed)
-    params = settings.backprop
+    params, weights = settings.backprop, settings.weights
+    crop = crop_in_pixels(settings.image.crop, weights.architecture, weights.tag)
     checks = Checks()
     entries = check_symbolically(checks)
     errors = check_gradients(checks, params.trials)
@@ -70,7 +72,7 @@ def main() -> None:
     curve = ratio_curve(checks)
     graph = check_graph(checks)
     layers = check_layers(checks)
-    network, passes = check_network_cost(checks, settings.weights.architecture, settings.image.crop)
+    network, passes = check_network_cost(checks, weights.architecture, crop)
     checks.end()
     metrics |= network
     for number, tally in tallies.items():

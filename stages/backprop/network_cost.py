@@ -11,8 +11,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from plumbline.checks.claims import Checks
-from plumbline.checks.network_layers import Layer, multiplying_layers
-from plumbline.model.networks import has_attention, refuse_image_size, shape_of_network
+from plumbline.checks.network_layers import Layer, counted_macs, multiplying_layers
+from plumbline.model.networks import refuse_unserved, shape_of_network
 
 CLASSES = 1000  # ImageNet's, for which torchvision publishes its numbers
 
@@ -31,14 +31,12 @@ def passes_of_layers(layers: list[Layer]) -> list[LayerPasses]:
     return [LayerPasses(each, each.macs, each.macs * (2 if each.input_gradient else 1)) for each in layers]
 
 
-def torch_macs(network: nn.Module, crop: int) -> tuple[int, int]:
-    """Return the MACs of both passes of a network on the meta device, as torch counts them."""
-    image = torch.empty(1, 3, crop, crop, device="meta")
-    with FlopCounterMode(display=False) as of_forward:
-        logits = network.eval()(image)
-    with FlopCounterMode(display=False) as of_backward:
+def backward_macs(network: nn.Module, crop: int) -> int:
+    """Return the MACs of the backward pass of a network on the meta device, as torch counts them."""
+    logits = network.eval()(torch.empty(1, 3, crop, crop, device="meta"))
+    with FlopCounterMode(display=False) as counter:
         logits.sum().backward()
-    return of_forward.get_total_flops() // 2, of_backward.get_total_flops() // 2
+    return counter.get_total_flops() // 2
 
 
 def has_groups(network: nn.Module) -> bool:
@@ -51,23 +49,23 @@ def check_network_cost(
 ) -> tuple[dict[str, int | float], list[LayerPasses]]:
     """Compare the layers' costs with torch's count; return the metrics and the layers.
 
-    What a network multiplies outside of its layers (attention) is torch's count less theirs, and twice that
-    in the backward pass, for both factors of a product need a gradient.
+    What a network multiplies outside of its layers (attention) is as torch counts it, and twice that in the backward
+    pass, for both factors of a product need a gradient.
     """
+    refuse_unserved(architecture, crop)
     network = shape_of_network(architecture, CLASSES)
-    refuse_image_size(network, crop, "image.crop")
     passes = passes_of_layers(multiplying_layers(network, crop))
-    counted_forward, counted_backward = torch_macs(network, crop)
-    in_layers = sum(each.forward for each in passes)
-    forward = counted_forward if has_attention(network) else in_layers
-    backward = sum(each.backward for each in passes) + 2 * (forward - in_layers)
+    counted_forward, outside = counted_macs(network, crop)
+    forward = sum(each.forward for each in passes) + outside
+    backward = sum(each.backward for each in passes) + 2 * outside
     claim, where = f"{architecture}'s MACs of the", f"at {crop} pixels"
     checks.expect_equal(
         forward, counted_forward, f"{claim} forward pass are the same by formula and as torch counts", where
     )
     if not has_groups(network):
+        counted = backward_macs(network, crop)
         checks.expect_equal(
-            backward, counted_backward, f"{claim} backward pass are the same by formula and as torch counts", where
+            backward, counted, f"{claim} backward pass are the same by formula and as torch counts", where
         )
     ratio = backward / forward
     checks.expect(1 < ratio <= 2, f"{claim} backward pass are one to two times the forward pass's", f"{ratio:.4f}")

@@ -11,7 +11,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from plumbline.data.prepared import SPLITS, read_classes, read_manifest
-from plumbline.model.description import Description, read_description
+from plumbline.model.description import PADDING, Description, read_description
+from plumbline.model.timm_names import is_timm, timm_name
 from plumbline.presentation.percent import percent
 from plumbline.results.measures_file import read_measures
 from plumbline.results.tables import damaged, read_metrics, read_table
@@ -45,6 +46,8 @@ STARTS = {"digits": "a network that knows the other eight digits", "none": "rand
 def start(backbone: Description) -> str:
     """Return where the weights before fine-tuning come from."""
     source = STARTS.get(backbone.source, f"weights of {text(backbone.source)}")
+    if backbone.source == "imagenet" and is_timm(backbone.architecture):
+        source = f"timm's weights {timm_name(backbone.architecture)}.{text(backbone.parameters['weights']['tag'])}"
     return f"{source} (sha256 {backbone.sha256})" if backbone.sha256 else source
 
 
@@ -79,6 +82,7 @@ def card(settings: Params) -> str:
         judged=splits[-1],
         confidence=f"{settings.evaluate.confidence:.0%}",
         size=model.transform.resize,
+        padding=PADDING,
         files=files_table(read_table(EXPORTED_FILES)),
         data_set=data_set,
         splits=splits,

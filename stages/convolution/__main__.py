@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from plumbline.checks.claims import Checks
+from plumbline.model.families import crop_in_pixels
 from plumbline.model.networks import shape_of_network
 from plumbline.params.convolution import Convolution
 from plumbline.params.image import Image
@@ -41,7 +42,8 @@ def main() -> None:
     withdraw_certificate("convolution")
     settings = params_file.load(Params)
     torch.manual_seed(settings.seed)
-    architecture, crop = settings.weights.architecture, settings.image.crop
+    architecture = settings.weights.architecture
+    crop = crop_in_pixels(settings.image.crop, architecture, settings.weights.tag)
     checks = Checks()
     metrics = check_homework(checks, settings.convolution)
     check_random_layers(checks)

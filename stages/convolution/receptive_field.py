@@ -9,6 +9,9 @@ Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutiona
 from dataclasses import dataclass
 
 from torch import fx, nn
+from torchvision.models.feature_extraction import NodePathTracer
+
+from plumbline.model.families import traced_whole
 
 WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 GLOBAL = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Linear, nn.Flatten, nn.MultiheadAttention)
@@ -38,7 +41,7 @@ def receptive_fields(network: nn.Module, crop: int) -> dict[str, int] | None:
     None if torch.fx cannot trace the network, because its path depends on values.
     """
     try:
-        graph = fx.Tracer().trace(network)
+        graph = NodePathTracer(**traced_whole(network)).trace(network)
     except (fx.proxy.TraceError, TypeError, RuntimeError):
         return None
     modules = dict(network.named_modules())

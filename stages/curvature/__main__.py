@@ -10,6 +10,7 @@ metrics/curvature.json; evaluate compares the learning rate with the bound that 
 
 import copy
 import statistics
+from dataclasses import asdict
 
 import torch
 from torch import nn
@@ -31,10 +32,12 @@ from plumbline.run.timing import timed
 from plumbline.training.compute import Compute, choose_compute, make_repeatable
 from plumbline.training.loss_and_accuracy import forward
 from plumbline.training.network_input import to_input
+from plumbline.training.same_data import refuse_other_resizing
 from plumbline.training.splits import Split, read_splits
 from stages.curvature.hessian import gradient_and_product
 from stages.curvature.lanczos import Extremes, extreme_eigenvalues
 
+MORE_STEPS = (1, 2, 4, 8)
 ASYMMETRY_LIMIT = 5e-2  # of Hessian products in float32, relative to its norm: ResNet34 gives 5e-3 on the digits
 
 
@@ -54,9 +57,17 @@ def loss_of(
 
 
 def curvature(loss: torch.Tensor, network: nn.Module, steps: int) -> Extremes:
-    """Return the extreme curvatures of the loss, beginning with the direction in which it falls fastest."""
+    """Return the extreme curvatures of the loss, beginning with the direction in which it falls fastest.
+
+    Takes twice as many steps, and twice as many again, where the largest one is not known to its size: a network that
+    is well trained has curvatures of either sign.
+    """
     gradient, product = gradient_and_product(loss, [p for p in network.parameters() if p.requires_grad])
-    return extreme_eigenvalues(product, gradient, steps)
+    for factor in MORE_STEPS:
+        found = extreme_eigenvalues(product, gradient, factor * steps)
+        if found.residual <= abs(found.largest):
+            break
+    return found
 
 
 def main() -> None:
@@ -65,7 +76,8 @@ def main() -> None:
     backbone, classes, splits = read_model(BACKBONE), read_classes(), read_splits()
     compute = choose_compute("float32")
     make_repeatable(settings.seed)
-    transform = Transform(**settings.image.model_dump())
+    transform = Transform(**settings.image.filled_in(asdict(backbone.transform)).model_dump())
+    refuse_other_resizing(transform, "params.yaml says")
     network = replace_head(backbone.architecture, backbone.tensors, len(classes), crop=transform.crop)
     network = compute.place(network)
     start = copy.deepcopy(network.state_dict())  # a forward pass changes batch normalisation's running statistics

@@ -44,10 +44,7 @@ def description(model: Model, sha256: str) -> dict[str, str]:
     return {
         "architecture": model.architecture,
         "classes": json.dumps(model.classes, ensure_ascii=False),
-        "input": (
-            f"{INPUT}: uint8 (batch, {size}, {size}, 3), RGB, upright; the shorter side resized to {size} pixels, "
-            "bilinear, then the centre square cut"
-        ),
+        "input": (f"{INPUT}: uint8 (batch, {size}, {size}, 3), RGB, upright; {model.transform.how_to_resize()}"),
         "output": f"{OUTPUT}: float32 (batch, {len(model.classes)}), in the order of classes, after the temperature",
         "parameters": json.dumps(model.parameters, ensure_ascii=False),
         "sha256": sha256,

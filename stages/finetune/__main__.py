@@ -33,7 +33,7 @@ from stages.finetune.divergence import Diverged
 from stages.finetune.interruption import Interrupted, Interruption
 from stages.finetune.run_state import History, Run, Tensors
 from stages.finetune.training_loop import kept_epoch, train
-from stages.finetune.training_setup import Params, Setup, begin_run, read_setup
+from stages.finetune.training_setup import Params, Setup, begin_run, read_setup, with_weights_transform
 
 CHECKS = ("backprop", "convolution", "weight_decay")
 METRICS = Path("metrics/finetune.json")
@@ -134,6 +134,7 @@ def spread(histories: list[History], recipe: Finetune) -> dict[str, int | float]
 def finetune(settings: Params, distributed: Distributed) -> None:
     """Train, and let the main process write the results."""
     backbone = read_model(BACKBONE)
+    settings = with_weights_transform(settings, backbone)
     setup = read_setup(settings, backbone.architecture, distributed)
     seeds = range(settings.seed, settings.seed + settings.finetune.seeds)
     with ExitStack() as locks:

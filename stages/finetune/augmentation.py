@@ -19,7 +19,7 @@ def changes_anything(augment: Augment) -> bool:
     return image_changes(augment, crop=1) is not None or bool(batch_changes(augment, classes=2))
 
 
-def image_changes(augment: Augment, crop: int) -> ImageChange | None:
+def image_changes(augment: Augment, crop: int, interpolation: str = "bilinear") -> ImageChange | None:
     """Return a function from images, uint8 (B, H, W, 3), to changed ones (B, crop, crop, 3); None for no change.
 
     In this order: crop (random, or the centre), mirror, policy. Each image has draws of its own.
@@ -28,7 +28,9 @@ def image_changes(augment: Augment, crop: int) -> ImageChange | None:
     if augment.smallest_crop is None:
         steps = [v2.CenterCrop(crop)]
     else:
-        steps = [v2.RandomResizedCrop(crop, scale=(augment.smallest_crop, 1.0), antialias=True)]
+        steps = [
+            v2.RandomResizedCrop(crop, (augment.smallest_crop, 1.0), interpolation=v2.InterpolationMode(interpolation))
+        ]
     if augment.flip:
         steps.append(v2.RandomHorizontalFlip(augment.flip))
     steps += policies[augment.policy]

@@ -13,6 +13,7 @@ import torch
 from torch import fx, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
+from plumbline.model.families import traced_whole
 from plumbline.model.networks import head_name
 from plumbline.params.finetune import Finetune
 from plumbline.run.errors import UserError
@@ -25,7 +26,6 @@ from stages.finetune.training_setup import Setup
 
 GIB = 2**30
 BACKBONE = "backbone"  # everything but the head
-WHOLE = {"leaf_modules": [SynchronisedBatchNorm]}  # what is traced as one operation, as torch's own are
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def part_for_epoch(epoch: int, run: Run, setup: Setup, check: Callable[[], None]
         setup.train,
         setup.transform,
         setup.compute,
-        image_changes(augment, setup.transform.crop),
+        image_changes(augment, setup.transform.crop, setup.transform.interpolation),
         batch_changes(augment, setup.classes),
     )
     if not is_frozen_in_part(epoch, setup.recipe):
@@ -136,7 +136,7 @@ class TwoGraphs(nn.Module):
 
 
 def cut_network(network: nn.Module, architecture: str, freeze: str) -> Cut:
-    """Cut a network of torchvision's behind a layer, or for `backbone` in front of the head.
+    """Cut a network behind a layer, or for `backbone` in front of the head.
 
     Raises UserError for a layer that the network lacks, one that other paths lead past, and one with nothing behind.
     """
@@ -162,15 +162,22 @@ class Ends:
 
 def graph_with_cut(network: nn.Module, architecture: str, freeze: str) -> Ends:
     """Trace the network in its present mode and find both ends."""
-    training = network.training
-    names = get_graph_node_names(network, tracer_kwargs=WHOLE, suppress_diff_warning=True)[0 if training else 1]
+    training, whole = network.training, traced_whole(network)
+    whole["leaf_modules"] = [*whole["leaf_modules"], SynchronisedBatchNorm]  # one operation, as torch's own are
+    try:
+        names = get_graph_node_names(network, tracer_kwargs=whole, suppress_diff_warning=True)[0 if training else 1]
+    except fx.proxy.TraceError:
+        raise UserError(
+            f"finetune.freeze is {freeze!r}, and torch.fx cannot trace {architecture}, whose path depends on values: "
+            "set it to null, or finetune.first_layer_lr to a small share"
+        ) from None
     wanted = {names[-1]: "logits"}
     if freeze != BACKBONE:
         refuse_unknown_layer(freeze, names, architecture)
         if is_within(names[-1], freeze):
             raise UserError(f"finetune.freeze is {freeze!r}, behind which nothing is trained: choose an earlier layer")
         wanted[freeze] = "frozen"
-    extractor = create_feature_extractor(network, wanted, tracer_kwargs=WHOLE, suppress_diff_warning=True)
+    extractor = create_feature_extractor(network, wanted, tracer_kwargs=whole, suppress_diff_warning=True)
     graph = extractor.train(training).graph
     (output,) = (node for node in graph.nodes if node.op == "output")
     ends = output.args[0]
@@ -216,6 +223,8 @@ def subgraph(end: fx.Node, start: fx.Node | None, freeze: str) -> fx.Graph:
     for node in end.graph.nodes:
         if node is start:
             copies[node] = graph.placeholder("activations")
+        elif node.op == "placeholder" and node.args:  # an option of the network, such as a mask: its default value
+            copies[node] = node.args[0]
         elif node in needed:
             if start is not None and node.op == "placeholder":
                 raise UserError(

@@ -6,6 +6,7 @@ from itertools import groupby
 import torch
 from torch import nn
 
+from plumbline.model.families import layers_in_order
 from plumbline.params.finetune import Finetune
 
 BETA_2, EPS = 0.999, 1e-8  # of Adam and AdamW; torch's defaults
@@ -47,11 +48,9 @@ def parameter_groups(network: nn.Module, recipe: Finetune) -> list[dict[str, obj
 def lr_shares(network: nn.Module, first: float) -> list[tuple[nn.Parameter, float]]:
     """Return each parameter with its layer's share of the learning rate, in equal ratios from `first` to 1.
 
-    A layer is a module with parameters of its own; torchvision defines them from the input to the head.
     Source: Howard and Ruder 2018, "Universal language model fine-tuning", arXiv:1801.06146, section 3.2.
     """
-    layers = [list(module.parameters(recurse=False)) for module in network.modules()]
-    layers = [parameters for parameters in layers if parameters]
+    layers = layers_in_order(network)
     last = max(len(layers) - 1, 1)
     return [(p, first ** (1 - i / last)) for i, parameters in enumerate(layers) for p in parameters]
 

@@ -4,19 +4,20 @@
 """
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from plumbline.data.prepared import read_classes, read_value_ranges
-from plumbline.model.description import Transform
+from plumbline.model.description import Description, Transform
 from plumbline.model.model_file import Model
 from plumbline.model.networks import replace_head
 from plumbline.params.finetune import Augment, Finetune
 from plumbline.params.image import Image
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.training.compute import Compute, choose_compute, make_repeatable
+from plumbline.training.same_data import refuse_other_resizing
 from plumbline.training.splits import Split, read_splits
 from stages.finetune.distributed import SINGLE_PROCESS, Distributed, synchronised
 from stages.finetune.optimiser_and_schedule import build_optimiser
@@ -62,8 +63,14 @@ def read_setup(settings: Params, architecture: str, distributed: Distributed = S
     if recipe.class_weights == "balanced":
         weights = balanced_weights(train.labels, classes).to(compute.device)
     transform = Transform(**settings.image.model_dump(), value_ranges=read_value_ranges())
+    refuse_other_resizing(transform, "params.yaml says")
     setup = Setup(train, val, architecture, classes, transform, recipe, compute, weights, distributed)
     return setup_to_overfit(setup, settings.seed) if recipe.overfit_batches else setup
+
+
+def with_weights_transform(settings: Params, backbone: Description) -> Params:
+    """Return the settings with the weights' own values where section `image` says `pretrained`."""
+    return settings.model_copy(update={"image": settings.image.filled_in(asdict(backbone.transform))})
 
 
 def begin_run(setup: Setup, backbone: Model, seed: int) -> Run:

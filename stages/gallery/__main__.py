@@ -73,7 +73,8 @@ def main() -> None:
     table = chosen(predictions, settings.gallery.images)
     with timed("gallery", len(table)), whole_folder(GALLERY) as folder:
         network = compute.place(model.network())
-        names = []
+        blank = torch.zeros(1, 3, model.transform.crop, model.transform.crop, device=compute.device)
+        method, names = method_of(network.eval(), blank), []
         for i, row in enumerate(table.itertuples()):
             split = splits[row.split]
             place = split.paths.index(row.path)
@@ -85,9 +86,9 @@ def main() -> None:
             for name, drawn in zip(names[-1], (pixels, overlay(pixels, heat)), strict=True):
                 write_image(folder / name, drawn)
         images, saliencies = zip(*names, strict=True) if names else ((), ())
-        table = table.assign(method=method_of(network), image=images, saliency=saliencies)
+        table = table.assign(method=method, image=images, saliency=saliencies)
         write_csv(folder / TABLE, table[COLUMNS])
-    print(f"{len(table)} images of {table['split'].iloc[0]}, by {method_of(network)}: {GALLERY}")
+    print(f"{len(table)} images of {table['split'].iloc[0]}, by {method}: {GALLERY}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Saliency: Grad-CAM, or for a vision transformer the input's gradient; and how it is drawn over the image.
+"""Saliency: Grad-CAM, or the input's gradient where a network has no last feature map; and how it is drawn.
 
 Source: Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via gradient-based localization",
 arXiv:1610.02391; Simonyan, Vedaldi and Zisserman 2014, "Deep inside convolutional networks", arXiv:1312.6034.
@@ -11,7 +11,8 @@ import torch
 from captum.attr import LayerGradCam, Saliency
 from scipy.ndimage import binary_erosion, gaussian_filter
 from torch import nn
-from torchvision.models import VisionTransformer
+
+from plumbline.model.families import ends_in_feature_map
 
 PATCHES = 16  # along a side, over which the input's gradient is averaged
 COLOUR_MAP = "cividis"  # readable for the colour-blind, and in black and white
@@ -22,9 +23,9 @@ GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's
 GRAD_CAM, INPUT_GRADIENT = "Grad-CAM", "gradient of the input"
 
 
-def method_of(network: nn.Module) -> str:
+def method_of(network: nn.Module, inputs: torch.Tensor) -> str:
     """Return the name of the method: a vision transformer has no last feature map, which Grad-CAM needs."""
-    return INPUT_GRADIENT if isinstance(network, VisionTransformer) else GRAD_CAM
+    return GRAD_CAM if ends_in_feature_map(network, inputs) else INPUT_GRADIENT
 
 
 def last_feature_map(network: nn.Module, inputs: torch.Tensor) -> nn.Module:
@@ -51,7 +52,7 @@ def saliency(network: nn.Module, inputs: torch.Tensor, classes: torch.Tensor) ->
     The maximum of each image is 1; where nothing contributes to the class the whole image is 0.
     """
     network.eval()
-    if method_of(network) == GRAD_CAM:
+    if method_of(network, inputs[:1]) == GRAD_CAM:
         explain = LayerGradCam(network, last_feature_map(network, inputs[:1])).attribute
         pairs = zip(inputs.split(1), classes.tolist(), strict=True)
         heat = torch.cat([explain(image, label, relu_attributions=True) for image, label in pairs])

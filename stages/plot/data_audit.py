@@ -25,6 +25,8 @@ NOTED = {
     "rare_format_images": "of a rare format",
     "plain_images": "plain",
     "mostly_cut_off_images": "mostly cut off",
+    "mostly_padding_images": "mostly padding",
+    "much_stretched_images": "much stretched",
 }
 
 
@@ -43,7 +45,7 @@ def draw_data_audit(
     reasons = quarantine["reason"].value_counts()
     draw_tally(unused, {str(reason): int(reasons[reason]) for reason in reasons.index}, GREY)
     unused.set_title(f"Not used: {len(quarantine)} files")
-    draw_tally(noted, {words: int(counts[key]) for key, words in NOTED.items() if counts[key]}, VERMILION)
+    draw_tally(noted, {words: int(counts[key]) for key, words in NOTED.items() if counts.get(key)}, VERMILION)
     noted.set_title(f"Noted: {counts['noted']} of {len(manifest)} used images")
     figure.legend(*by_class.get_legend_handles_labels(), loc="outside upper left", ncols=len(SPLITS))
     return figure

@@ -18,15 +18,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from plumbline.data.prepared import SPLITS, VALUE_RANGES
+from plumbline.data.prepared import RESIZING, SPLITS, USUAL_RESIZING, VALUE_RANGES
 from plumbline.images.decoded import FULL_RANGES
 from plumbline.params.data import Data
-from plumbline.params.image import Image
+from plumbline.params.image import PRETRAINED, Image
 from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
 from plumbline.run.fields import SomeSections
 from plumbline.run.outputs import whole_folder, write_csv, write_json
-from plumbline.run.paths import AUDIT, CLUSTERS, PREPARED
+from plumbline.run.paths import AUDIT, CLUSTERS, PREPARED, PRETRAINED_PIXELS
 from plumbline.run.timing import timed
 from stages.prepare.arrays_and_tables import (
     clusters_table,
@@ -53,6 +53,15 @@ LINES = 10  # to print of each list
 class Params(SomeSections):
     data: Data
     image: Image
+
+
+def limits_of(data: Data, image: Image) -> Limits:
+    """Return which images are used, and how they become squares. The params stage wrote what belongs to the weights."""
+    own = {"resize": image.resize, "interpolation": image.interpolation}
+    if PRETRAINED in own.values():
+        own |= json.loads(PRETRAINED_PIXELS.read_text(encoding="utf-8"))
+    interpolation = own["interpolation"]
+    return Limits(own["resize"], data.max_pixels, data.min_side, fit=image.fit, interpolation=interpolation)
 
 
 def splits_to_choose(structure: FolderStructure, data: Data) -> dict[str, float]:
@@ -140,7 +149,8 @@ def print_shares_missed(missed: list[str]) -> None:
 def main() -> None:
     settings = params_file.load(Params)
     data = settings.data
-    limits = Limits(settings.image.resize, data.max_pixels, data.min_side)
+    limits = limits_of(data, settings.image)
+    resizing = {"fit": limits.fit, "interpolation": limits.interpolation}
     with (
         opened(Path(data.root)) as root,
         whole_folder(PREPARED) as folder,
@@ -151,7 +161,7 @@ def main() -> None:
         shares = splits_to_choose(structure, data)
         with timed("prepare", len(structure.candidates)), executor(data):
             results, ranges = read_alike(structure.candidates, limits, data, folder, caches)
-        audit = audit_images(structure, results, data, to_choose=set(shares))
+        audit = audit_images(structure, results, data, to_choose=set(shares), fit=limits.fit)
         to_split = [image for image in audit.images if image.split is None]
         chosen = choose_splits(to_split, audit.near, shares, data.split_seed)
         splits = in_order(audit.images, chosen, structure.classes)
@@ -163,6 +173,8 @@ def main() -> None:
         (folder / "classes.json").write_text(json.dumps(structure.classes, ensure_ascii=False) + "\n", encoding="utf-8")
         if ranges:
             (folder / VALUE_RANGES).write_text(json.dumps(ranges) + "\n", encoding="utf-8")
+        if resizing != USUAL_RESIZING:
+            (folder / RESIZING).write_text(json.dumps(resizing) + "\n", encoding="utf-8")
         found = counts(splits, audit, structure.classes)
         write_csv(audit_folder / "counts.csv", pd.DataFrame(found.items(), columns=["finding", "count"]))
         write_csv(audit_folder / "shares.csv", class_shares := shares_table(splits, shares))

@@ -21,9 +21,10 @@ from stages.prepare.duplicates import (
     near_copies_across_splits,
 )
 from stages.prepare.folder_structure import FolderStructure
-from stages.prepare.outliers import cropped_to_less_than_half, nearly_blank, rare_formats
+from stages.prepare.outliers import far_from_square, nearly_blank, rare_formats
 from stages.prepare.parallel_decoding import UsableImage
 
+LONG = {"crop": "mostly_cut_off_images", "pad": "mostly_padding_images", "squash": "much_stretched_images"}  # counted
 MISPLACED = Unusable("misplaced", "not in a class folder")
 LEFT_OUT = Unusable("excluded", "data.classes leaves its class out")
 EXCLUDED = Unusable("excluded", "named in data.exclude")
@@ -48,7 +49,12 @@ class Audit:
 
 
 def audit_images(
-    structure: FolderStructure, results: list[UsableImage | Unusable], data: Data, to_choose: set[str]
+    structure: FolderStructure,
+    results: list[UsableImage | Unusable],
+    data: Data,
+    *,
+    to_choose: set[str],
+    fit: str,
 ) -> Audit:
     """Return which of the files that were read are used.
 
@@ -75,7 +81,7 @@ def audit_images(
     audit = with_notes(audit, "copies_within_a_split", copies_within_splits(audit.images))
     audit = with_notes(audit, "rare_format_images", rare_formats(audit.images))
     audit = with_notes(audit, "plain_images", nearly_blank(audit.images))
-    audit = with_notes(audit, "mostly_cut_off_images", cropped_to_less_than_half(audit.images))
+    audit = with_notes(audit, LONG[fit], far_from_square(audit.images, fit))
     refuse_divided_groups(audit.images)
     refuse_empty_folders(structure, audit)
     return audit

@@ -19,7 +19,7 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from plumbline.images.decoded import Unreadable, decode, read_file, resize_and_cut
+from plumbline.images.decoded import Unreadable, decode, read_file, to_square
 from plumbline.run.hashes import sha256_of
 from stages.prepare.time_limit import TimeLimit
 
@@ -36,12 +36,14 @@ HASHED = 32  # pixels, height and width of what the perceptual hash is made of; 
 
 @dataclass(frozen=True)
 class Limits:
-    """Which images are used, and the size to which they are cut."""
+    """Which images are used, and how they become squares."""
 
     size: int  # pixels, height and width of what is written
     max_pixels: int  # width times height, as stored
     min_side: int  # pixels, the shorter side as stored
     ranges: Mapping[str, Sequence[float]] | None = None  # the values of black and white; None: by each image itself
+    fit: str = "crop"  # crop, pad or squash
+    interpolation: str = "bilinear"  # or bicubic
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def examine(contents: bytes, limits: Limits) -> tuple[Facts, bytes]:
     image = decode(contents, limits.max_pixels, limits.ranges)
     if min(image.width, image.height) < limits.min_side:
         raise Unreadable("too small", f"{image.width} x {image.height} pixels; data.min_side is {limits.min_side}")
-    square = resize_and_cut(image.rgb, limits.size)
+    square = to_square(image.rgb, limits.size, limits.fit, limits.interpolation)
     small = square.resize((HASHED, HASHED), Image.Resampling.BOX, reducing_gap=1.0).convert("L")
     counts = np.array(square.histogram()).reshape(3, LEVELS.size)  # of each level, by channel
     facts = Facts(

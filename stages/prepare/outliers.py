@@ -15,7 +15,7 @@ RARE = 0.01  # of all images: a format is rare if fewer have it ...
 COMMON = 0.9  # ... and at least this many have one other
 FAR_OUT = 3.0  # interquartile ranges below the first quartile; Tukey 1977, Exploratory Data Analysis, 2D
 MIN_LOSS = 1.0  # bits below the median: where all images are alike, a small difference is also far out
-MIN_VISIBLE = 0.5  # of an image, in the centre square
+MIN_VISIBLE = 0.5  # of an image, in the centre square; or of the square, that is image
 
 
 def rare_formats(images: list[UsableImage]) -> list[Finding]:
@@ -46,14 +46,21 @@ def nearly_blank(images: list[UsableImage]) -> list[Finding]:
     ]
 
 
-def cropped_to_less_than_half(images: list[UsableImage]) -> list[Finding]:
-    """Return the images of which the centre square, which is used, holds less than half."""
+def far_from_square(images: list[UsableImage], fit: str) -> list[Finding]:
+    """Return the images with one side more than twice the other, and what `image.fit` does to each."""
     shares = [
         (image, min(image.facts.width, image.facts.height) / max(image.facts.width, image.facts.height))
         for image in images
     ]
-    return [
-        (image, f"mostly cut off: the centre square holds {share:.0%}")
-        for image, share in shares
-        if share < MIN_VISIBLE
-    ]
+    return [(image, done_to_it(fit, share)) for image, share in shares if share < MIN_VISIBLE]
+
+
+def done_to_it(fit: str, share: float) -> str:
+    """Return what becomes of an image whose shorter side is this share of the longer one."""
+    match fit:
+        case "crop":
+            return f"mostly cut off: the centre square holds {share:.0%}"
+        case "pad":
+            return f"mostly padding: the image fills {share:.0%} of the square"
+        case _:
+            return f"much stretched: one side {1 / share:.1f} times as much as the other"

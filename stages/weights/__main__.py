@@ -1,21 +1,23 @@
 """Provide the pre-trained network as a versioned file, from the source that params.yaml names.
 
-`digits` pre-trains on data/digits-source; `imagenet` takes torchvision's IMAGENET1K_V1; a path or URL is
-taken as it is, if its sha256 is right; `none` starts from random weights, for comparison. Writes
-models/backbone.safetensors, with a head whose classes are the source's.
+`digits` pre-trains on data/digits-source; `imagenet` takes torchvision's IMAGENET1K_V1, or the weights that timm
+publishes for a network of its own; a path or URL is taken as it is, if its sha256 is right; `none` starts from random
+weights, for comparison. Writes models/backbone.safetensors, with a head whose classes are the source's.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
 import torch
-import torchvision
 from torch.hub import get_dir
 
 from plumbline.model.description import Transform
+from plumbline.model.families import build_network, published_transform, published_weights, torchvision_weights
 from plumbline.model.model_file import Model, write_model
-from plumbline.model.networks import build_network, refuse_image_size, shape_of_network
-from plumbline.params.image import Image
+from plumbline.model.networks import refuse_image_size, refuse_unserved, shape_of_network
+from plumbline.model.timm_names import is_timm
+from plumbline.params.image import PRETRAINED, Image
 from plumbline.params.weights import Weights
 from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
@@ -27,6 +29,7 @@ from plumbline.training.compute import choose_compute, make_repeatable
 from stages.weights.download import download, refuse_size, verify
 from stages.weights.pretraining import pretrain, read_digits
 from stages.weights.tensor_names import weights_among
+from stages.weights.timm_weights import in_environment, timm_weights
 from stages.weights.weight_file import read_dictionaries
 
 
@@ -43,6 +46,8 @@ def backbone(settings: Params) -> Model:
             return from_nothing(settings)
         case "digits":
             return from_digits(settings)
+        case "imagenet" if is_timm(settings.weights.architecture):
+            return from_timm(settings)
         case "imagenet":
             return from_torchvision(settings)
         case source if "://" in source:
@@ -78,18 +83,23 @@ def from_torchvision(settings: Params) -> Model:
     Their names end with the first digits of their sha256.
     """
     architecture = settings.weights.architecture
-    weights = torchvision.models.get_model_weights(architecture).__members__.get("IMAGENET1K_V1")
-    if weights is None:
-        raise UserError(
-            f"torchvision has no IMAGENET1K_V1 weights for {architecture}: choose another weights.architecture"
-        )
+    weights = torchvision_weights(architecture)
     expected = settings.weights.sha256 or Path(weights.url).stem.rpartition("-")[2]
     path = Path(get_dir(), "checkpoints", Path(weights.url).name)
     sha256 = sha256_of(path) if path.exists() else ""
     if not sha256.startswith(expected):
-        sha256 = download(weights.url, path, expected)
+        sha256 = download(weights.url, path, expected, otherwise=in_environment())
     tensors, _ = weights_among(read_dictionaries(path, weights.url), architecture, weights.url)
     return described(settings, tensors, weights.meta["categories"], sha256)
+
+
+def from_timm(settings: Params) -> Model:
+    """Return the weights that timm publishes, with numbers for the names of their classes."""
+    weights = settings.weights
+    tag = published_weights(weights.architecture, weights.tag).tag
+    settings = settings.model_copy(update={"weights": weights.model_copy(update={"tag": tag})})
+    tensors, classes, sha256 = timm_weights(settings.weights)
+    return described(settings, tensors, [str(label) for label in range(classes)], sha256)
 
 
 def from_url(settings: Params) -> Model:
@@ -141,9 +151,30 @@ def described(settings: Params, tensors: dict[str, torch.Tensor], classes: list[
     )
 
 
+def in_numbers(settings: Params) -> Params:
+    """Return the settings with the published weights' values where section `image` says `pretrained`.
+
+    Prints a line for each other value of params.yaml that is not that of the weights that are taken.
+    """
+    image, weights = settings.image, settings.weights
+    if not image.follows_weights and weights.source != "imagenet":
+        return settings
+    published = published_transform(weights.architecture, weights.tag)
+    if weights.source == "imagenet":
+        for key, value in published.items():
+            own = getattr(image, key)
+            if own not in (value, PRETRAINED) and not (key == "resize" and image.fit != "crop"):
+                print(
+                    f"image.{key} is {own}, and the weights of {weights.architecture} were trained with {value}: "
+                    f"`pretrained` is that value",
+                    file=sys.stderr,
+                )
+    return settings.model_copy(update={"image": image.filled_in(published)})
+
+
 def main() -> None:
-    settings = params_file.load(Params)
-    refuse_image_size(shape_of_network(settings.weights.architecture, 2), settings.image.crop, "image.crop")
+    settings = in_numbers(params_file.load(Params))
+    refuse_unserved(settings.weights.architecture, settings.image.crop)
     make_repeatable(settings.seed)
     write_model(BACKBONE, backbone(settings))
 

@@ -22,12 +22,12 @@ CHUNK = 2**20  # bytes
 SCHEMES = ("http", "https")
 
 
-def download(url: str, path: Path, expected: str) -> str:
+def download(url: str, path: Path, expected: str, otherwise: str = "") -> str:
     """Fetch `url` to `path`, with a progress bar on a terminal, and return its sha256.
 
     Raises UserError, and leaves no file, if the address is no address, if the server is not there, refuses, falls
     silent, sends more than LARGEST or leads to another scheme, or if the sha256 does not start with `expected`.
-    No message holds the address's password or query.
+    No message holds the address's password or query. `otherwise` ends those about the network.
     """
     source = without_secrets(url)
     try:
@@ -46,7 +46,9 @@ def download(url: str, path: Path, expected: str) -> str:
         raise UserError(f"weights.source is {source!r}, which is no address, or leads to none") from None
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
         reason = getattr(error, "reason", None) or error
-        raise UserError(f"{source} cannot be fetched: {reason}; check weights.source and the network") from None
+        raise UserError(
+            f"{source} cannot be fetched: {reason}; check weights.source and the network{otherwise}"
+        ) from None
 
 
 def request_of(url: str) -> urllib.request.Request:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from plumbline.model.description import MOST_CLASSES
+from plumbline.model.families import WITHOUT_AUXILIARY, build_network
 from plumbline.model.networks import (
-    WITHOUT_AUXILIARY,
-    build_network,
     head_keys,
     refuse_not_finite,
     refuse_other_tensors,

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from plumbline.model.description import Transform
+from plumbline.model.families import build_network
 from plumbline.model.model_file import Model, write_model
-from plumbline.model.networks import build_network
 
 FINETUNED = Path("models/finetuned.safetensors")
 # What the curvature stage measured: the limit of the learning rate is 2 (1 + 0.9) / 100, half to twice that.

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from plumbline.run.fields import Count, Number, Pixels, Place, Precision, Section, Text
 
@@ -18,5 +18,12 @@ class Pretraining(Section):
 class Weights(Section):
     architecture: Text
     source: Place
+    tag: Text | None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
     pretraining: Pretraining
+
+    @model_validator(mode="after")
+    def only_timms_have_tags(self) -> "Weights":
+        if self.tag is not None and not self.architecture.startswith("timm/"):
+            raise ValueError(f"weights.tag is {self.tag}: should be null, for {self.architecture} is none of timm's")
+        return self

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torchvision
 
+from plumbline.model.families import build_network
 from plumbline.model.networks import (
-    build_network,
     head_keys,
     head_name,
     network_from_tensors,

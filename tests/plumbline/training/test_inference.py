@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from plumbline.model.description import Transform
-from plumbline.model.networks import build_network
+from plumbline.model.families import build_network
 from plumbline.training.compute import choose_compute
 from plumbline.training.inference import features_of, inputs_of, logits_of
 

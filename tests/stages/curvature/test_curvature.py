@@ -67,6 +67,19 @@ def test_the_largest_is_never_exceeded_and_lies_within_the_residual(size: int, s
     assert found.asymmetry < 1e-8
 
 
+def test_more_steps_are_taken_where_the_largest_is_not_known_to_its_size() -> None:
+    # (w1^2 - w2^2) / 2 at (1, 1): gradient (1, -1), Hessian diag(1, -1). One step finds (1 - 1) / 2 = 0, give or take 1.
+    network = nn.Linear(2, 1, bias=False).double()
+    nn.init.ones_(network.weight)
+    loss = (network.weight**2 @ torch.tensor([1.0, -1.0], dtype=torch.float64)).sum() / 2
+    gradient, product = gradient_and_product(loss, [network.weight])
+    one = extreme_eigenvalues(product, gradient, 1)
+    assert (one.largest, one.residual) == pytest.approx((0, 1), abs=1e-12)
+    found = curvature.curvature(loss, network, 1)
+    assert (found.largest, found.smallest) == pytest.approx((1, -1))
+    assert found.residual < 1e-12
+
+
 def test_products_that_are_not_symmetric_show() -> None:
     matrix = torch.tensor([[1.0, 2.0], [0.0, 1.0]])
     assert extreme_eigenvalues(lambda v: matrix @ v, torch.tensor([1.0, 1.0]), 2).asymmetry > 0.1

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
+from plumbline.model.families import build_network
 from plumbline.model.model_file import read_model
-from plumbline.model.networks import build_network, head_keys
+from plumbline.model.networks import head_keys
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.errors import UserError

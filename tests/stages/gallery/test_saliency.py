@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18, vit_b_32
 
-from plumbline.model.networks import build_network
+from plumbline.model.families import build_network
 from stages.gallery.saliency import GRAD_CAM, INPUT_GRADIENT, last_feature_map, method_of, saliency
 
 SIZE, PATCH = 64, 16
@@ -108,7 +108,7 @@ def test_it_looks_into_every_kind_of_convolutional_or_hierarchical_network(archi
     torch.manual_seed(0)
     network = build_network(architecture, 3)
     inputs = torch.randn(1, 3, 64, 64)
-    assert method_of(network) == GRAD_CAM
+    assert method_of(network, inputs) == GRAD_CAM
     found = [saliency(network, inputs, torch.tensor([label])) for label in range(3)]
     assert all(heat.shape == (1, 64, 64) and heat.min() >= 0 and heat.max() in (0, 1) for heat in found)
     assert any(heat.any() for heat in found)
@@ -118,7 +118,8 @@ def test_a_vision_transformer_is_looked_into_by_the_inputs_gradient() -> None:
     torch.manual_seed(0)
     network = vit_b_32(image_size=64, num_classes=2)
     nn.init.normal_(network.heads.head.weight)
-    assert method_of(network) == INPUT_GRADIENT
-    heat = saliency(network, torch.randn(1, 3, 64, 64), torch.tensor([1]))
+    inputs = torch.randn(1, 3, 64, 64)
+    assert method_of(network, inputs) == INPUT_GRADIENT
+    heat = saliency(network, inputs, torch.tensor([1]))
     assert heat.shape == (1, 64, 64)
     assert heat.max() == 1

@@ -132,6 +132,7 @@ def test_imagenet_is_torchvisions_file_from_the_cache_or_the_network_with_its_ha
     class Published:
         url = server.url(f"resnet18-{sha256(resnet18)[:8]}.pth")
         meta = {"categories": list("abcdefg")}  # noqa: RUF012
+        transforms = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.transforms
 
     class Enum:
         __members__ = {"IMAGENET1K_V1": Published}  # noqa: RUF012
