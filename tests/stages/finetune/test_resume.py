@@ -130,6 +130,7 @@ def test_an_experiment_killed_outside_the_workspace_goes_on_when_it_is_run_again
         stage = hold.wait(experiment)
         assert list((tiny_copy / ".checkpoints").rglob("state.pt"))  # the first epoch's
         os.kill(stage, signal.SIGKILL)
+        hold.release()  # the queue's worker goes on to what is queued next
     done = run_in(tiny_copy, *command("again"))
     assert "resuming in epoch" in done.stdout + done.stderr
     shutil.rmtree(tiny_copy / ".dvc" / "cache" / "runs")  # or it would be fetched from there
