@@ -58,6 +58,21 @@ TINY = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put slow tests first, so that no worker ends long after the others; of them those last that need the tiny project.
+
+    But the very first one makes it, while the other workers have other things to do.
+    """
+
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        return item.get_closest_marker("slow") is None, "tiny_project" in item.fixturenames
+
+    items.sort(key=place)
+    makers = [number for number, item in enumerate(items) if place(item) == (False, True)]
+    for number in makers[:1]:
+        items.insert(0, items.pop(number))
+
+
 class Workspace:
     """A folder with params.yaml, in which a stage can be run."""
 
