@@ -54,7 +54,7 @@ TINY = {
     "image.crop": 48,
     "image.resize": 56,
     "weight_decay.steps": 5,
-    "weights.architecture": "resnet18",
+    "weights.architecture": "shufflenet_v2_x0_5",
     "weights.pretraining.epochs": 1,
     "weights.pretraining.image_size": 32,
 }
