@@ -34,17 +34,17 @@ environment:
 	}
 
 test: setup lint
-	pytest --numprocesses logical --maxprocesses 8
+	pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1
 
 check: setup lint
-	pytest --numprocesses logical --maxprocesses 8 -m "not slow"
+	pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1 -m "not slow"
 
 test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2
 test-avx2: export ATEN_CPU_CAPABILITY := avx2
 test-avx2: setup
-	pytest --numprocesses logical --maxprocesses 8 -m "not slow" tests/plumbline/training tests/stages/curvature \
+	pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1 -m "not slow" tests/plumbline/training tests/stages/curvature \
 	  tests/stages/evaluate tests/stages/export tests/stages/finetune tests/stages/gallery tests/tools/predict
-	pytest --numprocesses logical --maxprocesses 8 -m slow tests/stages/finetune/test_finetune.py \
+	pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1 -m slow tests/stages/finetune/test_finetune.py \
 	  tests/stages/finetune/test_distributed.py
 
 test-gpu: setup

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,7 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 PROJECT = Path(__file__).parents[1]
+PROGRAMS = PROJECT / "tests" / "support" / "programs"  # stand-ins for `python` and `dvc`: see fork_server.py
 
 MUCH_MEMORY = 1.5 * 2**30  # bytes, in one process of the tests
 
@@ -52,10 +54,25 @@ TINY = {
     "image.crop": 48,
     "image.resize": 56,
     "weight_decay.steps": 5,
-    "weights.architecture": "resnet18",
+    "weights.architecture": "shufflenet_v2_x0_5",
     "weights.pretraining.epochs": 1,
     "weights.pretraining.image_size": 32,
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put slow tests first, so that no worker ends long after the others; of them those last that need the tiny project.
+
+    But the very first one makes it, while the other workers have other things to do.
+    """
+
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        return item.get_closest_marker("slow") is None, "tiny_project" in item.fixturenames
+
+    items.sort(key=place)
+    makers = [number for number, item in enumerate(items) if place(item) == (False, True)]
+    for number in makers[:1]:
+        items.insert(0, items.pop(number))
 
 
 class Workspace:
@@ -83,9 +100,10 @@ def change_params(folder: Path, values: dict[str, object]) -> None:
 
 
 def run_in(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder, with the programs of this environment first."""
+    """Run a command in a folder, with the programs of this environment first, or forked ones in their place."""
+    programs = [PROGRAMS] if "FORK_SERVER" in os.environ else []
     environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(map(str, [*programs, Path(sys.executable).parent, os.environ["PATH"]])),
         "GIT_AUTHOR_NAME": "test",
         "GIT_AUTHOR_EMAIL": "test@example.com",
         "GIT_COMMITTER_NAME": "test",
@@ -150,7 +168,24 @@ def scratch_project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fork_server() -> Iterator[str]:
+    """The address of a server that forks `python -m` and `dvc`."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # an address has at most some hundred letters
+        address = f"{folder}/socket"
+        command = [sys.executable, "-m", "tests.support.fork_server", address]
+        with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+            assert server.stdout.readline() == b"listening\n"
+            yield address
+
+
+@pytest.fixture
+def forked_commands(fork_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `run_in` fork `python -m` and `dvc`, and what these start in turn."""
+    monkeypatch.setenv("FORK_SERVER", fork_server)
+
+
+@pytest.fixture(scope="session")
+def tiny_project(tmp_path_factory: pytest.TempPathFactory, fork_server: str) -> Path:
     """A copy of the project with tiny parameters, whose pipeline has run and is committed. Not to be changed.
 
     Made once, by the first of the processes that need it.
@@ -162,15 +197,17 @@ def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not folder.exists():
             partial = copy_project(folder.with_suffix(".partial"))
             change_params(partial, TINY)
-            run_in(partial, "dvc", "repro")
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setenv("FORK_SERVER", fork_server)
+                run_in(partial, "dvc", "repro")
             commit_all(partial, "A tiny run")
             partial.rename(folder)
     return folder
 
 
 @pytest.fixture
-def tiny_copy(tiny_project: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny project with its outputs, to be changed."""
+def tiny_copy(tiny_project: Path, tmp_path: Path, forked_commands: None) -> Path:
+    """A copy of the tiny project with its outputs, to be changed; commands in it are forked."""
     return Path(shutil.copytree(tiny_project, tmp_path / "copy", symlinks=True))
 
 

@@ -23,7 +23,7 @@ from plumbline.run.outputs import write_csv
 from plumbline.run.paths import PREPARED
 from stages.card import __main__ as card
 from stages.card.tables_and_sentences import few, table, text, untested
-from tests.conftest import PROJECT, change_params, run_in, write_image
+from tests.conftest import PROJECT, TINY, change_params, run_in, write_image
 
 
 def code_blocks(markdown: str) -> list[str]:
@@ -45,7 +45,8 @@ def test_the_hubs_library_reads_the_header_with_the_results(tiny_project: Path) 
 def test_it_tells_the_run_and_where_it_comes_from(tiny_project: Path) -> None:
     contents = (tiny_project / "models/CARD.md").read_text()
     assert "| 3       | 30      | 12    | 141    |" in contents
-    assert "| weights.architecture            | resnet18" in contents
+    architecture = TINY["weights.architecture"].replace("_", r"\_")
+    assert f"| weights.architecture            | {architecture} |" in contents
     sha256 = run_in(tiny_project, "sha256sum", "models/finetuned.safetensors").stdout.split()[0]
     assert sha256 in contents
     assert str(tiny_project) not in contents

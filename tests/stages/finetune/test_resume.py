@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 
@@ -107,25 +106,13 @@ def lock_of(experiment: str, project: Path) -> str:
     return run_in(project, "git", "show", f"{ref}:dvc.lock").stdout
 
 
-def kill_once_there_is_a_checkpoint(experiment: subprocess.Popen, project: Path) -> None:
-    """Kill the stage, with SIGKILL, that an experiment of this project runs."""
-    while not list((project / ".checkpoints").rglob("state.pt")):
-        assert experiment.poll() is None, "the experiment ended without a checkpoint"
-        time.sleep(0.05)
-    stages = [
-        process for process in psutil.process_iter(["cmdline"]) if "stages.finetune" in (process.info["cmdline"] or [])
-    ]
-    for process in stages:
-        if project in Path(process.cwd()).parents:
-            process.kill()
-    experiment.wait()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["--temp", "--queue"])
-def test_an_experiment_killed_outside_the_workspace_goes_on_when_it_is_run_again(tiny_copy: Path, way: str) -> None:
+def test_an_experiment_killed_outside_the_workspace_goes_on_when_it_is_run_again(
+    tiny_copy: Path, tmp_path: Path, way: str
+) -> None:
     def experiment_of(name: str) -> list[str]:
-        return ["dvc", "exp", "run", "--name", name, "--set-param", "finetune.epochs=8", "finetune"]
+        return ["dvc", "exp", "run", "--name", name, "--set-param", "finetune.epochs=3", "finetune"]
 
     def command(name: str) -> list[str]:
         """Return what runs an experiment, to finetune's end; queued ones are queued here."""
@@ -135,8 +122,15 @@ def test_an_experiment_killed_outside_the_workspace_goes_on_when_it_is_run_again
         run_in(tiny_copy, *experiment)
         return ["dvc", "exp", "run", "--run-all"]
 
-    killed = subprocess.Popen(command("killed"), cwd=tiny_copy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    kill_once_there_is_a_checkpoint(killed, tiny_copy)
+    hold = Hold(tmp_path / "hold", "state.partial.pt", skip=2)  # each checkpoint is opened twice
+    environment = os.environ | hold.environment()
+    with subprocess.Popen(
+        command("killed"), cwd=tiny_copy, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as experiment:
+        stage = hold.wait(experiment)
+        assert list((tiny_copy / ".checkpoints").rglob("state.pt"))  # the first epoch's
+        os.kill(stage, signal.SIGKILL)
+        hold.release()  # the queue's worker goes on to what is queued next
     done = run_in(tiny_copy, *command("again"))
     assert "resuming in epoch" in done.stdout + done.stderr
     shutil.rmtree(tiny_copy / ".dvc" / "cache" / "runs")  # or it would be fetched from there

@@ -237,7 +237,8 @@ def test_no_secret_of_an_address_is_in_a_result_of_the_pipeline(
 ) -> None:
     """But in params.yaml, where the user wrote it, and in dvc.lock, into which DVC copies every parameter."""
     source = f"{server.url('resnet18.pth', user='us3r:pa55word@')}?X-Amz-Signature=s1gnature#fr4gment"
-    change_params(tiny_copy, {"weights.source": source, "weights.sha256": sha256(resnet18)})
+    own = {"weights.architecture": "resnet18", "weights.source": source, "weights.sha256": sha256(resnet18)}
+    change_params(tiny_copy, own)
     done = run_in(tiny_copy, "dvc", "repro")
     named, outputs = [], {"printed": (done.stdout + done.stderr).encode()}
     in_markdown = text(server.url("resnet18.pth"))  # the card's: no link
