@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -32,7 +31,6 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 PROJECT = Path(__file__).parents[1]
-PROGRAMS = PROJECT / "tests" / "support" / "programs"  # stand-ins for `python` and `dvc`: see fork_server.py
 
 MUCH_MEMORY = 1.5 * 2**30  # bytes, in one process of the tests
 
@@ -100,10 +98,9 @@ def change_params(folder: Path, values: dict[str, object]) -> None:
 
 
 def run_in(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder, with the programs of this environment first, or forked ones in their place."""
-    programs = [PROGRAMS] if "FORK_SERVER" in os.environ else []
+    """Run a command in a folder, with the programs of this environment first."""
     environment = os.environ | {
-        "PATH": os.pathsep.join(map(str, [*programs, Path(sys.executable).parent, os.environ["PATH"]])),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "GIT_AUTHOR_NAME": "test",
         "GIT_AUTHOR_EMAIL": "test@example.com",
         "GIT_COMMITTER_NAME": "test",
@@ -168,24 +165,7 @@ def scratch_project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fork_server() -> Iterator[str]:
-    """The address of a server that forks `python -m` and `dvc`."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # an address has at most some hundred letters
-        address = f"{folder}/socket"
-        command = [sys.executable, "-m", "tests.support.fork_server", address]
-        with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-            assert server.stdout.readline() == b"listening\n"
-            yield address
-
-
-@pytest.fixture
-def forked_commands(fork_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `run_in` fork `python -m` and `dvc`, and what these start in turn."""
-    monkeypatch.setenv("FORK_SERVER", fork_server)
-
-
-@pytest.fixture(scope="session")
-def tiny_project(tmp_path_factory: pytest.TempPathFactory, fork_server: str) -> Path:
+def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with tiny parameters, whose pipeline has run and is committed. Not to be changed.
 
     Made once, by the first of the processes that need it.
@@ -197,17 +177,15 @@ def tiny_project(tmp_path_factory: pytest.TempPathFactory, fork_server: str) -> 
         if not folder.exists():
             partial = copy_project(folder.with_suffix(".partial"))
             change_params(partial, TINY)
-            with pytest.MonkeyPatch.context() as patched:
-                patched.setenv("FORK_SERVER", fork_server)
-                run_in(partial, "dvc", "repro")
+            run_in(partial, "dvc", "repro")
             commit_all(partial, "A tiny run")
             partial.rename(folder)
     return folder
 
 
 @pytest.fixture
-def tiny_copy(tiny_project: Path, tmp_path: Path, forked_commands: None) -> Path:
-    """A copy of the tiny project with its outputs, to be changed; commands in it are forked."""
+def tiny_copy(tiny_project: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny project with its outputs, to be changed."""
     return Path(shutil.copytree(tiny_project, tmp_path / "copy", symlinks=True))
 
 
