@@ -47,7 +47,7 @@ ENTRY_POINTS = {
 def trained(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace with all that the entry points read, and 8 pixels that are cut to 7."""
     workspace.set(data__root="images", weights__architecture=ARCHITECTURE, weights__source="none")
-    workspace.set(image=fields_set(TRANSFORM))
+    workspace.set(**{f"image__{key}": value for key, value in fields_set(TRANSFORM).items()})
     write_data_set(Path("images"), images=5)
     prepare.main()
     pass_checks()
