@@ -21,7 +21,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import whole_folder, write_csv
 from plumbline.run.paths import FINETUNED, GALLERY
 from plumbline.run.timing import timed
-from plumbline.training.compute import choose_compute, make_repeatable
+from plumbline.training.compute import choose_compute, make_repeatable, nondeterministic_operations
 from plumbline.training.network_input import to_input
 from plumbline.training.splits import read_splits
 from stages.gallery.chosen_images import chosen
@@ -54,10 +54,10 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
 def main() -> None:
     settings = params_file.load(Params)
     model, splits = read_model(FINETUNED), read_splits()
-    make_repeatable(settings.seed)
+    make_repeatable(settings.seed, deterministic=model.parameters["finetune"]["deterministic"])
     compute = choose_compute("float32")
     table = chosen(read_predictions(), settings.gallery.images)
-    with timed("gallery", len(table)), whole_folder(GALLERY) as folder:
+    with timed("gallery", len(table)), whole_folder(GALLERY) as folder, nondeterministic_operations([]):
         network = compute.place(model.network())
         names = []
         for i, row in enumerate(table.itertuples()):

@@ -15,6 +15,7 @@ from torch.hub import get_dir
 from plumbline.model.description import Transform
 from plumbline.model.model_file import Model, write_model
 from plumbline.model.networks import build_network, refuse_image_size, shape_of_network
+from plumbline.params.finetune import Finetune
 from plumbline.params.image import Image
 from plumbline.params.weights import Weights
 from plumbline.run import params_file
@@ -23,7 +24,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.hashes import sha256_of
 from plumbline.run.paths import BACKBONE, DIGITS_SOURCE
 from plumbline.run.timing import timed
-from plumbline.training.compute import choose_compute, make_repeatable
+from plumbline.training.compute import choose_compute, make_repeatable, nondeterministic_operations
 from stages.weights.download import download, verify
 from stages.weights.pretraining import pretrain, read_digits
 from stages.weights.tensor_names import weights_among
@@ -34,6 +35,7 @@ class Params(SomeSections):
     seed: Seed
     image: Image
     weights: Weights
+    finetune: Finetune
 
 
 def backbone(settings: Params) -> Model:
@@ -67,7 +69,7 @@ def from_digits(settings: Params) -> Model:
     network = compute.place(build_network(settings.weights.architecture, len(classes)))
     size = recipe.image_size
     transform = Transform(resize=size, crop=size, mean=settings.image.mean, std=settings.image.std)
-    with timed("weights", recipe.epochs * len(images)):
+    with timed("weights", recipe.epochs * len(images)), nondeterministic_operations([]):
         pretrain(network, images, labels, recipe, transform, compute)
     return described(settings, network.state_dict(), classes)
 
@@ -143,7 +145,7 @@ def described(settings: Params, tensors: dict[str, torch.Tensor], classes: list[
 def main() -> None:
     settings = params_file.load(Params)
     refuse_image_size(shape_of_network(settings.weights.architecture, 2), settings.image.crop, "image.crop")
-    make_repeatable(settings.seed)
+    make_repeatable(settings.seed, deterministic=settings.finetune.deterministic)
     write_model(BACKBONE, backbone(settings))
 
 
