@@ -4,10 +4,10 @@
 
 Images are noise, of params.yaml's size. `this project` is `update` of the training loop and `logits_of`, which
 evaluation and prediction use. `bare` is forward, backward and step, or forward alone, on one batch that is there as the
-network takes it, with the same precision, memory format and algorithms; `bare, any algorithm` lets cuDNN choose those
-that are fastest, also such as cannot be repeated to the bit. `homework` is its loop's step, batch by batch from memory.
-Each is measured ROUNDS times, in turns, for about SECONDS. Prints tables in Markdown: medians, with the lowest and the
-highest.
+network takes it, with the same precision, memory format and algorithms. `bare, waits` reads each step's loss, as
+`update` does. `bare, any algorithm` lets cuDNN choose those that are fastest, also such as cannot be repeated to the
+bit. `homework` is its loop's step, batch by batch from memory. Each is measured ROUNDS times, in turns, for about
+SECONDS. Prints tables in Markdown, each row once it is measured: medians, with the lowest and the highest.
 """
 
 import statistics
@@ -37,9 +37,10 @@ from stages.finetune.training_loop import to_training_mode, update
 from stages.finetune.training_setup import Setup, begin_run, on_gpu_if_they_fit
 
 ARCHITECTURES = ("resnet34", "convnext_tiny", "vit_b_16")
-IMAGES, CLASSES, BATCH, HOMEWORKS_BATCH = 1024, 10, 128, 16
+IMAGES, CLASSES, BATCH, HOMEWORKS_BATCH = 512, 10, 128, 16
+TRAINED = (("resnet34", BATCH), ("resnet34", HOMEWORKS_BATCH), ("convnext_tiny", BATCH), ("vit_b_16", BATCH))
 EVALUATED_IN = ("float32", "auto")
-DEFAULTS = [3, 1.0]  # rounds, seconds
+DEFAULTS = [3, 0.3]  # rounds, seconds
 
 Step = Callable[[], int]  # does some work and returns on how many images
 
@@ -54,6 +55,12 @@ def setup_of_noise(architecture: str, batch_size: int, images: int = IMAGES) -> 
     train, val = on_gpu_if_they_fit([split, split], compute.device)
     recipe = settings.finetune.model_copy(update={"batch_size": batch_size})
     return Setup(train, val, architecture, CLASSES, Transform(**settings.image.model_dump()), recipe, compute, None)
+
+
+def network_on(device: torch.device, architecture: str) -> nn.Module:
+    """Return a network with random weights, drawn on the device: a processor takes seconds for them."""
+    with device:
+        return build_network(architecture, CLASSES)
 
 
 def our_training(setup: Setup) -> Step:
@@ -80,16 +87,19 @@ def our_training(setup: Setup) -> Step:
     return step
 
 
-def bare_training(setup: Setup) -> Step:
+def bare_training(setup: Setup, *, waits: bool = False) -> Step:
     """Return forward, backward and step on one batch that lies on the GPU as the network takes it."""
-    network = setup.compute.place(build_network(setup.architecture, CLASSES)).train()
+    network = setup.compute.place(network_on(setup.compute.device, setup.architecture)).train()
     optimiser = build_optimiser(network, setup.recipe)
     inputs, labels = one_batch(setup, setup.recipe.batch_size, setup.compute)
 
     def step() -> int:
         optimiser.zero_grad()
-        classify(network, inputs, labels, setup.compute)[1].backward()
+        _, loss = classify(network, inputs, labels, setup.compute)
+        loss.backward()
         optimiser.step()
+        if waits:
+            loss.item()
         return len(labels)
 
     return step
@@ -97,7 +107,7 @@ def bare_training(setup: Setup) -> Step:
 
 def homeworks_training(setup: Setup) -> Step:
     """Return the homework's update, batch by batch from the processor's memory, in torch's own float32 (TF32)."""
-    network = build_network(setup.architecture, CLASSES).to(setup.compute.device).train()
+    network = network_on(setup.compute.device, setup.architecture).train()
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
     few = setup.train.images[:256].cpu()
@@ -124,13 +134,13 @@ def homeworks_training(setup: Setup) -> Step:
 
 def our_evaluation(setup: Setup, compute: Compute) -> Step:
     """Return the logits of all images."""
-    network = compute.place(build_network(setup.architecture, CLASSES))
+    network = compute.place(network_on(compute.device, setup.architecture))
     return lambda: len(logits_of(network, setup.val.images, setup.transform, compute))
 
 
 def bare_evaluation(setup: Setup, compute: Compute, memory_format: torch.memory_format) -> Step:
     """Return forward on one batch that lies on the GPU as the network takes it."""
-    network = build_network(setup.architecture, CLASSES).to(compute.device, memory_format=memory_format).eval()
+    network = network_on(compute.device, setup.architecture).to(memory_format=memory_format).eval()
     inputs, labels = one_batch(setup, compute.evaluation_batch_size, compute)
     inputs = inputs.contiguous(memory_format=memory_format)
 
@@ -173,51 +183,52 @@ def in_any_algorithm(step: Step) -> Step:
 
 def rates(steps: dict[str, Step], rounds: int, seconds: float) -> dict[str, list[float]]:
     """Return each step's images per second in each round; the rounds take turns."""
-    found: dict[str, list[float]] = {name: [] for name in steps}
-    for step in steps.values():
-        for _ in range(3):
-            step()
-    for _ in range(rounds):
-        for name, step in steps.items():
-            found[name].append(rate(step, seconds))
-    return found
+    times = {name: times_in(seconds, step) for name, step in steps.items()}
+    measured = [{name: rate(step, times[name]) for name, step in steps.items()} for _ in range(rounds)]
+    return {name: [of_round[name] for of_round in measured] for name in steps}
 
 
-def rate(step: Step, seconds: float) -> float:
-    """Return the images per second over about so many seconds. The GPU is waited for at the end alone."""
+def times_in(seconds: float, step: Step) -> int:
+    """Warm up, and return how often the step runs in about so many seconds."""
+    for _ in range(2):
+        step()
+    images = step()
+    return max(2, round(seconds * rate(step, 1) / images))
+
+
+def rate(step: Step, times: int) -> float:
+    """Return the images per second over so many steps. The GPU is waited for at the end alone."""
     wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     wait()
-    start = time.perf_counter()
-    step()
-    wait()
-    times = max(2, round(seconds / (time.perf_counter() - start)))
     start = time.perf_counter()
     images = sum(step() for _ in range(times))
     wait()
     return images / (time.perf_counter() - start)
 
 
-def print_table(title: str, rows: dict[str, dict[str, list[float]]]) -> None:
+def print_table(title: str, rows: Iterator[tuple[str, dict[str, list[float]]]]) -> None:
     """Print a table with one row a case and one column a step; the first column's share of the second's is the last."""
-    first, second, *_ = columns = list(next(iter(rows.values())))
-    print(f"\n{title}, images/s\n\n| | {' | '.join(columns)} | {first} / {second} |")
-    print(f"| --- |{' ---: |' * (len(columns) + 1)}")
-    for name, found in rows.items():
+    for number, (name, found) in enumerate(rows):
+        first, second, *_ = columns = list(found)
+        if number == 0:
+            print(f"\n{title}, images/s\n\n| | {' | '.join(columns)} | {first} / {second} |")
+            print(f"| --- |{' ---: |' * (len(columns) + 1)}")
         cells = [f"{statistics.median(each):,.0f} ({min(each):,.0f} to {max(each):,.0f})" for each in found.values()]
         share = statistics.median(a / b for a, b in zip(found[first], found[second], strict=True))
         print(f"| {name} | {' | '.join(cells)} | {share:.2f} |", flush=True)
 
 
-def training_rows(architecture: str, batch: int, rounds: int, seconds: float) -> dict[str, list[float]]:
+def training_rates(architecture: str, batch: int, rounds: int, seconds: float) -> dict[str, list[float]]:
     """Measure training."""
     setup = setup_of_noise(architecture, batch)
     steps = {"this project": our_training(setup), "bare": bare_training(setup)}
+    steps["bare, waits"] = bare_training(setup, waits=True)
     steps["bare, any algorithm"] = in_any_algorithm(bare_training(setup))
     steps["homework"] = homeworks_training(setup)
     return rates(steps, rounds, seconds)
 
 
-def evaluation_rows(architecture: str, precision: str, rounds: int, seconds: float) -> dict[str, list[float]]:
+def evaluation_rates(architecture: str, precision: str, rounds: int, seconds: float) -> dict[str, list[float]]:
     """Measure evaluation."""
     setup, compute = setup_of_noise(architecture, BATCH), choose_compute(precision)
     steps = {
@@ -234,16 +245,25 @@ def main() -> None:
     make_repeatable(0)
     cuda = torch.cuda.is_available()
     name = torch.cuda.get_device_name() if cuda else "processor"
-    print(f"{name}, torch {torch.__version__}, precision {choose_compute('auto').precision}")
-    measured = [(architecture, BATCH) for architecture in ARCHITECTURES] + [("resnet34", HOMEWORKS_BATCH)]
-    rows = {f"{name}, batches of {batch}": training_rows(name, batch, int(rounds), seconds) for name, batch in measured}
-    print_table("Training", rows)
-    rows = {
-        f"{name}, {choose_compute(precision).precision}": evaluation_rows(name, precision, int(rounds), seconds)
-        for name in ARCHITECTURES
-        for precision in EVALUATED_IN
-    }
-    print_table("Evaluation", rows)
+    print(f"{name}, torch {torch.__version__}, precision {choose_compute('auto').precision}", flush=True)
+    print_table(
+        "Training",
+        (
+            (f"{architecture}, batches of {batch}", training_rates(architecture, batch, int(rounds), seconds))
+            for architecture, batch in TRAINED
+        ),
+    )
+    print_table(
+        "Evaluation",
+        (
+            (
+                f"{architecture}, {choose_compute(precision).precision}",
+                evaluation_rates(architecture, precision, int(rounds), seconds),
+            )
+            for architecture in ARCHITECTURES
+            for precision in EVALUATED_IN
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Our own mistakes stay ordinary exceptions and keep their traceback.
 """
 
 import errno
+import re
 import sys
 from collections.abc import Callable
 
@@ -19,7 +20,8 @@ USER_ERRNOS = {
     errno.EMFILE,
 }
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
-NOT_REPEATABLE = " does not have a deterministic implementation"  # torch's words, after the operation's name
+# What torch says, after its name, of an operation without a deterministic form: in an error, or in a warning.
+NONDETERMINISTIC = re.compile("(.+?) (does not have a deterministic implementation|defaults to a non-deterministic)")
 # What torch, cuBLAS and cuDNN say where a GPU's memory does not suffice.
 NO_GPU_MEMORY = ("CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
@@ -49,16 +51,23 @@ def run(main: Callable[[], None], *, takes_memory: str = "image.crop") -> None:
                 f"error: the GPU's memory does not suffice ({one_line(needed)}): lower {takes_memory}, choose a "
                 "smaller weights.architecture, or hide the GPU with CUDA_VISIBLE_DEVICES="
             )
-        operation, found, _ = str(error).partition(NOT_REPEATABLE)
-        if not found:
+        operation = nondeterministic_operation(str(error))
+        if operation is None:
             raise
         sys.exit(
             f"error: on this device torch cannot repeat {one_line(operation)} to the bit, which this network needs: "
-            "choose another weights.architecture, or hide the GPU with CUDA_VISIBLE_DEVICES= to train without it"
+            "set finetune.deterministic to false, choose another weights.architecture, or hide the GPU with "
+            "CUDA_VISIBLE_DEVICES="
         )
     except KeyboardInterrupt:
         print("interrupted; nothing was left half-written", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def nondeterministic_operation(message: str) -> str | None:
+    """Return the operation that a message of torch's says to have no deterministic form; None for other messages."""
+    found = NONDETERMINISTIC.match(message)
+    return found and found[1]
 
 
 def is_out_of_gpu_memory(error: RuntimeError) -> bool:

@@ -1,13 +1,16 @@
 """Choose where the network runs and in which precision, and make it repeatable."""
 
 import os
-from contextlib import AbstractContextManager
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from plumbline.run.errors import UserError
+from plumbline.run.errors import NONDETERMINISTIC, UserError, nondeterministic_operation
 
 FAST_MEMORY_FORMAT = torch.channels_last
 EVALUATION_BATCH = {"cpu": 16, "cuda": 256}  # images; on the processor few enough to stay in its caches
@@ -85,10 +88,39 @@ def has_bfloat16(device: torch.device) -> bool:
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") or capabilities.get("bf16"))
 
 
-def make_repeatable(seed: int) -> None:
-    """Seed torch, and allow only algorithms that give the same bits for the same seed and thread count."""
+def make_repeatable(seed: int, *, deterministic: bool = True) -> None:
+    """Seed torch, and allow only algorithms that give the same bits for the same seed and thread count.
+
+    With `deterministic: false` an operation that has no such algorithm runs all the same, and torch warns.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=not deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time, and nothing here reads such memory
     torch.backends.cudnn.benchmark = False
     torch.manual_seed(seed)
+
+
+@contextmanager
+def nondeterministic_operations(names: list[str]) -> Iterator[None]:
+    """Add to names each operation without a deterministic form that runs within, and say it in one line, once.
+
+    Such operations run where `make_repeatable` was told `deterministic: false`; torch warns of them each time.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", message=NONDETERMINISTIC.pattern)
+        show_others = warnings.showwarning
+
+        def show(message: Warning | str, *arguments: object, **keywords: object) -> None:
+            operation = nondeterministic_operation(str(message))
+            if operation is None:
+                show_others(message, *arguments, **keywords)
+            elif operation not in names:
+                names.append(operation)
+                print(
+                    f"warning: on this device torch cannot repeat {operation} to the bit: another run gives a slightly "
+                    "different result, as finetune.deterministic: false allows",
+                    file=sys.stderr,
+                )
+
+        warnings.showwarning = show
+        yield

@@ -11,13 +11,14 @@ from plumbline.model.description import Transform
 def to_input(images: torch.Tensor, transform: Transform) -> torch.Tensor:
     """Return the network's input, float32 (B, 3, crop, crop), for uint8 images (B, resize, resize, 3).
 
-    Bit for bit torchvision's CenterCrop, ToTensor and Normalize.
+    Bit for bit torchvision's CenterCrop, ToTensor and Normalize, on a GPU as well.
     """
     _, height, width, _ = images.shape
     top, left = round((height - transform.crop) / 2), round((width - transform.crop) / 2)
     cut = images[:, top : top + transform.crop, left : left + transform.crop]
     mean, std = (per_channel(values, images.device) for values in (transform.mean, transform.std))
-    return cut.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
+    white = torch.full((), 255.0, device=images.device)  # a GPU multiplies by the inverse of a plain number
+    return cut.permute(0, 3, 1, 2).float().div_(white).sub_(mean).div_(std)
 
 
 def per_channel(values: list[float], device: torch.device) -> torch.Tensor:

@@ -22,6 +22,7 @@ from plumbline.model.description import Transform
 from plumbline.model.model_file import read_model
 from plumbline.model.networks import replace_head
 from plumbline.params.curvature import Curvature
+from plumbline.params.finetune import Finetune
 from plumbline.params.image import Image
 from plumbline.run import params_file
 from plumbline.run.errors import run
@@ -29,7 +30,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_json
 from plumbline.run.paths import BACKBONE, CURVATURE
 from plumbline.run.timing import timed
-from plumbline.training.compute import Compute, choose_compute, make_repeatable
+from plumbline.training.compute import Compute, choose_compute, make_repeatable, nondeterministic_operations
 from plumbline.training.loss_and_accuracy import forward
 from plumbline.training.network_input import to_input
 from plumbline.training.same_data import refuse_other_resizing
@@ -45,6 +46,7 @@ class Params(SomeSections):
     seed: Seed
     image: Image
     curvature: Curvature
+    finetune: Finetune
 
 
 def loss_of(
@@ -75,7 +77,7 @@ def main() -> None:
     own = settings.curvature
     backbone, classes, splits = read_model(BACKBONE), read_classes(), read_splits()
     compute = choose_compute("float32")
-    make_repeatable(settings.seed)
+    make_repeatable(settings.seed, deterministic=settings.finetune.deterministic)
     transform = Transform(**settings.image.filled_in(asdict(backbone.transform)).model_dump())
     refuse_other_resizing(transform, "params.yaml says")
     network = replace_head(backbone.architecture, backbone.tensors, len(classes), crop=transform.crop)
@@ -83,7 +85,7 @@ def main() -> None:
     start = copy.deepcopy(network.state_dict())  # a forward pass changes batch normalisation's running statistics
     found, losses = [], []
     # Attention's fast kernels have no second derivative.
-    with timed("curvature"), sdpa_kernel(SDPBackend.MATH):
+    with timed("curvature"), sdpa_kernel(SDPBackend.MATH), nondeterministic_operations([]):
         for _ in range(own.draws):
             indices = torch.randperm(len(splits["train"].labels))[: own.images]
             network.load_state_dict(start)

@@ -24,14 +24,14 @@ from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.paths import BACKBONE, FINETUNED, HISTORY, PREPARED
 from plumbline.run.timing import timed
-from plumbline.training.compute import Compute, choose_compute
+from plumbline.training.compute import Compute, choose_compute, nondeterministic_operations
 from plumbline.training.inference import logits_of
 from plumbline.training.temperature import caveat, fit_temperature
 from stages.finetune.checkpoints import Checkpoints, checkpoint_root, fingerprint, remove_old_checkpoints
 from stages.finetune.distributed import Distributed, joined, launch, started_by_torchrun
 from stages.finetune.divergence import Diverged
 from stages.finetune.interruption import Interrupted, Interruption
-from stages.finetune.run_state import History, Run, Tensors
+from stages.finetune.run_state import History, Progress, Run, Tensors
 from stages.finetune.training_loop import kept_epoch, train
 from stages.finetune.training_setup import Params, Setup, begin_run, read_setup, with_weights_transform
 
@@ -71,7 +71,10 @@ def train_to_the_end(run: Run, setup: Setup, checkpoints: Checkpoints) -> int:
             checkpoints.save(state)
 
     try:
-        with Interruption(distributed, setup.compute.device) as interruption:
+        with (
+            Interruption(distributed, setup.compute.device) as interruption,
+            nondeterministic_operations(run.progress.nondeterministic),
+        ):
             train(run, setup, save, interruption)
     except Interrupted as interrupted:
         save()
@@ -85,9 +88,9 @@ def train_to_the_end(run: Run, setup: Setup, checkpoints: Checkpoints) -> int:
 
 def train_seeds(
     settings: Params, setup: Setup, backbone: Model, checkpoints: list[Checkpoints]
-) -> tuple[Tensors, list[History]]:
-    """Train one run a seed, and return the first one's weights and the history of each."""
-    tensors, histories = {}, []
+) -> tuple[Tensors, list[Progress]]:
+    """Train one run a seed, and return the first one's weights and where each of them ended."""
+    tensors, ended = {}, []
     timing = timed("finetune", images=0) if setup.distributed.is_main else nullcontext({"images": 0})
     with timing as measured:
         for seed, own in enumerate(checkpoints, settings.seed):
@@ -96,10 +99,10 @@ def train_seeds(
             run = begin_run(setup, backbone, seed)
             measured["images"] += train_to_the_end(run, setup, own)
             tensors = tensors or run.kept_tensors()
-            histories.append(run.progress.history)
+            ended.append(run.progress)
         if setup.compute.device.type == "cuda":
             measured["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() // 2**20
-    return tensors, histories
+    return tensors, ended
 
 
 def calibrated(model: Model, setup: Setup) -> Model:
@@ -113,12 +116,16 @@ def calibrated(model: Model, setup: Setup) -> Model:
     return replace(model, temperature=temperature)
 
 
-def summary(histories: list[History], recipe: Finetune, compute: Compute) -> dict[str, int | float]:
-    """Return the metrics: the kept epoch of the first run, the spread over all runs, and the precision chosen."""
+def summary(ended: list[Progress], recipe: Finetune, compute: Compute) -> dict[str, int | float]:
+    """Return the metrics: the kept epoch of the first run, the spread over all runs, and how the network computed."""
+    histories = [progress.history for progress in ended]
     kept = kept_epoch(histories[0], recipe)
     first = {"epochs": len(histories[0]), "kept_epoch": kept} | {key: histories[0][kept][key] for key in MEASURED}
-    precision = {"precision_bits": torch.finfo(compute.precision).bits}
-    return first | precision | (spread(histories, recipe) if len(histories) > 1 else {})
+    computed = {
+        "precision_bits": torch.finfo(compute.precision).bits,
+        "nondeterministic_operations": len(set().union(*(progress.nondeterministic for progress in ended))),
+    }
+    return first | computed | (spread(histories, recipe) if len(histories) > 1 else {})
 
 
 def spread(histories: list[History], recipe: Finetune) -> dict[str, int | float]:
@@ -143,7 +150,7 @@ def finetune(settings: Params, distributed: Distributed) -> None:
             remove_old_checkpoints(checkpoint_root())
             for own in checkpoints:
                 locks.enter_context(own)
-        tensors, histories = train_seeds(settings, setup, backbone, checkpoints)
+        tensors, ended = train_seeds(settings, setup, backbone, checkpoints)
         if not distributed.is_main:
             return
         model = Model(
@@ -156,8 +163,8 @@ def finetune(settings: Params, distributed: Distributed) -> None:
             tensors=tensors,
         )
         write_model(FINETUNED, calibrated(model, setup))
-        write_csv(HISTORY, pd.DataFrame(histories[0]))
-        write_json(METRICS, summary(histories, setup.recipe, setup.compute))
+        write_csv(HISTORY, pd.DataFrame(ended[0].history))
+        write_json(METRICS, summary(ended, setup.recipe, setup.compute))
         for own in checkpoints:
             own.remove()
 

@@ -26,6 +26,7 @@ class Progress:
     loss_sum: float = 0.0  # over the images seen in this epoch
     correct: int = 0
     history: History = field(default_factory=list)
+    nondeterministic: list[str] = field(default_factory=list)  # operations that torch cannot repeat to the bit
 
     def images_seen(self, images_per_epoch: int) -> int:
         """Return how many images were trained on since the start, each epoch's counted."""

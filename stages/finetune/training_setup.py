@@ -78,7 +78,7 @@ def begin_run(setup: Setup, backbone: Model, seed: int) -> Run:
 
     All processes begin with the same weights; what they draw from then on, dropout for one, is each one's own.
     """
-    make_repeatable(seed)
+    make_repeatable(seed, deterministic=setup.recipe.deterministic)
     network = replace_head(backbone.architecture, backbone.tensors, setup.classes, crop=setup.transform.crop)
     network = setup.compute.place(network)
     if setup.distributed.world_size > 1:

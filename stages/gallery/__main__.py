@@ -23,7 +23,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import whole_folder, write_csv
 from plumbline.run.paths import FINETUNED, GALLERY
 from plumbline.run.timing import timed
-from plumbline.training.compute import choose_compute, make_repeatable
+from plumbline.training.compute import choose_compute, make_repeatable, nondeterministic_operations
 from plumbline.training.network_input import to_input
 from plumbline.training.splits import Split, read_splits
 from stages.gallery.chosen_images import chosen
@@ -66,12 +66,13 @@ def refuse_other_predictions(predictions: pd.DataFrame, classes: list[str], spli
 def main() -> None:
     settings = params_file.load(Params)
     model, splits = read_model(FINETUNED), read_splits()
-    make_repeatable(settings.seed)
+    recipe = model.parameters.get("finetune")
+    make_repeatable(settings.seed, deterministic=not (isinstance(recipe, dict) and recipe.get("deterministic") is False))
     compute = choose_compute("float32")
     predictions = read_predictions()
     refuse_other_predictions(predictions, model.classes, splits)
     table = chosen(predictions, settings.gallery.images)
-    with timed("gallery", len(table)), whole_folder(GALLERY) as folder:
+    with timed("gallery", len(table)), whole_folder(GALLERY) as folder, nondeterministic_operations([]):
         network = compute.place(model.network())
         blank = torch.zeros(1, 3, model.transform.crop, model.transform.crop, device=compute.device)
         method, names = method_of(network.eval(), blank), []

@@ -17,6 +17,7 @@ from plumbline.model.families import build_network, published_transform, publish
 from plumbline.model.model_file import Model, write_model
 from plumbline.model.networks import refuse_image_size, refuse_unserved, shape_of_network
 from plumbline.model.timm_names import is_timm
+from plumbline.params.finetune import Finetune
 from plumbline.params.image import PRETRAINED, Image
 from plumbline.params.weights import Weights
 from plumbline.run import params_file
@@ -25,7 +26,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.hashes import sha256_of
 from plumbline.run.paths import BACKBONE, DIGITS_SOURCE
 from plumbline.run.timing import timed
-from plumbline.training.compute import choose_compute, make_repeatable
+from plumbline.training.compute import choose_compute, make_repeatable, nondeterministic_operations
 from stages.weights.download import download, refuse_size, verify
 from stages.weights.pretraining import pretrain, read_digits
 from stages.weights.tensor_names import weights_among
@@ -37,6 +38,7 @@ class Params(SomeSections):
     seed: Seed
     image: Image
     weights: Weights
+    finetune: Finetune
 
 
 def backbone(settings: Params) -> Model:
@@ -72,7 +74,7 @@ def from_digits(settings: Params) -> Model:
     network = compute.place(build_network(settings.weights.architecture, len(classes)))
     size = recipe.image_size
     transform = Transform(resize=size, crop=size, mean=settings.image.mean, std=settings.image.std)
-    with timed("weights", recipe.epochs * len(images)):
+    with timed("weights", recipe.epochs * len(images)), nondeterministic_operations([]):
         pretrain(network, images, labels, recipe, transform, compute)
     return described(settings, network.state_dict(), classes)
 
@@ -175,7 +177,7 @@ def in_numbers(settings: Params) -> Params:
 def main() -> None:
     settings = in_numbers(params_file.load(Params))
     refuse_unserved(settings.weights.architecture, settings.image.crop)
-    make_repeatable(settings.seed)
+    make_repeatable(settings.seed, deterministic=settings.finetune.deterministic)
     write_model(BACKBONE, backbone(settings))
 
 

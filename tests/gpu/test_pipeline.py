@@ -1,50 +1,43 @@
-"""The whole pipeline on a GPU, and what it says of the images beside what the processor says."""
+"""The whole pipeline on a GPU, and what it says of the images beside what the processor says.
 
+The stages run in this process, one after another: torch is imported once.
+"""
+
+import contextlib
 import json
 import math
-import os
 import shutil
-import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
+from stages.evaluate import __main__ as evaluate
 from tests.conftest import PROJECT, TINY, change_params
 from tests.support.pipeline import STAGES
+from tools.predict import __main__ as predict
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
-
-CODE = ("stages", "plumbline", "tools", "params.yaml", "dvc.yaml")
-HIDDEN = {"CUDA_VISIBLE_DEVICES": ""}
-
-
-def run_module(folder: Path, *command: str, environment: dict[str, str] | None = None) -> None:
-    """Run one of the project's modules in a copy of the project."""
-    done = subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env=os.environ | (environment or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with tiny parameters, in which every stage has run on the GPU, in dvc.yaml's order."""
-    folder = tmp_path_factory.mktemp("tiny") / "project"
-    folder.mkdir()
-    for name in CODE:
-        copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy
-        copy(PROJECT / name, folder / name)
+    """A folder with tiny parameters in which every stage has run on the GPU, in dvc.yaml's order."""
+    folder = tmp_path_factory.mktemp("tiny")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(PROJECT / name, folder)
     change_params(folder, TINY)
-    for stage in STAGES:
-        run_module(folder, f"stages.{stage}")
+    with contextlib.chdir(folder):
+        for stage in STAGES:
+            import_module(f"stages.{stage}.__main__").main()
     return folder
+
+
+def hide_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
 def test_every_stage_runs_and_gives_finite_numbers(tiny: Path) -> None:
@@ -53,9 +46,13 @@ def test_every_stage_runs_and_gives_finite_numbers(tiny: Path) -> None:
     assert json.loads((tiny / "metrics/timing/finetune.json").read_text())["peak_gpu_memory_mib"] > 0
 
 
-def test_evaluate_says_what_the_processor_says_to_1e_3(tiny: Path, tmp_path: Path) -> None:
+def test_evaluate_says_what_the_processor_says_to_1e_3(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = Path(shutil.copytree(tiny, tmp_path / "copy"))
-    run_module(copy, "stages.evaluate", environment=HIDDEN)
+    monkeypatch.chdir(copy)
+    hide_gpu(monkeypatch)
+    evaluate.main()
     gpu, processor = (
         pd.read_csv(folder / "plots/predictions.csv").set_index(["split", "path"]) for folder in (tiny, copy)
     )
@@ -64,13 +61,16 @@ def test_evaluate_says_what_the_processor_says_to_1e_3(tiny: Path, tmp_path: Pat
     assert (gpu["predicted"] == processor["predicted"])[certain].all()
 
 
-def test_predict_says_what_the_processor_says_to_1e_3(tiny: Path, tmp_path: Path) -> None:
+def test_predict_says_what_the_processor_says_to_1e_3(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny)
     tables = []
-    for environment in ({}, HIDDEN):
-        output = tmp_path / f"{len(tables)}.csv"
-        command = ("tools.predict", "data/digits", "--output", str(output))
-        run_module(tiny, *command, environment=environment)
+    for output in (tmp_path / "gpu.csv", tmp_path / "processor.csv"):
+        monkeypatch.setattr(sys, "argv", ["predict", "data/digits", "--output", str(output)])
+        predict.main()
         tables.append(pd.read_csv(output))
+        hide_gpu(monkeypatch)
     probabilities = [table.select_dtypes("float") for table in tables]
     assert len(tables[0]) > 100
     assert (probabilities[0] - probabilities[1]).abs().max().max() <= 1e-3

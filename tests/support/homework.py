@@ -13,12 +13,13 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 def homeworks_loop(
     network: nn.Module, orders: list[list[int]], resize: int, crop: int, batch: int, device: str = "cpu"
 ) -> pd.DataFrame:
-    """Train as the homework's printed code does, in its own words; the order of the images is given."""
+    """Train as the homework's printed code does, in its own words; the order of the images and the dtype are given."""
     transform = transforms.Compose(
         [transforms.Resize(resize), transforms.CenterCrop(crop), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
     )
     data = {phase: ImageFolder(f"images/{phase}", transform) for phase in ("train", "val")}
     criterion = nn.CrossEntropyLoss()
+    weights = next(network.parameters())
     optimizer = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
     history = []
     for order in orders:
@@ -27,7 +28,7 @@ def homeworks_loop(
             network.train() if phase == "train" else network.eval()
             running_loss, running_corrects = 0.0, 0
             for inputs, labels in DataLoader(data[phase], batch, sampler=order if phase == "train" else None):
-                inputs, labels = inputs.to(device), labels.to(device)
+                inputs, labels = inputs.to(device, weights.dtype), labels.to(device)
                 optimizer.zero_grad()
                 with torch.set_grad_enabled(phase == "train"):
                     outputs = network(inputs)

@@ -22,6 +22,7 @@ RECIPE = {
     "class_weights": "none",
     "label_smoothing": 0.0,
     "sampler": "shuffle",
+    "deterministic": True,
     "augment": {"mixup": 0.0, "cutmix": 0.0},
 }
 

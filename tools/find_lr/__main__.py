@@ -23,6 +23,7 @@ from plumbline.run.errors import UserError
 from plumbline.run.errors import run as run_tool
 from plumbline.run.outputs import write_csv
 from plumbline.run.paths import BACKBONE
+from plumbline.training.compute import nondeterministic_operations
 from stages.finetune.divergence import Diverged
 from stages.finetune.frozen_layers import part_for_epoch
 from stages.finetune.optimiser_and_schedule import set_lr
@@ -108,7 +109,8 @@ def main() -> None:
     backbone = read_model(BACKBONE)
     settings = with_weights_transform(settings, backbone)
     setup = read_setup(settings, backbone.architecture)
-    losses = losses_on_the_way_up(begin_run(setup, backbone, settings.seed), setup)
+    with nondeterministic_operations([]):
+        losses = losses_on_the_way_up(begin_run(setup, backbone, settings.seed), setup)
     if len(losses) < FEWEST:
         raise UserError(f"the loss blew up after {len(losses)} updates, from {LOWEST:g} on: look at the images")
     rates = [rising_lr(number) for number in range(len(losses))]

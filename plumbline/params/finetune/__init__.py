@@ -42,6 +42,7 @@ class Finetune(Section):
     patience: Count | None
     seeds: Annotated[Count, Field(le=100)]
     precision: TrainingPrecision
+    deterministic: Flag
     checkpoint_steps: Annotated[Whole, Field(ge=0)]
     processes: Annotated[Count, Field(le=1024)]
     cache_gib: Annotated[Number, Field(ge=0)]

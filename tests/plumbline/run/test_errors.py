@@ -37,7 +37,10 @@ def test_an_operation_that_torch_cannot_repeat_is_named_and_other_runtime_errors
 
     with pytest.raises(SystemExit) as exit_:
         run(not_repeatable)
-    assert exit_.value.code.startswith("error: on this device torch cannot repeat put_ to the bit")
+    assert exit_.value.code == (
+        "error: on this device torch cannot repeat put_ to the bit, which this network needs: set finetune.deterministic "
+        "to false, choose another weights.architecture, or hide the GPU with CUDA_VISIBLE_DEVICES="
+    )
     with pytest.raises(RuntimeError):
         fail_with(RuntimeError("shape"))
 

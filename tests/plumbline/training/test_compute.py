@@ -1,5 +1,7 @@
 """The precision is the one that was asked for, and `auto` follows the hardware."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -40,3 +42,20 @@ def test_in_float64_weights_inputs_and_losses_are_float64() -> None:
     network = exact.place(torch.nn.Conv2d(3, 2, 1))
     assert (exact.weights_dtype, network.weight.dtype, exact.is_mixed) == (torch.float64, torch.float64, False)
     assert compute.Compute(torch.device("cpu"), torch.bfloat16).weights_dtype == torch.float32
+
+
+def test_operations_that_cannot_be_repeated_are_named_once_and_other_warnings_are_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    compute.make_repeatable(0, deterministic=False)
+    names: list[str] = []
+    with pytest.warns(UserWarning, match="of another kind"), compute.nondeterministic_operations(names):
+        for _ in range(2):
+            torch.zeros(1).put_(torch.tensor([0]), torch.ones(1))
+            warnings.warn("Memory Efficient attention defaults to a non-deterministic algorithm. To ...", stacklevel=1)
+        warnings.warn("of another kind", stacklevel=1)
+    assert names == ["put_", "Memory Efficient attention"]
+    assert [line.partition(" to the bit")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "warning: on this device torch cannot repeat put_",
+        "warning: on this device torch cannot repeat Memory Efficient attention",
+    ]
