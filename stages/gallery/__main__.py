@@ -67,7 +67,9 @@ def main() -> None:
     settings = params_file.load(Params)
     model, splits = read_model(FINETUNED), read_splits()
     recipe = model.parameters.get("finetune")
-    make_repeatable(settings.seed, deterministic=not (isinstance(recipe, dict) and recipe.get("deterministic") is False))
+    make_repeatable(
+        settings.seed, deterministic=not (isinstance(recipe, dict) and recipe.get("deterministic") is False)
+    )
     compute = choose_compute("float32")
     predictions = read_predictions()
     refuse_other_predictions(predictions, model.classes, splits)

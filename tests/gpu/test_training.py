@@ -203,7 +203,8 @@ def test_every_family_trains_and_is_evaluated_as_on_the_processor(
     found = {}
     for place in (device, "cpu"):
         compute = Compute(torch.device(place), torch.float32)
-        logits = logits_of(compute.place(trained.network()), setup.val.images, setup.transform, compute)
+        images = setup.val.images.to(place)
+        logits = logits_of(compute.place(trained.network()), images, setup.transform, compute)
         found[place] = logits.softmax(dim=1)
     assert (found[device] - found["cpu"]).abs().max() <= 1e-3
 
