@@ -47,7 +47,8 @@ def derive(params: Settings, metrics: Metrics, architecture: str, crop: int) -> 
             ),
             Step(
                 "",
-                r"H' = \lfloor \frac{H + 2p - r\,(K - 1) - 1}{s} \rfloor + 1, \quad H' W' M\, K^2 \frac{N}{g}",
+                r"H' = \left\lfloor \frac{H + 2p - r\,(K - 1) - 1}{s} \right\rfloor + 1,"
+                r" \quad H' W' M\, K^2 \frac{N}{g}",
                 "With stride s, padding p, dilation r and g groups (Dumoulin and Visin 2016): size and multiply-adds.",
                 f"{RANDOM_LAYERS} random layers: shape, values, multiply-adds and parameters equal torch's",
             ),
