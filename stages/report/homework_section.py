@@ -21,6 +21,7 @@ class Step:
     formula: Markup
     words: str
     verified: str  # empty for a definition
+    question: str  # empty but before the first step of its answer
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,10 @@ def problems(results: Results) -> list[Problem]:
         Problem(
             anchor=stage.replace("_", "-"),
             title=derivation["title"],
-            steps=[Step(s["number"], mathml(s["latex"]), s["words"], s["verified"]) for s in derivation["steps"]],
+            steps=[
+                Step(s["number"], mathml(s["latex"]), s["words"], s["verified"], s["question"])
+                for s in derivation["steps"]
+            ],
             figures=drawn[stage](results),
             tables=[table(t["title"], t["columns"], t["rows"], most=len(t["rows"])) for t in derivation["tables"]],
             checks_passed=results.metrics[stage]["checks_passed"],
