@@ -19,11 +19,11 @@ FONT = "ziamath/fonts/STIXTwoMath-Regular.ttf"
 ITALICS = [*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C), 0x210E]
 LATIN = range(0x20, 0x7F)
 ROOT = ord("\N{SQUARE ROOT}")  # the browser draws it for <msqrt>, where it stands in no text
-# Where latex2mathml's MathML is drawn badly: it raises a prime, whose glyph is raised already, and its hat, the ASCII
-# circumflex, crosses the letter.
+# Where latex2mathml's MathML is drawn badly: it raises a prime, whose glyph is raised already; and its hat, the ASCII
+# circumflex, crosses the letter, and stretches: Chromium leaves out a stretched hat where it falls between two pixels.
 RAISED_PRIME = re.compile(r"<msup>(<mi>[^<]*</mi>)<mi>&#x02032;</mi></msup>")
 PRIME = r'<mrow>\1<mo lspace="0" rspace="0">&#x02032;</mo></mrow>'
-ASCII_HAT, HAT = "<mo>&#x0005E;</mo>", "<mo>&#x00302;</mo>"
+ASCII_HAT, HAT = "<mo>&#x0005E;</mo>", '<mo stretchy="false">&#x002C6;</mo>'
 
 
 def mathml(latex: str) -> Markup:

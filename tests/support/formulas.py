@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page
 
-DARK = 128  # of 255
+INK = 208  # of 255; thin strokes are grey at their edges
 
 # Draws the operators alone, and returns where they are. Of a root that is the part before what stands under it. A
 # fence's neighbour is what it encloses.
@@ -52,7 +52,7 @@ def operators_with_ink(page: Page) -> list[Operator]:
 
 
 def height_of_ink(pixels: np.ndarray, place: dict[str, float]) -> int | None:
-    """Return how many rows lie between the first and the last dark pixel of a box, both included."""
+    """Return how many rows lie between the first and the last pixel with ink of a box, both included."""
     top, bottom, left, right = (round(place[side]) for side in ("top", "bottom", "left", "right"))
-    rows = np.flatnonzero((pixels[top : bottom + 1, left : right + 1] < DARK).any(axis=1))
+    rows = np.flatnonzero((pixels[top : bottom + 1, left : right + 1] < INK).any(axis=1))
     return int(rows[-1] - rows[0] + 1) if len(rows) else None
