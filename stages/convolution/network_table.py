@@ -1,7 +1,7 @@
-"""Every layer of the network that is trained: shape, parameters, multiply-adds, receptive field; and the totals.
+"""Every layer of the network as published: shape, parameters, multiply-adds, receptive field; and the totals.
 
-The totals are compared with torch's count and with what torchvision publishes of its classifiers: parameters, and
-multiply-adds under the name of GFLOPS.
+The published head has 1,000 outputs. The totals are compared with torch's count and with what torchvision publishes of
+its classifiers: parameters, and multiply-adds under the name of GFLOPS.
 """
 
 from dataclasses import dataclass

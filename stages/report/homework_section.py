@@ -84,9 +84,9 @@ def network_figures(results: Results) -> list[Figure]:
     return [
         figure(
             "network_layers",
-            "Multiply-adds and parameters of each layer of the network that is trained.",
+            "Multiply-adds and parameters of each layer of the network as published, with 1,000 outputs.",
             f"Two bar charts over {len(layers)} layers. Multiply-adds: {macs} in all, most in {most['layer']} "
-            f"({shown(int(most['macs']))}). Parameters: {parameters} in all, most in {largest['layer']} "
+            f"({shown(int(most['macs']))}). Parameters: {parameters} in these layers, most in {largest['layer']} "
             f"({shown(int(largest['parameters']))}).",
             wide=True,
         )
