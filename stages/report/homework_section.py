@@ -7,10 +7,20 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from stages.report.figures_and_tables import Figure, Table, figure, shown, table
+from plumbline.params.all import AllParams
+from plumbline.presentation.percent import percent
+from stages.report.figures_and_tables import Figure, Table, counted, figure, shown, table
 from stages.report.formulas import mathml
 from stages.report.result_section import first_and_last
 from stages.report.stage_results import Results
+
+DIGITS = "data/digits"  # the folder that the digits stage writes
+WHOLE = 1e-6
+HOMEWORKS_PARAMS = {
+    "image": {"resize": 256, "crop": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+    "weights": {"architecture": "resnet34"},
+    "finetune": {"batch_size": 16, "optimiser": "sgd", "lr": 0.001, "momentum": 0.9, "weight_decay": 0.0},
+}
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,49 @@ def weight_decay_figures(results: Results) -> list[Figure]:
     ]
 
 
-def fine_tuning_sentence(results: Results) -> str:
-    """Return problem 4's answer: loss and accuracy in the first and the last epoch."""
+def fine_tuning_answer(results: Results) -> str:
+    """Return problem 4's answer: the accuracies of the last epoch, and where loss and accuracy went from and to."""
+    last, sizes = results.history.iloc[-1], results.manifest["split"].value_counts()
+    train, val = (share_of(last[f"{split}_accuracy"], int(sizes[split])) for split in ("train", "val"))
     loss, accuracy = (first_and_last(results, quantity) for quantity in ("loss", "accuracy"))
-    return f"From the first to the last epoch the loss goes {loss}; the accuracy goes {accuracy}."
+    return (
+        f"After {counted(len(results.history), 'epoch')} the train accuracy is {train} and the val accuracy {val}. As "
+        "in the homework, train's is the average over the epoch, while the weights change. From the first to the last "
+        f"epoch the loss goes {loss}; the accuracy goes {accuracy}."
+    )
+
+
+def share_of(accuracy: float, images: int) -> str:
+    """Return an accuracy as k of n and in percent; in percent alone where blended images give no whole k."""
+    right = round(accuracy * images)
+    whole = abs(accuracy * images - right) < WHOLE
+    return f"{right:,} of {images:,} ({percent(accuracy)})" if whole else percent(accuracy)
+
+
+def differences_from_homework(results: Results, settings: AllParams) -> list[str]:
+    """Return in which ways this run differs from the homework's."""
+    classes = " and ".join(results.classes)
+    if settings.data.root == DIGITS:
+        images = (
+            f"The images are scikit-learn's digits {classes}, 8 x 8 pixels, enlarged to {settings.image.resize} "
+            "pixels. The homework's zip file is not used."
+        )
+    else:
+        images = f"The images are those of {settings.data.root}."
+    sources = {
+        "digits": "The network was pre-trained on the other eight digits, not on ImageNet.",
+        "none": "The network starts with random weights.",
+    }
+    weights = sources.get(settings.weights.source, f"The pre-trained weights are {settings.weights.source}.")
+    epochs = (
+        f"The homework's text asks for 20 epochs, its printed code runs 10; here there are {settings.finetune.epochs}. "
+        "The momentum stands in the code alone."
+    )
+    given = settings.model_dump()
+    changed = [
+        f"{section}.{key} is {given[section][key]}; the homework has {value}."
+        for section, values in HOMEWORKS_PARAMS.items()
+        for key, value in values.items()
+        if given[section][key] != value
+    ]
+    return [images, *([] if settings.weights.source == "imagenet" else [weights]), epochs, *changed]
