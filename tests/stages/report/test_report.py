@@ -20,7 +20,7 @@ from stages.report.changes_section import changes, last_other_measures
 from stages.report.data_section import data_sentence
 from stages.report.figures_and_tables import shown, table
 from stages.report.formulas import math_font, mathml
-from stages.report.homework_section import differences_from_homework, fine_tuning_answer, share_of
+from stages.report.homework_section import differences_from_homework, fine_tuning_answer, lag_of_val, share_of
 from stages.report.result_section import baselines_sentence, headline, mistakes_sentence
 from stages.report.stage_results import Results
 from tests.conftest import Workspace, commit_all, run_in
@@ -146,6 +146,11 @@ def test_problem_4_is_answered_as_k_of_n_and_says_what_differs_from_the_homework
     results = results_of({}, manifest=manifest, history=history)
     said = "After 2 epochs the train accuracy is 57 of 60 (95.0%) and the val accuracy 23 of 24 (95.8%)."
     assert fine_tuning_answer(results).startswith(said)
+    assert lag_of_val(results, params_file.load(AllParams)) == ""
+    lagging = pd.DataFrame([[0.2, 0.9, 0.9, 0.5]], columns=columns)
+    assert lag_of_val(results_of({}, manifest=manifest, history=lagging), params_file.load(AllParams)).startswith(
+        "In one epoch val accuracy is 0.40 below train accuracy."
+    )
     assert share_of(0.333, 60) == "33.3%"  # blended images
     digits = differences_from_homework(results, params_file.load(AllParams))
     assert [sentence.split()[1] for sentence in digits] == ["images", "network", "homework's"]
@@ -154,6 +159,8 @@ def test_problem_4_is_answered_as_k_of_n_and_says_what_differs_from_the_homework
     assert own[0] == "The images are those of flowers."
     assert own[-1] == "finetune.lr is 0.01; the homework has 0.001."
     assert len(own) == 3
+    workspace.set(data__root="flowers")
+    assert lag_of_val(results_of({}, manifest=manifest, history=lagging), params_file.load(AllParams)) == ""
 
 
 def test_the_changes_lead_with_the_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
