@@ -17,6 +17,7 @@ class Step:
     latex: str  # in the subset that matplotlib's mathtext draws
     words: str  # what is done and why, one or two sentences
     verified: str = ""  # the number that was found, and against what; empty for a definition
+    question: str = ""  # the homework's, in our words, before the first step of its answer
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Problem 1: backpropagation through one hidden layer, with its gradients checked and the cost of both passes.
 
 The hand-written gradients are compared with sympy, autograd, central differences and the complex step. The printed
-equations are evaluated for all small shapes. The cost of both passes is counted, for problem 1's network and for the
-one that is trained. The hand-written passes of ResNet34's layers are compared with torch. Writes
+equations are evaluated for all small shapes. The cost of both passes is counted, for problem 1's network and for
+`weights.architecture`. The hand-written passes of ResNet34's layers are compared with torch. Writes
 metrics/backprop.json, the curve plots/cost_ratio.csv, and for the figures and the report data/derivations/backprop.json
 and the computational graph. Training waits for its certificate.
 """
@@ -25,6 +25,7 @@ from plumbline.run.outputs import whole_file, write_csv, write_json
 from plumbline.run.paths import TRACED_GRAPH
 from stages.backprop import derivation
 from stages.backprop.cost import check_cost, measure_passes, ratio_curve
+from stages.backprop.derivation_checks import check_derivation
 from stages.backprop.gradient_checks import check_gradients, check_symbolically
 from stages.backprop.network_cost import check_network_cost
 from stages.backprop.printed_equations import KEYS, check_print
@@ -67,6 +68,7 @@ def main() -> None:
     checks = Checks()
     entries = check_symbolically(checks)
     errors = check_gradients(checks, params.trials)
+    steps = check_derivation(checks)
     tallies = check_print(checks)
     metrics = check_cost(checks, params.samples, params.inputs, params.hidden, params.outputs)
     curve = ratio_curve(checks)
@@ -83,7 +85,7 @@ def main() -> None:
         "log10_max_complex_step_error": log10_error(errors["complex_step"]),
         "log10_max_layer_error": log10_error(max(layers.values())),
     }
-    derived = derivation.derive(metrics, entries, params.trials)
+    derived = derivation.derive(metrics, steps, entries, params, settings.weights.architecture)
     derived.tables += [
         derivation.printed_table(tallies),
         derivation.layer_table(layers),

@@ -1,66 +1,245 @@
 """Problem 1 as the report shows it: from the definitions to the verified numbers, in the homework's numbering."""
 
 from plumbline.checks.derivations import Derivation, Step, Table
-from stages.backprop.network_cost import LayerPasses
+from plumbline.params.backprop import Backprop
+from stages.backprop.cost import MANY_INPUTS
+from stages.backprop.network_cost import CLASSES, HOMEWORKS_CLASSES, LayerPasses
 from stages.backprop.printed_equations import OUTCOMES
 
 Metrics = dict[str, int | float]
 
-GRADIENT_OF_Y_HAT = r"\frac{\partial L}{\partial \hat{y}} = 2\,(\hat{y} - y)"
 
+def derive(
+    metrics: Metrics, errors: dict[str, float], symbolic_entries: int, params: Backprop, architecture: str
+) -> Derivation:
+    """Return the derivation, with what verified each step; the caller adds the tables.
 
-def derive(metrics: Metrics, symbolic_entries: int, trials: int) -> Derivation:
-    """Return the derivation, with what verified each step; the caller adds the tables."""
+    `errors` are those of the gradients by indices, relative to autograd's.
+    """
     to_autograd, to_complex_step = (10 ** metrics[f"log10_max_{error}_error"] for error in ("relative", "complex_step"))
     numbers = (
-        f"{symbolic_entries} entries equal sympy's derivative exactly; on {trials} random networks the relative "
-        f"difference to autograd is at most {to_autograd:.0e}, to the complex step {to_complex_step:.0e}"
+        f"{symbolic_entries} entries of the three gradients equal sympy's derivatives exactly; on {params.trials} "
+        f"random networks the relative difference to autograd is at most {to_autograd:.0e}, to the complex step "
+        f"{to_complex_step:.0e}"
     )
     return Derivation(
         "Problem 1: backpropagation through one hidden layer",
         [
-            Step("0.1", r"Z = X W_1", "Rows of X are samples: X is (n, d), W1 is (d, h)."),
-            Step("0.2", r"u = \sigma(Z) = \frac{1}{1 + e^{-Z}}", "Entry by entry; the derivative is u (1 - u)."),
-            Step("0.3", r"\hat{y} = u W_2", "W2 is (h, o)."),
-            Step("0.4", r"L = \Sigma\,(\hat{y} - y)^2", "The squared error, summed over samples and outputs."),
-            Step("", GRADIENT_OF_Y_HAT, "(0.4) by the chain rule, (n, o)."),
-            Step(
-                "0.5",
-                r"\frac{\partial L}{\partial W_2} = 2\,u^T (\hat{y} - y)",
-                "The corrected (0.5), (h, o). As printed, 2 (y_hat - y)^T u, it is the transpose of this.",
-                f"{numbers}. As printed it is the gradient for {metrics['equation_05_gradient']} of "
-                f"{metrics['equation_shapes']} shapes (h = o = 1) and its transpose for all others",
-            ),
-            Step(
-                "",
-                r"\frac{\partial L}{\partial Z} = \frac{\partial L}{\partial \hat{y}} W_2^T \odot u \odot (1 - u)",
-                "Back through (0.3), then through (0.2) entry by entry, (n, h).",
-            ),
-            Step(
-                "0.6",
-                r"\frac{\partial L}{\partial W_1} = X^T \left(2\,(\hat{y} - y)\, W_2^T \odot u \odot (1 - u)\right)",
-                "The corrected (0.6), (d, h). As printed its factors conform only if n = h = o.",
-                f"{numbers}. As printed it is the gradient for {metrics['equation_06_gradient']} of "
-                f"{metrics['equation_shapes']} shapes (all of them 1), and does not conform for "
-                f"{metrics['equation_06_not_conformable']}",
-            ),
-            Step(
-                "",
-                r"n\,(d h + h o) \qquad n\,(d h + 2 h o) \qquad 2 n\,(d h + h o)",
-                "Multiply-adds of the forward pass, of the backward pass, and of the backward pass with the gradient "
-                "of the input, as a layer inside a deeper network needs it.",
-                f"{metrics['forward_macs']:,}, {metrics['backward_macs']:,} and "
-                f"{metrics['backward_macs_with_input_gradient']:,}: as torch counts, and counted one by one",
-            ),
-            Step(
-                "",
-                r"\frac{d + 2 o}{d + o} \in (1, 2)",
-                '"Roughly 2 times" is exact with the gradient of the input; without it the ratio lies between 1 and 2.',
-                f"{metrics['backward_over_forward']:g} and {metrics['backward_over_forward_with_input_gradient']:g} "
-                f"here; {metrics['network_backward_over_forward']:.4f} for the network that is trained",
-            ),
+            *forward_pass(errors),
+            *second_layer(metrics, errors, numbers),
+            *first_layer(metrics, errors, numbers),
+            *cost(metrics, params, architecture),
+            *memory(),
         ],
     )
+
+
+def by_indices(errors: dict[str, float], name: str) -> str:
+    """Return what verified a gradient by indices."""
+    return f"computed entry by entry: relative difference to autograd's gradient at most {errors[name]:.0e}"
+
+
+def forward_pass(errors: dict[str, float]) -> list[Step]:
+    """Return the definitions, and the gradient of the output."""
+    return [
+        Step(
+            "0.1",
+            r"Z = X W_1",
+            "X (n, d) holds n samples of d inputs, one sample a row; W1 (d, h) the weights of h hidden units; Z is "
+            "(n, h). The question writes W2 sigma(W1 x) for one sample x, a column; the solution has samples as rows, "
+            "as here, so that each weight matrix is the transpose of the question's.",
+            question="Draw the computational graph of a network with one hidden layer, and derive its forward pass.",
+        ),
+        Step(
+            "0.2",
+            r"u = \sigma(Z), \quad \sigma(z) = \frac{1}{1 + e^{-z}}",
+            "The sigmoid of each entry, (n, h).",
+        ),
+        Step("0.3", r"\hat{y} = u W_2", "W2 (h, o) holds the weights of o outputs; y_hat is (n, o)."),
+        Step(
+            "0.4",
+            r"L = \sum_i \sum_k (\hat{y}_{ik} - y_{ik})^2",
+            "The squared error, summed over the samples i and the outputs k; y (n, o) holds the targets. The figure "
+            "below is the graph of (0.1) to (0.4).",
+        ),
+        Step(
+            "",
+            r"\frac{\partial L}{\partial \hat{y}_{ik}} = 2\,(\hat{y}_{ik} - y_{ik}), \quad"
+            r" \frac{\partial L}{\partial \hat{y}} = 2\,(\hat{y} - y)",
+            "(0.4) by the power rule, entry by entry: only one term of the sum has this entry. As a matrix it is (n, "
+            "o).",
+            by_indices(errors, "y_hat"),
+            question="Derive the backward pass: the derivative of L by each value, from the last to the first.",
+        ),
+    ]
+
+
+def second_layer(metrics: Metrics, errors: dict[str, float], numbers: str) -> list[Step]:
+    """Return the steps from the output to (0.5)."""
+    return [
+        Step(
+            "",
+            r"\hat{y}_{ik} = \sum_j u_{ij}\, (W_2)_{jk}",
+            "(0.3) by indices: i counts samples, j hidden units, k outputs.",
+        ),
+        Step(
+            "",
+            r"\frac{\partial \hat{y}_{ik}}{\partial (W_2)_{jk}} = u_{ij}",
+            "The weight from hidden unit j to output k occurs in this one term, with the factor u_ij; in no other "
+            "output.",
+        ),
+        Step(
+            "",
+            r"\frac{\partial L}{\partial (W_2)_{jk}} = \sum_i \frac{\partial L}{\partial \hat{y}_{ik}}\, u_{ij}",
+            "The chain rule: L depends on the weight through output k of every sample i.",
+            by_indices(errors, "W2"),
+        ),
+        Step(
+            "0.5",
+            r"\frac{\partial L}{\partial W_2} = u^T \frac{\partial L}{\partial \hat{y}} = 2\,u^T (\hat{y} - y)",
+            "That sum is row j of the transposed u times column k of dL/dy_hat: a matrix product, (h, n) (n, o) = (h, "
+            "o). As printed, 2 (y_hat - y)^T u is (o, h), the gradient in numerator layout, which is the transpose. "
+            "The update subtracts the gradient from W2 and needs W2's shape, so it stands transposed here.",
+            f"{numbers}. As printed it is the gradient for {metrics['equation_05_gradient']} of "
+            f"{metrics['equation_shapes']} shapes (h = o = 1) and its transpose for all others",
+        ),
+    ]
+
+
+def first_layer(metrics: Metrics, errors: dict[str, float], numbers: str) -> list[Step]:
+    """Return the steps from the hidden layer to (0.6), and to the gradient of the input."""
+    return [
+        Step(
+            "",
+            r"\frac{\partial L}{\partial u_{ij}} = \sum_k \frac{\partial L}{\partial \hat{y}_{ik}}\, (W_2)_{jk},"
+            r" \quad \frac{\partial L}{\partial u} = \frac{\partial L}{\partial \hat{y}}\, W_2^T",
+            "u_ij takes part in every output k of its own sample, with the factor (W2)_jk. As a matrix product: (n, o) "
+            "(o, h) = (n, h).",
+            by_indices(errors, "u"),
+        ),
+        Step(
+            "",
+            r"\sigma'(z) = \frac{e^{-z}}{(1 + e^{-z})^2} = \frac{1}{1 + e^{-z}} \cdot \frac{e^{-z}}{1 + e^{-z}}"
+            r" = u\,(1 - u)",
+            "The derivative of (0.2) by the quotient rule. The first factor is u; the second is 1 - u, because both "
+            "add up to 1.",
+            "sympy's derivative, exactly",
+        ),
+        Step(
+            "",
+            r"\frac{\partial L}{\partial Z} = \frac{\partial L}{\partial u} \odot u \odot (1 - u)",
+            "Each entry of Z acts on its own entry of u alone, so that the factors multiply entry by entry, which the "
+            "circled dot stands for; (n, h).",
+            by_indices(errors, "Z"),
+        ),
+        Step(
+            "",
+            r"Z_{ij} = \sum_a X_{ia}\, (W_1)_{aj} \quad\Rightarrow\quad"
+            r" \frac{\partial L}{\partial (W_1)_{aj}} = \sum_i X_{ia}\, \frac{\partial L}{\partial Z_{ij}}",
+            "(0.1) by indices, a counting inputs: as for W2, with X in the place of u and Z in that of y_hat.",
+            by_indices(errors, "W1"),
+        ),
+        Step(
+            "0.6",
+            r"\frac{\partial L}{\partial W_1} = X^T \frac{\partial L}{\partial Z}"
+            r" = X^T \left(2\,(\hat{y} - y)\, W_2^T \odot u \odot (1 - u)\right)",
+            "The sum as a matrix product, (d, n) (n, h) = (d, h), the shape of W1; then the steps above put in. As "
+            "printed the factors stand in another order, and their shapes fit only if n = h = o.",
+            f"{numbers}. As printed it is the gradient for {metrics['equation_06_gradient']} of "
+            f"{metrics['equation_shapes']} shapes (all of them 1), and its factors do not fit for "
+            f"{metrics['equation_06_not_conformable']}",
+        ),
+        Step(
+            "",
+            r"\frac{\partial L}{\partial X_{ia}} = \sum_j \frac{\partial L}{\partial Z_{ij}}\, (W_1)_{aj},"
+            r" \quad \frac{\partial L}{\partial X} = \frac{\partial L}{\partial Z}\, W_1^T",
+            "As for u, with W1 in the place of W2: (n, h) (h, d) = (n, d). It is needed only if X is itself computed, "
+            "as inside a deeper network.",
+            by_indices(errors, "X"),
+        ),
+    ]
+
+
+def cost(metrics: Metrics, params: Backprop, architecture: str) -> list[Step]:
+    """Return the multiply-adds of both passes, product by product, and their ratio."""
+    _, inputs, _, outputs = MANY_INPUTS
+    n, d, h, o = params.samples, params.inputs, params.hidden, params.outputs
+    both_counts = f"with n, d, h, o = {n}, {d}, {h}, {o}, as torch counts; for a small network also counted one by one"
+    return [
+        Step(
+            "",
+            r"(a, b)\,(b, c) \to (a, c): \quad a\,b\,c",
+            "The product of an (a, b) and a (b, c) matrix has a times c entries, each a sum of b products: a b c "
+            "multiplications, each with one addition. A multiply-add is one of each.",
+            question="Which pass costs more, and by roughly how much?",
+        ),
+        Step(
+            "",
+            r"X W_1: \; n d h, \qquad u W_2: \; n h o",
+            "The forward pass has two products: n d h + n h o multiply-adds.",
+            f"{metrics['forward_macs']:,} {both_counts}",
+        ),
+        Step(
+            "",
+            r"u^T \frac{\partial L}{\partial \hat{y}}: \; n h o, \qquad"
+            r" \frac{\partial L}{\partial \hat{y}} W_2^T: \; n h o, \qquad"
+            r" X^T \frac{\partial L}{\partial Z}: \; n d h",
+            "The backward pass has three, for W2, u and W1: n d h + 2 n h o.",
+            f"{metrics['backward_macs']:,} {both_counts}",
+        ),
+        Step(
+            "",
+            r"\frac{\partial L}{\partial Z} W_1^T: \; n d h",
+            "The gradient of the input is a fourth: 2 (n d h + n h o) in all.",
+            f"{metrics['backward_macs_with_input_gradient']:,} {both_counts}",
+        ),
+        Step(
+            "",
+            r"n o + 2\, n h \; \ll \; n d h + 2\, n h o",
+            "What is neglected in wide layers: multiplications entry by entry, in the backward pass by 2 for y_hat and "
+            "by u and 1 - u for Z. Their number is n times one width, that of the products n times two widths. "
+            "Additions entry by entry and the sigmoids are neglected likewise.",
+            "for a small network counted one by one",
+        ),
+        Step(
+            "",
+            r"\frac{n d h + 2\, n h o}{n d h + n h o} = \frac{d + 2 o}{d + o} = 1 + \frac{o}{d + o}",
+            "Backward over forward without the gradient of the input: n and h cancel. The last fraction lies between 0 "
+            "and 1, so that the ratio lies between 1 and 2.",
+            f"{metrics['backward_over_forward']:g} with d = {d} and o = {o}",
+        ),
+        Step(
+            "",
+            rf"d = {inputs},\; o = {outputs}: \quad 1 + \frac{{{outputs}}}{{{inputs + outputs}}}"
+            rf" = {1 + outputs / (inputs + outputs):.4f}\ldots",
+            'For a network on 28 x 28 pixels with ten classes both passes cost nearly the same: "roughly 2 times" '
+            "misleads.",
+            "as torch counts",
+        ),
+        Step(
+            "",
+            r"\frac{2\,(n d h + n h o)}{n d h + n h o} = 2",
+            'With the gradient of the input "roughly 2 times" is exactly 2. All layers of a deep network but the first '
+            "need it, so that 2 is a good rule there.",
+            f"{metrics['backward_over_forward_with_input_gradient']:g} here; for {architecture} "
+            f"{metrics['network_backward_over_forward']:.4f} as published, with {CLASSES:,} outputs, and "
+            f"{metrics['network_backward_over_forward_of_two_outputs']:.4f} with a head of {HOMEWORKS_CLASSES} outputs",
+        ),
+    ]
+
+
+def memory() -> list[Step]:
+    """Return what the backward pass needs of the forward pass."""
+    return [
+        Step(
+            "",
+            r"X,\; u,\; \hat{y} - y: \quad n\,(d + h + o)",
+            "Numbers that the forward pass keeps for the backward pass, beside the weights: X for W1, u for W2 and for "
+            "the derivative of the sigmoid, and y_hat - y. Z is not needed, because the derivative is u (1 - u).",
+            "as many as torch saves",
+            question="What must be kept in memory? (Not asked in the homework.)",
+        )
+    ]
 
 
 def printed_table(tallies: dict[str, dict[str, int]]) -> Table:
@@ -78,6 +257,10 @@ def layer_table(errors: dict[str, float]) -> Table:
 
 
 def network_table(passes: list[LayerPasses]) -> Table:
-    """Return what each layer of the trained network costs in both passes."""
+    """Return what each layer of the network costs in both passes."""
     rows = [[each.layer.name, each.forward, each.backward, each.backward / each.forward] for each in passes]
-    return Table("Multiply-adds of both passes, layer by layer", ["layer", "forward", "backward", "ratio"], rows)
+    return Table(
+        f"Multiply-adds of both passes as published, with {CLASSES:,} outputs, layer by layer",
+        ["layer", "forward", "backward", "ratio"],
+        rows,
+    )

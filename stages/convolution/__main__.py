@@ -1,9 +1,9 @@
-"""Problem 2: the shapes and the cost of a convolutional layer, and of the network that is trained.
+"""Problem 2: the shapes and the cost of a convolutional layer, and of `weights.architecture`.
 
 The four answers follow from the formula and are compared with torch, as are layers of random stride, padding,
-dilation and groups. The same formulas then count the cost of `weights.architecture` at `image.crop` pixels, layer by
-layer. Writes metrics/convolution.json, the table plots/network_layers.csv, and for the report
-data/derivations/convolution.json. Training waits for its certificate.
+dilation and groups. The same formulas then count the cost of the network at `image.crop` pixels, layer by layer. Writes
+metrics/convolution.json, the table plots/network_layers.csv, and for the report data/derivations/convolution.json.
+Training waits for its certificate.
 """
 
 from pathlib import Path
@@ -24,6 +24,7 @@ from plumbline.run.outputs import write_csv, write_json
 from stages.convolution import derivation
 from stages.convolution.counting_conventions import counts_of
 from stages.convolution.layer_against_torch import check_homework, check_random_layers
+from stages.convolution.network_parameters import check_parameters
 from stages.convolution.network_table import IMAGENET_CLASSES, check_network
 
 METRICS = Path("metrics/convolution.json")
@@ -48,10 +49,11 @@ def main() -> None:
     metrics = check_homework(checks, settings.convolution)
     check_random_layers(checks)
     network, table = check_network(checks, architecture, crop)
+    parameters = check_parameters(checks, architecture, crop)
     checks.end()
     metrics |= network
     conventions = counts_of(shape_of_network(architecture, IMAGENET_CLASSES), crop, metrics["network_macs"])
-    derived = derivation.derive(settings.convolution, metrics, architecture, crop)
+    derived = derivation.derive(settings.convolution, metrics, parameters, architecture, crop)
     derived.tables += [
         derivation.network_table(table),
         derivation.conventions_table(conventions.by_convention()),

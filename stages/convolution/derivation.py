@@ -5,66 +5,159 @@ import pandas as pd
 from plumbline.checks.derivations import Derivation, Step, Table
 from plumbline.params.convolution import Convolution as Settings
 from stages.convolution.layer_against_torch import RANDOM_LAYERS
+from stages.convolution.network_parameters import HOMEWORKS_CLASSES, NetworkParameters
+from stages.convolution.network_table import IMAGENET_CLASSES
 
 Metrics = dict[str, int]
 
 
-def derive(params: Settings, metrics: Metrics, architecture: str, crop: int) -> Derivation:
+def derive(
+    params: Settings, metrics: Metrics, parameters: NetworkParameters, architecture: str, crop: int
+) -> Derivation:
     """Return the derivation, with what verified each step; the caller adds the tables."""
+    return Derivation(
+        "Problem 2: a convolutional layer",
+        [*the_layer(params, metrics), *any_layer(), *the_network(metrics, parameters, architecture, crop)],
+    )
+
+
+def the_layer(params: Settings, metrics: Metrics) -> list[Step]:
+    """Return parts (a) to (d)."""
     shape = (metrics["output_height"], metrics["output_width"], metrics["output_channels"])
     height, width = params.height, params.width
     k, n, m = params.kernel, params.input_channels, params.output_channels
-    return Derivation(
-        "Problem 2: a convolutional layer",
-        [
-            Step(
-                "2",
-                r"Z_{i,j,m} = \sum_{k_1} \sum_{k_2} \sum_n W_{k_1,k_2,n,m}\, X_{i+k_1,\,j+k_2,\,n} + b_m,"
-                r" \quad Y = ReLU(Z)",
-                f"X is ({height}, {width}, {n}), W is ({k}, {k}, {n}, {m}).",
-                "computed in loops as it stands, equal to torch's convolution bit for bit in integers",
-            ),
-            Step(
-                "2 (a)",
-                rf"({height} - {k} + 1,\; {width} - {k} + 1,\; {m}) = ({shape[0]}, {shape[1]}, {shape[2]})",
-                "The kernel fits so often along each side; Y has the shape of Z.",
-                f"{shape}, the shape of torch's output",
-            ),
-            Step(
-                "2 (b)", rf"N = {n}, \quad M = {m}", "Input and output channels.", f"{n} and {m}, as torch's layer has"
-            ),
-            Step(
-                "2 (c)",
-                rf"({shape[0]} \cdot {shape[1]} \cdot {m}) \cdot ({k} \cdot {k} \cdot {n}) = {metrics['macs']}",
-                "Each output entry sums K K N products.",
-                f"{metrics['macs']:,} multiply-adds, as torch's FlopCounterMode counts",
-            ),
-            Step(
-                "2 (d)",
-                rf"({k} \cdot {k} \cdot {n} \cdot {m}) + {m} = {metrics['parameters']}",
-                "Weights and biases.",
-                f"{metrics['parameters']:,}, the numbers in torch's layer",
-            ),
-            Step(
-                "",
-                r"H' = \lfloor \frac{H + 2p - r\,(K - 1) - 1}{s} \rfloor + 1, \quad H' W' M\, K^2 \frac{N}{g}",
-                "With stride s, padding p, dilation r and g groups (Dumoulin and Visin 2016): size and multiply-adds.",
-                f"{RANDOM_LAYERS} random layers: shape, values, multiply-adds and parameters equal torch's",
-            ),
-            Step(
-                "",
-                r"\sum_{layers} H' W' M\, K^2 \frac{N}{g}",
-                f"The same arithmetic over the {metrics['network_layers']} layers of {architecture} at {crop} pixels.",
-                f"{metrics['network_macs']:,} multiply-adds as torch counts, {metrics['network_parameters']:,} "
-                "parameters; both reconciled with what torchvision publishes",
-            ),
-        ],
-    )
+    entries, products = shape[0] * shape[1] * m, k * k * n
+    return [
+        Step(
+            "2",
+            r"Z_{i,j,m} = \sum_{k_1} \sum_{k_2} \sum_n W_{k_1,k_2,n,m}\, X_{i+k_1,\,j+k_2,\,n} + b_m,"
+            r" \quad Y = ReLU(Z)",
+            f"The input X ({height}, {width}, {n}) has rows, columns and N input channels n. The weights W "
+            f"({k}, {k}, {n}, {m}) have K rows k1 and K columns k2 of the kernel for each input channel n and each of "
+            "M output channels m. The biases b have one number for each m. ReLU(z) is max(z, 0), entry by entry.",
+            "computed in loops as it stands, equal to torch's convolution bit for bit in integers",
+            question="A convolutional layer is given by this formula.",
+        ),
+        Step(
+            "2 (a)",
+            rf"({height} - {k} + 1,\; {width} - {k} + 1,\; {m}) = ({shape[0]},\; {shape[1]},\; {shape[2]})",
+            "With no padding and stride 1 the kernel's first row can stand on every row but the last K - 1, and "
+            "likewise its first column. Y has the shape of Z, because ReLU works entry by entry.",
+            f"{shape}, the shape of torch's output",
+            question="Which shapes do Z and Y have?",
+        ),
+        Step(
+            "2 (b)",
+            rf"N = {n}, \quad M = {m}",
+            "N is the last size of X and the third of W, M the last of W.",
+            f"{n} and {m}, as torch's layer has",
+            question="How many input and output channels are there?",
+        ),
+        Step(
+            "",
+            rf"{shape[0]} \cdot {shape[1]} \cdot {m} = {entries}",
+            "The number of entries of Z.",
+            question="How many multiplications and additions does a forward pass take?",
+        ),
+        Step(
+            "",
+            rf"K \cdot K \cdot N = {k} \cdot {k} \cdot {n} = {products}",
+            f"The number of products in each entry. Summing them takes {products - 1} additions, and the bias one "
+            f"more: {products} multiplications and {products} additions an entry.",
+            f"{products} and {products}, as sympy counts the operations of one entry",
+        ),
+        Step(
+            "2 (c)",
+            rf"{entries} \cdot {products} = {metrics['macs']}",
+            f"So many multiplications, and as many additions. One of each is a multiply-add, so that the layer takes "
+            f"{metrics['macs']:,} multiply-adds.",
+            f"{metrics['macs']:,} multiply-adds, as torch's FlopCounterMode counts",
+        ),
+        Step(
+            "2 (d)",
+            rf"({k} \cdot {k} \cdot {n} \cdot {m}) + {m} = {metrics['parameters']}",
+            "The weights, and one bias for each output channel.",
+            f"{metrics['parameters']:,}, the numbers in torch's layer",
+            question="How many trainable parameters does the layer have?",
+        ),
+    ]
+
+
+def any_layer() -> list[Step]:
+    """Return the formulas of a layer of any stride, padding, dilation and groups."""
+    return [
+        Step(
+            "",
+            r"H_{out} = \left\lfloor \frac{H + 2p - r\,(K - 1) - 1}{s} \right\rfloor + 1",
+            "The rows of the output for H rows of the input, and likewise the columns: with p rows of padding on each "
+            "side there are H + 2p; with dilation r the kernel reaches over r (K - 1) + 1 of them; it moves by the "
+            "stride s. The brackets round down (Dumoulin and Visin 2016). For p = 0, r = 1, s = 1 it is (a).",
+            f"{RANDOM_LAYERS} random layers: shape and values equal torch's",
+            question="What changes with padding, stride, dilation and groups? (Not asked in the homework.)",
+        ),
+        Step(
+            "",
+            r"P \cdot M \cdot K^2 \cdot \frac{N}{g}",
+            "The multiply-adds for P output positions, rows times columns: with g groups an output channel sees N / g "
+            "input channels alone. For g = 1 it is (c).",
+            f"{RANDOM_LAYERS} random layers: multiply-adds and parameters equal torch's",
+        ),
+    ]
+
+
+def the_network(metrics: Metrics, parameters: NetworkParameters, architecture: str, crop: int) -> list[Step]:
+    """Return the totals over the network's layers, and how they belong together."""
+    layers, shortcuts = metrics["network_layers"], parameters.on_shortcuts
+    how_many = f"all {layers} convolutions and linear layers of {architecture}"
+    if shortcuts:
+        how_many += (
+            f". {layers - shortcuts} of them lie one behind the other; {shortcuts} are convolutions of 1 x 1 on "
+            "shortcuts, which bring a block's input to the shape of its output, and which the name does not count"
+        )
+    other = rf" + {parameters.elsewhere}" if parameters.elsewhere else ""
+    of_others = f", and {parameters.elsewhere:,} of other kinds" if parameters.elsewhere else ""
+    attention_macs = metrics["network_macs"] - parameters.macs_in_layers
+    attention = rf" + {attention_macs}" if attention_macs else ""
+    of_attention = f" The {attention_macs:,} are attention's." if attention_macs else ""
+    features = parameters.head_features
+    published, replaced = (parameters.of_head(outputs) for outputs in (IMAGENET_CLASSES, HOMEWORKS_CLASSES))
+    return [
+        Step(
+            "",
+            rf"\sum_{{layers}} P \cdot M \cdot K^2 \cdot \frac{{N}}{{g}}{attention} = {metrics['network_macs']}",
+            f"The sum over {how_many}. One image of {crop} x {crop} pixels, the published head of {IMAGENET_CLASSES:,} "
+            f"outputs; in a linear layer P and K are 1.{of_attention}",
+            f"{metrics['network_macs']:,} multiply-adds, as torch counts; the same arithmetic gives what torchvision "
+            "publishes",
+            question=f"What do all layers of {architecture} cost together? (Not asked in the homework.)",
+        ),
+        Step(
+            "",
+            rf"{parameters.in_layers} + {parameters.in_normalisation}{other} = {parameters.total}",
+            f"Parameters: {parameters.in_layers:,} in those layers, as in the table and the figure; "
+            f"{parameters.in_normalisation:,} in normalisation, a scale and a shift for each channel{of_others}.",
+            f"{parameters.total:,}, as many as torch's network has",
+        ),
+        Step(
+            "",
+            rf"({features} + 1) \cdot {IMAGENET_CLASSES} = {published}, \quad"
+            rf" ({features} + 1) \cdot {HOMEWORKS_CLASSES} = {replaced}",
+            f"The published head has {features:,} weights and a bias for each of {IMAGENET_CLASSES:,} outputs. Problem "
+            f"4 replaces it by one with an output for each class, {HOMEWORKS_CLASSES} in the homework; all other "
+            "layers stay.",
+            f"torch's network of {HOMEWORKS_CLASSES} outputs has {parameters.total - published + replaced:,} "
+            "parameters",
+        ),
+    ]
 
 
 def network_table(table: pd.DataFrame) -> Table:
     """Return every layer's row."""
-    return Table("The network, layer by layer", list(table.columns), table.to_numpy().tolist())
+    return Table(
+        f"The network as published, with {IMAGENET_CLASSES:,} outputs, layer by layer",
+        list(table.columns),
+        table.to_numpy().tolist(),
+    )
 
 
 def conventions_table(conventions: dict[str, int]) -> Table:

@@ -1,5 +1,6 @@
 """Compare problem 2's layer, and layers of random stride, padding, dilation and groups, with torch."""
 
+import sympy
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -55,6 +56,12 @@ def check_homework(checks: Checks, params: Settings) -> dict[str, int]:
     checks.expect(found["values"][0], "Z by the printed formula equals torch's, bit for bit in integers")
     checks.expect_equal(*found["channels"], "(b) the input and output channels are torch's")
     checks.expect_equal(*found["macs"], "(c) the multiply-adds are the same by formula and as torch counts")
+    products = layer.kernel**2 * layer.input_channels
+    operations = operations_of_an_entry(products)
+    claim = (
+        "(c) one output entry takes as many multiplications, and as many additions with the bias, as it has products"
+    )
+    checks.expect_equal(operations, (products, products), claim, "as sympy counts")
     checks.expect_equal(*found["parameters"], "(d) the trainable parameters are as many as torch's")
     height, width, channels = output_shape(params.height, params.width, layer)
     return {
@@ -65,6 +72,13 @@ def check_homework(checks: Checks, params: Settings) -> dict[str, int]:
         "macs": macs(params.height, params.width, layer),
         "parameters": parameters(layer),
     }
+
+
+def operations_of_an_entry(products: int) -> tuple[int, int]:
+    """Return the multiplications and additions, as sympy counts them, of so many products and a bias."""
+    entry = sum((sympy.Symbol(f"w{i}") * sympy.Symbol(f"x{i}") for i in range(products)), sympy.Symbol("b"))
+    counted = sympy.count_ops(entry, visual=True)
+    return tuple(int(counted.coeff(sympy.Symbol(name))) for name in ("MUL", "ADD"))
 
 
 def check_random_layers(checks: Checks) -> None:

@@ -1,8 +1,8 @@
-"""Every layer of the network that is trained: shape, parameters, multiply-adds, receptive field; and the totals.
+"""Every layer of the network as published: shape, parameters, multiply-adds, receptive field; and the totals.
 
-The totals are compared with torch's count and, for torchvision's classifiers, with what torchvision publishes:
-parameters, and multiply-adds under the name of GFLOPS. timm's networks carry no such numbers; the tests compare their
-parameters with timm's table of results.
+The published head has 1,000 outputs. The totals are compared with torch's count and, for torchvision's classifiers,
+with what torchvision publishes: parameters, and multiply-adds under the name of GFLOPS. timm's networks carry no such
+numbers; the tests compare their parameters with timm's table of results.
 """
 
 from dataclasses import dataclass

@@ -48,7 +48,7 @@ def draw_network_layers(layers: pd.DataFrame, architecture: str) -> Figure:
     draw_bars(upper, layers["macs"], "multiply-adds", {"color": BLUE})
     draw_bars(lower, layers["parameters"], "parameters", {"color": ORANGE, "hatch": "////", "edgecolor": "white"})
     upper.set_title(f"{architecture}: {layers['macs'].sum():,} multiply-adds an image in {len(layers)} layers")
-    lower.set_title(f"{layers['parameters'].sum():,} parameters in them")
+    lower.set_title(f"{layers['parameters'].sum():,} parameters in them, those of normalisation not included")
     if named:
         lower.set_xticks(range(len(layers)), layers["layer"], rotation=90, fontsize=7)
     else:

@@ -15,7 +15,7 @@ from plumbline.run.outputs import whole_file
 from stages.report.changes_section import changes
 from stages.report.data_section import audit_figure, data_sentence, images_table, quarantine_table
 from stages.report.formulas import math_font
-from stages.report.homework_section import fine_tuning_sentence, problems
+from stages.report.homework_section import differences_from_homework, fine_tuning_answer, lag_of_val, problems
 from stages.report.mistakes_section import doubts_table, gallery
 from stages.report.provenance import hashes_table, params_table, versions_table
 from stages.report.result_section import (
@@ -63,7 +63,9 @@ def page(results: Results, settings: AllParams) -> str:
         hashes=hashes_table(),
         parameters=params_table(settings),
         problems=solved,
-        fine_tuning=fine_tuning_sentence(results),
+        fine_tuning=fine_tuning_answer(results),
+        lag=lag_of_val(results, settings),
+        differences=differences_from_homework(results, settings),
         math_font=math_font(formulas),
     )
 

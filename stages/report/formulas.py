@@ -18,19 +18,28 @@ FONT = "ziamath/fonts/STIXTwoMath-Regular.ttf"
 # Browsers set single letters in the mathematical italics: Latin, Greek, and h, whose code stands apart.
 ITALICS = [*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C), 0x210E]
 LATIN = range(0x20, 0x7F)
+ROOT = ord("\N{SQUARE ROOT}")  # the browser draws it for <msqrt>, where it stands in no text
+# Where latex2mathml's MathML is drawn badly: it raises a prime, whose glyph is raised already; and its hat, the ASCII
+# circumflex, crosses the letter, and stretches: Chromium leaves out a stretched hat where it falls between two pixels.
+RAISED_PRIME = re.compile(r"<msup>(<mi>[^<]*</mi>)<mi>&#x02032;</mi></msup>")
+PRIME = r'<mrow>\1<mo lspace="0" rspace="0">&#x02032;</mo></mrow>'
+ASCII_HAT, HAT = "<mo>&#x0005E;</mo>", '<mo stretchy="false">&#x002C6;</mo>'
 
 
 def mathml(latex: str) -> Markup:
     """Return a formula as MathML, with words upright. The formula is trusted: it is not escaped."""
-    return Markup(convert(WORD.sub(r"\\mathrm{\1}", latex), display="block"))
+    converted = convert(WORD.sub(r"\\mathrm{\1}", latex), display="block")
+    return Markup(RAISED_PRIME.sub(PRIME, converted).replace(ASCII_HAT, HAT))
 
 
 def math_font(text: str) -> str:
     """Return the font for these characters, with their stretched forms, as a data URI in WOFF."""
     font = TTFont(str(distribution("ziamath").locate_file(FONT)), recalcTimestamp=False)
+    missing = {character for character in text if ord(character) not in font.getBestCmap()}
+    assert not missing, f"the font has no {missing}"
     options = subset.Options(layout_features=["ssty", "dtls", "flac"], notdef_outline=True)
     cutter = subset.Subsetter(options)
-    cutter.populate(unicodes=[*LATIN, *ITALICS, *map(ord, text)])
+    cutter.populate(unicodes=[*LATIN, *ITALICS, ROOT, *map(ord, text)])
     cutter.subset(font)
     font.flavor = "woff"
     written = io.BytesIO()

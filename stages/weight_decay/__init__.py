@@ -2,5 +2,5 @@
 
 `__main__` is the stage. `updates` holds the three forms, with and without momentum; `decoupling` shows where Adam and
 AdamW differ; `bounds` finds the largest stable step sizes by running updates, and refuses parameters beyond the
-homework's bound. `derivation` writes all of it for the report.
+homework's bound; `recurrence` checks what those bounds are derived from. `derivation` writes all of it for the report.
 """

@@ -20,13 +20,15 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
 from stages.weight_decay.bounds import (
     check_bounds,
+    check_larger_lambda,
     check_place_of_the_homeworks_bound,
     refuse_unstable_example,
     refuse_unstable_run,
     trajectories_at_the_bound,
 )
 from stages.weight_decay.decoupling import check_decoupling
-from stages.weight_decay.derivation import derive
+from stages.weight_decay.derivation import Found, derive
+from stages.weight_decay.recurrence import check_recurrence
 from stages.weight_decay.updates import check_factor, check_updates, shrink_factor, step_size_limit
 
 METRICS = Path("metrics/weight_decay.json")
@@ -54,8 +56,10 @@ def main() -> None:
     adam_difference = check_decoupling(checks, params)
     bounds = check_bounds(checks)
     check_place_of_the_homeworks_bound(checks)
+    recurrence_errors = check_recurrence(checks)
+    optima = check_larger_lambda(checks, params.lambda_)
     run_factor = shrink_factor(lr, weight_decay / 2)
-    figures = f"finetune.lr {lr:g} and weight_decay {weight_decay:g} shrink by {run_factor:g}"
+    figures = f"finetune.lr {lr:g} and weight_decay {weight_decay:g} multiply by {run_factor:g}"
     checks.expect(0 < run_factor <= 1, "the run at hand shrinks its weights, if at all, by a positive factor", figures)
     checks.end()
     metrics = {
@@ -67,7 +71,8 @@ def main() -> None:
         "finetune_shrink_factor": run_factor,
         "finetune_lr_over_limit": lr * weight_decay,  # of 1 / (2 lambda); 0 without weight decay
     }
-    derive(params, errors, bounds, adam_difference).write(DERIVATION)
+    found = Found(errors, bounds, recurrence_errors, optima, adam_difference)
+    derive(params, found).write(DERIVATION)
     write_csv(TRAJECTORIES, trajectories_at_the_bound())
     write_json(METRICS, metrics | checks.counts())
     write_certificate("weight_decay", checks.held)

@@ -25,6 +25,9 @@ BOUND_LIMIT = 1e-6  # relative error of the bound that is found
 STEPS = 400  # of each run: 1e-7 above the bound the weight grows by 4e-5 in half of them
 WINDOW = 8  # steps, whose largest weight is taken: an oscillating weight may be near 0 at a single step
 HALVINGS = 24  # of the interval: more digits than BOUND_LIMIT requires
+EXAMPLE_LAMBDA, EXAMPLE_CURVATURE = 0.05, 30.0  # for which 1 / (2 lambda) is 10 and the sharp bound 2 / 30.1
+OPTIMUM_LIMIT = 1e-9  # relative error of the place where gradient descent ends
+OPTIMUM_STEPS = 40  # each halves the distance to the optimum
 DRAWN_STEPS = 40
 DRAWN = {"0.9 of the bound": 0.9, "at the bound": 1.0, "1.05 of the bound": 1.05}
 
@@ -109,21 +112,40 @@ def check_bounds(checks: Checks) -> list[Bound]:
 
 
 def check_place_of_the_homeworks_bound(checks: Checks) -> None:
-    """Show that 1 / (2 lambda) is neither necessary for stability nor, with curvature, sufficient."""
-    plain, lambda_ = FORMS[0], 0.5
-    limit = step_size_limit(lambda_)  # 1
-    beyond, within = 1.5 * limit, 0.5 * limit
-    flat = abs(final_weight(beyond, 0.0, lambda_, plain, 100))
-    factor = shrink_factor(beyond, lambda_)
+    """Show by an example each that 1 / (2 lambda) is neither necessary for stability nor sufficient."""
+    plain, lambda_ = FORMS[0], EXAMPLE_LAMBDA
+    limit = step_size_limit(lambda_)
+    beyond, too_far = (abs(final_weight(scale * limit, 0.0, lambda_, plain)) for scale in (1.5, 2.1))
+    factor = shrink_factor(1.5 * limit, lambda_)
     checks.expect(
-        factor < 0 and flat < 1e-6,
-        "1 / (2 lambda) is not necessary",
-        f"factor {factor:g}, yet the weight goes to {flat:.0e}",
+        factor < 0 and beyond < 1e-6 and too_far > 1e6,
+        "1 / (2 lambda) is not necessary: without curvature a step size up to 1 / lambda is stable",
+        f"at 1.5 times the limit the factor is {factor:g}, yet the weight goes to {beyond:.0e}",
     )
-    curved = abs(final_weight(within, 4.0, lambda_, plain, 100))
-    factor = shrink_factor(within, lambda_)
-    figures = f"factor {factor:g}, yet with curvature 4 the weight goes to {curved:.0e}"
-    checks.expect(0 < factor < 1 and curved > 1e6, "1 / (2 lambda) is not sufficient where the loss is curved", figures)
+    bound = stable_step_size(EXAMPLE_CURVATURE, lambda_, plain)
+    below, above = (abs(final_weight(scale * bound, EXAMPLE_CURVATURE, lambda_, plain)) for scale in (0.97, 1.03))
+    figures = f"with curvature {EXAMPLE_CURVATURE:g} the bound is {bound:.4f}, the limit {limit:g}"
+    checks.expect(
+        1.03 * bound < limit and below < 1e-6 and above > 1e6,
+        "1 / (2 lambda) is not sufficient where the loss is curved",
+        figures,
+    )
+
+
+def check_larger_lambda(checks: Checks, lambda_: float) -> list[float]:
+    """Show that a larger lambda moves the optimum of a quadratic to mu / (mu + 2 lambda) of its place.
+
+    Returns where torch's SGD ends for lambda and for twice as much, with mu = 1 and the optimum of L at 1.
+    """
+    ends = []
+    for strength in (lambda_, 2 * lambda_):
+        c = 1 + 2 * strength
+        start = torch.zeros(1, dtype=torch.float64)
+        run = trajectory_of_sgd(lambda w: ((w - 1) ** 2 / 2).sum(), start, 1 / (2 * c), strength, OPTIMUM_STEPS)
+        ends.append(run[-1].item())
+        claim = "torch's SGD ends on a quadratic at mu / (mu + 2 lambda) of its optimum"
+        checks.expect_error(abs(ends[-1] * c - 1), OPTIMUM_LIMIT, claim, f"lambda {strength:g}")
+    return ends
 
 
 def trajectories_at_the_bound(alpha_scales: dict[str, float] = DRAWN) -> pd.DataFrame:

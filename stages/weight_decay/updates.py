@@ -148,7 +148,7 @@ def check_factor(checks: Checks, params: WeightDecay) -> None:
     """Show the shrink factor and its bound, (d), on updates that torch makes where the loss is flat."""
     limit, factor = step_size_limit(params.lambda_), shrink_factor(params.alpha, params.lambda_)
     error = abs(factor_in_torch(params.alpha, params.lambda_) - factor)
-    checks.expect_error(error, TRAJECTORY_LIMIT, "torch's SGD shrinks by 1 - 2 alpha lambda", f"{factor:g}")
+    checks.expect_error(error, TRAJECTORY_LIMIT, "torch's SGD multiplies a weight by 1 - 2 alpha lambda", f"{factor:g}")
     figures = f"{params.alpha:g} and {limit:g}, 0 < {factor:g} < 1"
     checks.expect(0 < factor < 1, "(d) alpha is below 1 / (2 lambda), and the factor shrinks", figures)
     below, above = (factor_in_torch(scale * limit, params.lambda_) for scale in (0.999, 1.001))

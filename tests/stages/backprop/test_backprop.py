@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from plumbline.checks.claims import Checks
 from stages.backprop import __main__ as backprop
-from stages.backprop import cost, gradient_checks, hidden_layer, printed_equations
+from stages.backprop import cost, derivation_checks, gradient_checks, hidden_layer, printed_equations
 from tests.conftest import Workspace
 
 SIZE = st.integers(1, 7)
@@ -55,6 +55,24 @@ def test_the_price_is_what_is_counted_multiplication_by_multiplication(n, d, h, 
         assert cost.torch_macs(n, d, h, o, input_gradient=wanted) == formula
 
 
+def test_what_torch_saves_is_what_the_derivation_keeps() -> None:
+    network = hidden_layer.random_network(7, 2, 3, 5)
+    # X 7 * 2, u 7 * 3, y_hat - y 7 * 5.
+    assert derivation_checks.saved_numbers(*network, input_gradient=False) == 14 + 21 + 35
+
+
+def test_a_gradient_by_indices_that_is_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = derivation_checks.gradients_by_indices
+    monkeypatch.setattr(
+        derivation_checks,
+        "gradients_by_indices",
+        lambda *network: right(*network) | {"u": 1.001 * right(*network)["u"]},
+    )
+    checks = Checks()
+    derivation_checks.check_derivation(checks)
+    assert [failure.split(":")[0] for failure in checks.failures] == ["dL/du by indices equals autograd's"]
+
+
 def test_the_print_is_right_where_it_is_one_number_and_nowhere_else() -> None:
     assert printed_equations.outcome(printed_equations.EQUATIONS[0], 4, 3, 1, 1) == "the gradient"
     assert printed_equations.outcome(printed_equations.EQUATIONS[0], 4, 3, 2, 2) == "its transpose"
@@ -69,11 +87,17 @@ def test_the_outputs_hold_the_costs_the_table_and_the_derivation(workspace: Work
     metrics = json.loads(Path("metrics/backprop.json").read_text())
     # By hand: forward 2 (3*4 + 4*5) = 64; backward 2 (3*4 + 2*4*5) = 104; with the input's gradient 2 * 64.
     derivation = json.loads(Path("data/derivations/backprop.json").read_text())
-    assert any(step["verified"].startswith("64, 104 and 128: ") for step in derivation["steps"])
+    verified = [step["verified"] for step in derivation["steps"]]
+    for macs in (64, 104, 128):
+        assert any(said.startswith(f"{macs} with n, d, h, o = 2, 3, 4, 5, as torch counts") for said in verified)
     assert metrics["backward_over_forward"] == 104 / 64
     assert metrics["log10_max_relative_error"] < -12
     assert metrics["log10_max_complex_step_error"] < -12
     assert metrics["log10_max_layer_error"] < -12
+    # Of the head of two outputs fc's 512,000 MACs become 1,024: (7,209,508,864 - 2 * 510,976) over 3,663,250,432.
+    assert any("1.9678 as published, with 1,000 outputs, and 1.9678 with a head of 2" in said for said in verified)
+    # 784 inputs and 10 outputs: 1 + 10 / 794.
+    assert any(step["latex"].endswith(r"\frac{10}{794} = 1.0126\ldots") for step in derivation["steps"])
     # 9 shapes of 81 have h = o = 1; one of 81 has n = d = h = o = 1.
     printed_table, _, network_table = (table["rows"] for table in derivation["tables"])
     assert printed_table == [["(0.5)", 9, 72, 0, 0], ["(0.6)", 1, 2, 6, 72]]

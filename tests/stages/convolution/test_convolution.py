@@ -10,11 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from plumbline.checks.claims import Checks
 from plumbline.run.errors import UserError
 from stages.convolution import __main__ as convolution
 from stages.convolution import layer_by_formula
 from stages.convolution.counting_conventions import counts_of
 from stages.convolution.layer_by_formula import Convolution, convolve
+from stages.convolution.network_parameters import check_parameters
 from tests.conftest import Workspace
 
 
@@ -30,6 +32,26 @@ def test_the_four_answers_are_the_homeworks(workspace: Workspace) -> None:
     assert metrics["checks_passed"] > 0
     derivation = json.loads(Path("data/derivations/convolution.json").read_text())
     assert {"2 (a)", "2 (b)", "2 (c)", "2 (d)"} <= {step["number"] for step in derivation["steps"]}
+    formulas = [step["latex"] for step in derivation["steps"]]
+    assert r"57040 \cdot 90 = 5133600" in formulas
+    assert "21780648 + 17024 = 21797672" in formulas
+    assert r"(512 + 1) \cdot 1000 = 513000, \quad (512 + 1) \cdot 2 = 1026" in formulas
+    assert any(
+        "34 of them lie one behind the other; 3 are convolutions of 1 x 1" in s["words"] for s in derivation["steps"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shortcuts", "elsewhere"),
+    # A block's first convolution of stride 2, and in resnet50 the first block, has a shortcut. vit_b_16 learns a class
+    # token (768) and 197 positions; its attention's products are no modules: 12 of 4 * (768 * 768 + 768) parameters.
+    [("resnet50", 4, 0), ("vgg11", 0, 0), ("vit_b_16", 0, 768 + 197 * 768 + 12 * 4 * (768 * 768 + 768))],
+)
+def test_every_parameter_of_other_networks_has_its_place(architecture: str, shortcuts: int, elsewhere: int) -> None:
+    checks = Checks()
+    found = check_parameters(checks, architecture, 224)
+    assert checks.failures == []
+    assert (found.on_shortcuts, found.elsewhere) == (shortcuts, elsewhere)
 
 
 def test_the_networks_table_has_every_layer_with_its_share(workspace: Workspace) -> None:

@@ -12,15 +12,18 @@ import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
 
+from plumbline.params.all import AllParams
 from plumbline.results.measures_file import MEASURES, Measure, Measures, write_measures
+from plumbline.run import params_file
 from stages.report import __main__ as report
 from stages.report.changes_section import changes, last_other_measures
 from stages.report.data_section import data_sentence
 from stages.report.figures_and_tables import shown, table
 from stages.report.formulas import math_font, mathml
+from stages.report.homework_section import differences_from_homework, fine_tuning_answer, lag_of_val, share_of
 from stages.report.result_section import baselines_sentence, headline, mistakes_sentence
 from stages.report.stage_results import Results
-from tests.conftest import commit_all, run_in
+from tests.conftest import Workspace, commit_all, run_in
 
 
 def test_numbers_read_as_a_person_writes_them() -> None:
@@ -40,14 +43,22 @@ def test_formulas_become_mathml_with_words_upright() -> None:
     assert "L" in texts
 
 
+def test_a_prime_stands_on_the_line_and_a_hat_is_a_modifier_that_does_not_stretch() -> None:
+    # STIX draws a prime at the height of a superscript.
+    primed, hat = mathml(r"\sigma'"), mathml(r"\hat{y}")
+    assert "msup" not in primed
+    assert "&#x02032;" in primed
+    assert '<mo stretchy="false">&#x002C6;</mo>' in hat
+
+
 def test_the_font_has_what_formulas_are_made_of_and_is_small() -> None:
-    source = math_font("\N{SQUARE ROOT}\N{GREEK SMALL LETTER LAMDA}")
+    source = math_font("\N{GREEK SMALL LETTER LAMDA}")
     contents = base64.b64decode(source.removeprefix("data:font/woff;base64,"))
     assert len(contents) < 150_000
     font = TTFont(io.BytesIO(contents))
     assert {ord("\N{SQUARE ROOT}"), ord("+"), 0x1D465, 0x1D706} <= set(font.getBestCmap())
     assert font["MATH"].table.MathVariants.VertGlyphConstruction  # roots that grow
-    assert math_font("\N{SQUARE ROOT}\N{GREEK SMALL LETTER LAMDA}") == source
+    assert math_font("\N{GREEK SMALL LETTER LAMDA}") == source
 
 
 def test_a_long_table_says_what_it_leaves_out() -> None:
@@ -126,6 +137,30 @@ def test_the_data_are_summed_up_with_what_was_not_used() -> None:
     assert data_sentence(results_of(measures, manifest=manifest)) == f"{said}every file was used"
     unused = pd.DataFrame({"path": ["x"]})
     assert data_sentence(results_of(measures, manifest=manifest, quarantine=unused)) == f"{said}1 file was not used"
+
+
+def test_problem_4_is_answered_as_k_of_n_and_says_what_differs_from_the_homework(workspace: Workspace) -> None:
+    manifest = pd.DataFrame({"split": ["train"] * 60 + ["val"] * 24})
+    columns = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    history = pd.DataFrame([[1.0, 0.5, 0.8, 0.5], [0.1, 57 / 60, 0.2, 23 / 24]], columns=columns)
+    results = results_of({}, manifest=manifest, history=history)
+    said = "After 2 epochs the train accuracy is 57 of 60 (95.0%) and the val accuracy 23 of 24 (95.8%)."
+    assert fine_tuning_answer(results).startswith(said)
+    assert lag_of_val(results, params_file.load(AllParams)) == ""
+    lagging = pd.DataFrame([[0.2, 0.9, 0.9, 0.5]], columns=columns)
+    assert lag_of_val(results_of({}, manifest=manifest, history=lagging), params_file.load(AllParams)).startswith(
+        "In one epoch val accuracy is 0.40 below train accuracy."
+    )
+    assert share_of(0.333, 60) == "33.3%"  # blended images
+    digits = differences_from_homework(results, params_file.load(AllParams))
+    assert [sentence.split()[1] for sentence in digits] == ["images", "network", "homework's"]
+    workspace.set(finetune__lr=0.01, weights__source="imagenet", data__root="flowers")
+    own = differences_from_homework(results, params_file.load(AllParams))
+    assert own[0] == "The images are those of flowers."
+    assert own[-1] == "finetune.lr is 0.01; the homework has 0.001."
+    assert len(own) == 3
+    workspace.set(data__root="flowers")
+    assert lag_of_val(results_of({}, manifest=manifest, history=lagging), params_file.load(AllParams)) == ""
 
 
 def test_the_changes_lead_with_the_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

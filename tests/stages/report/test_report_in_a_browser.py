@@ -8,6 +8,7 @@ import pytest
 
 from stages.report import __main__ as report
 from tests.support.browser import DESKTOP, PHONE, SCHEMES, opened, overflow, serious_violations, undecoded_images
+from tests.support.formulas import operators_with_ink
 from tests.support.results import make_results
 
 HOSTILE = (
@@ -48,6 +49,17 @@ def test_it_is_whole_accessible_and_fits_in_every_width_and_scheme(
         assert serious_violations(page) == []
         page.evaluate("() => document.querySelectorAll('details').forEach((each) => (each.open = true))")
         assert overflow(page) <= 0
+
+
+@pytest.mark.slow
+def test_every_operator_of_every_formula_is_drawn(tiny_project: Path) -> None:
+    with opened(tiny_project / report.PAGE) as page:
+        operators = operators_with_ink(page)
+        roots, fences = ([each for each in operators if each.name == name] for name in ("msqrt", "fence"))
+        assert [each for each in operators if each.ink is None] == []
+        assert roots
+        assert any("\N{LEFT FLOOR}" in each.formula for each in fences)
+        assert [each for each in fences if each.ink < 0.8 * each.height_of_neighbour] == []
 
 
 @pytest.mark.slow

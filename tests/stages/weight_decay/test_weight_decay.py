@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from plumbline.run.errors import UserError
 from stages.weight_decay import __main__ as weight_decay
-from stages.weight_decay import bounds, decoupling, updates
+from stages.weight_decay import bounds, decoupling, recurrence, updates
 from stages.weight_decay.updates import Momentum
 from tests.conftest import Workspace
 
@@ -81,6 +81,26 @@ def test_two_steps_with_momentum_are_those_worked_by_hand() -> None:
         for nesterov, end in ((False, 0.8), (True, 0.4875)):
             momentum = Momentum("", 0.5, nesterov)
             assert form(lambda w: 3 * w.sum(), start, 0.1, 0.5, 2, momentum)[-1].item() == pytest.approx(end, abs=1e-14)
+
+
+def test_the_recurrence_is_the_one_worked_by_hand() -> None:
+    # w_0 = 1, alpha = 0.1, c = 2, beta = 0.5. Heavy ball: v = 2, w_1 = 0.8; v = 1 + 1.6 = 2.6, w_2 = 0.54.
+    # Nesterov: moves by 2 + 1 = 3, w_1 = 0.7; v = 1 + 1.4 = 2.4, moves by 1.4 + 1.2 = 2.6, w_2 = 0.44.
+    for nesterov, first, second in ((False, 0.8, 0.54), (True, 0.7, 0.44)):
+        a, b = recurrence.recurrence(0.1, 2, Momentum("", 0.5, nesterov))
+        assert a * first - b * 1 == pytest.approx(second, abs=1e-15)
+
+
+def test_each_bound_stands_under_the_formula_that_gives_it(workspace: Workspace) -> None:
+    weight_decay.main()
+    derivation = json.loads(Path("data/derivations/weight_decay.json").read_text())
+    found = {step["verified"].split(":")[0]: step["latex"] for step in derivation["steps"]}
+    of_heavy_ball = found["found by bisection on actual runs for 12 cases of mu and lambda with beta = 0 and 0.9"]
+    of_nesterov = found["found by bisection on actual runs for 6 cases of mu and lambda with beta = 0.9"]
+    assert of_heavy_ball.endswith(r"\frac{2\,(1 + \beta)}{\mu + 2 \lambda}")
+    assert of_nesterov.endswith(r"\frac{2\,(1 + \beta)}{(1 + 2 \beta)(\mu + 2 \lambda)}")
+    # mu / (mu + 2 lambda) with mu = 1, and lambda = 0.1 and 0.2
+    assert any("ends at 0.833333 for lambda = 0.1 and at 0.714286 for 0.2" in verified for verified in found)
 
 
 def test_a_step_of_adam_and_of_adamw_is_the_one_worked_by_hand() -> None:
