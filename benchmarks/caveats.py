@@ -141,18 +141,18 @@ def main() -> None:
     print("\n| images | temperature | error | former | its own | above the former | above its own | above its end |")
     print(f"|{' --- |' * 8}")
     for images, temperature in ((100, 0.3), (300, 0.3), (300, 1.0)):
-        shares = " | ".join(f"{own:.3f}" for own in true_model(images, temperature, simulations // 4))
+        shares = " | ".join(f"{own:.3f}" for own in true_model(images, temperature, simulations))
         print(f"| {images} | {temperature} | {shares} |", flush=True)
     print("\n| images came by | prevalence | images | measure | drawn within classes | drawn from all |")
     print(f"|{' --- |' * 6}")
     for drawn, prevalence, images in SAMPLINGS:
-        for name, own in by_sampling(drawn, prevalence, images, simulations // 2).items():
+        for name, own in by_sampling(drawn, prevalence, images, simulations).items():
             print(f"| {drawn} | {prevalence} | {images} | {name} | {own[0]:.3f} | {own[1]:.3f} |", flush=True)
     print("\n| aim | images | fitted, on val | cross-fitted | on new images | new recall is below |")
     print(f"|{' --- |' * 6}")
     for aim, images in (("accuracy", 24), ("accuracy", 153), ("recall", 153)):
         wish = Threshold(aim=aim, minimum_recall=0.95, false_positive_cost=1.0, false_negative_cost=1.0)
-        shares = " | ".join(f"{own:.3f}" for own in chosen_threshold(images, wish, simulations // 2))
+        shares = " | ".join(f"{own:.3f}" for own in chosen_threshold(images, wish, simulations))
         print(f"| {aim} | {images} | {shares} |", flush=True)
     print("\n| equal models | images | accuracy | as of one | corrected |\n| --- | --- | --- | --- | --- |")
     for models, images, accuracy in ((4, 24, 0.9), (16, 24, 0.9), (4, 273, 0.95), (16, 273, 0.95)):

@@ -95,7 +95,7 @@ def main() -> None:
         print(f"| {large} of 100 | 0.2 | {shares} |", flush=True)
     print("\n| images | alone | with a near copy | in one fold |\n| --- | --- | --- | --- |")
     for images in (60, 200):
-        shares = " | ".join(f"{own:.3f}" for own in doubted(images, 64, simulations // 5))
+        shares = " | ".join(f"{own:.3f}" for own in doubted(images, 64, simulations))
         print(f"| {images} | {shares} |", flush=True)
 
 
