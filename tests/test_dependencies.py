@@ -120,7 +120,7 @@ class Spy:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.read: set[str] = set()
         self.names: dict[int, str] = {}
-        load, dump = params_file.load, Section.model_dump
+        load, dump, copy = params_file.load, Section.model_dump, Section.model_copy
         spy = self
 
         def named(section: Section, prefix: str) -> Section:
@@ -144,9 +144,14 @@ class Spy:
                     model_dump(section.__dict__[key])
             return dump(section, **options)
 
+        def model_copy(section: Section, **options: object) -> Section:
+            copied = copy(section, **options)
+            return named(copied, spy.names[id(section)]) if id(section) in spy.names else copied
+
         monkeypatch.setattr(params_file, "load", lambda schema: named(load(schema), ""))
         monkeypatch.setattr(Section, "__getattribute__", getattribute)
         monkeypatch.setattr(Section, "model_dump", model_dump)
+        monkeypatch.setattr(Section, "model_copy", model_copy)
 
 
 @pytest.mark.slow
@@ -158,6 +163,8 @@ def test_a_stage_reads_exactly_the_parameters_that_dvc_yaml_names(
     spy = Spy(monkeypatch)
     import_module(f"stages.{stage}.__main__").main()
     declared = STAGES[stage].get("params", [])
+    if "params.yaml" in STAGES[stage]["deps"]:
+        declared = list(spy.read)  # the whole file
     uncovered = {key for key in spy.read if not any(key == name or key.startswith(f"{name}.") for name in declared)}
     unused = {name for name in declared if not any(key == name or key.startswith(f"{name}.") for key in spy.read)}
     assert (uncovered, unused) == (set(), set())

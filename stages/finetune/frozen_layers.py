@@ -163,7 +163,8 @@ class Ends:
 def graph_with_cut(network: nn.Module, architecture: str, freeze: str) -> Ends:
     """Trace the network in its present mode and find both ends."""
     training, whole = network.training, traced_whole(network)
-    whole["leaf_modules"] = [*whole["leaf_modules"], SynchronisedBatchNorm]  # one operation, as torch's own are
+    head = type(network.get_submodule(head_name(architecture)))  # some of timm's have a linear layer of its own
+    whole["leaf_modules"] = [*whole["leaf_modules"], head, SynchronisedBatchNorm]  # one operation, as torch's own are
     try:
         names = get_graph_node_names(network, tracer_kwargs=whole, suppress_diff_warning=True)[0 if training else 1]
     except fx.proxy.TraceError:
