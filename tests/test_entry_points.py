@@ -24,7 +24,7 @@ from stages.prepare import __main__ as prepare
 from stages.weights import __main__ as weights
 from tests.conftest import PROJECT, Workspace, write_data_set
 from tests.stages.finetune.conftest import pass_checks
-from tests.support.models import CURVATURES, FINETUNED, small_model
+from tests.support.models import CURVATURES, FINETUNED, RECIPE, small_model
 from tools.find_lr import __main__ as find_lr
 from tools.predict import __main__ as predict
 
@@ -52,10 +52,14 @@ def trained(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     prepare.main()
     pass_checks()
     for path in MODELS:
-        write_model(path, small_model(architecture=ARCHITECTURE, classes=["ant", "bee"], transform=TRANSFORM))
+        recipe = {"finetune": RECIPE | {"keep": "last", "patience": None}}
+        write_model(
+            path,
+            small_model(architecture=ARCHITECTURE, classes=["ant", "bee"], transform=TRANSFORM, parameters=recipe),
+        )
     write_json(evaluate.CURVATURE, CURVATURES)
     row = {"split": "val", "path": "val/ant/0.png", "actual": "ant", "predicted": "ant", "probability": 0.5}
-    write_csv(PREDICTIONS, pd.DataFrame([row | {"correct": 1, "loss": 0.5}]))
+    write_csv(PREDICTIONS, pd.DataFrame([row | {"correct": 1, "loss": 0.5, "squared_error": 0.2, "sha256": "ab"}]))
     monkeypatch.setattr(sys, "argv", ["predict", "images/val", "--model", str(FINETUNED)])
     return workspace
 

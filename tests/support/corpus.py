@@ -103,7 +103,7 @@ USABLE: dict[str, tuple[bytes, str, str, np.ndarray, int]] = {
     "i16.tif": (encoded(of(GREY.astype(np.uint16) * 257), "TIFF"), "TIFF", "I;16", as_rgb(GREY), 0),
     "i.tif": (encoded(of(GREY.astype(np.int32) * 257), "TIFF"), "TIFF", "I", as_rgb(GREY), 0),
     "f.tif": (encoded(of((GREY / 255).astype(np.float32)), "TIFF"), "TIFF", "F", as_rgb(GREY), 0),
-    "rgb16.png": (sixteen_bit_rgb_png(), "PNG", "RGB", RGB, 0),
+    "rgb16.png": (sixteen_bit_rgb_png(), "PNG", "RGB;16", RGB, 0),
     "cmyk.tif": (encoded(Image.fromarray(np.dstack([255 - RGB, 0 * GREY]), "CMYK"), "TIFF"), "TIFF", "CMYK", RGB, 1),
     "cmyk.jpg": (encoded(Image.fromarray(np.dstack([255 - RGB, 0 * GREY]), "CMYK"), "JPEG", quality=100), "JPEG", "CMYK", RGB, 20),
     "ycck.jpg": (ycck(), "JPEG", "CMYK", as_rgb(255 - GREY), 3),

@@ -18,7 +18,7 @@ from tests.conftest import PROJECT, Workspace, write_data_set, write_image
 from tests.stages.prepare.conftest import prepared
 
 CACHE = Path(".cache/prepare")
-AUDIT_TABLES = {f"audit/{name}.csv" for name in ("images", "quarantine", "counts", "pixels")}
+AUDIT_TABLES = {f"audit/{name}.csv" for name in ("images", "quarantine", "counts", "shares", "clusters", "pixels")}
 
 
 @pytest.fixture
