@@ -28,7 +28,8 @@ import numpy as np
 from PIL import Image
 
 from plumbline.images.archives import extract
-from plumbline.images.decoded import Unreadable, known_formats
+from plumbline.images.decoded import known_formats
+from plumbline.images.unreadable import Unreadable
 from plumbline.run.errors import UserError
 from stages.prepare.decoding import Limits, examine
 

@@ -16,7 +16,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from plumbline.images.decoded import MAX_PIXELS, Unreadable, decode, read_file, to_square, upright_rgb
+from plumbline.images.decoded import MAX_PIXELS, decode, read_file
+from plumbline.images.eight_bit_rgb import upright_rgb
+from plumbline.images.square import to_square
+from plumbline.images.unreadable import Unreadable
 from plumbline.model.model_file import Model, read_model
 from plumbline.run.errors import UserError
 from plumbline.run.paths import FINETUNED

@@ -14,8 +14,8 @@ from torchvision.transforms import v2
 
 from plumbline import Classifier
 from plumbline.data.prepared import read_resizing
-from plumbline.images import decoded
-from plumbline.images.decoded import Unreadable, to_square
+from plumbline.images.square import PADDING, to_square
+from plumbline.images.unreadable import Unreadable
 from plumbline.model import description
 from plumbline.model.description import Transform, read_description
 from plumbline.model.model_file import fields_set, write_model
@@ -59,7 +59,7 @@ def test_a_padded_image_is_whole_and_in_the_middle(width: int, height: int, left
     border[top : 32 - top, left : 32 - left] = False
     # ImageNet's mean colour, 0.485, 0.456, 0.406 of 255.
     assert (square[border] == (124, 116, 104)).all()
-    assert decoded.PADDING == description.PADDING == (124, 116, 104)
+    assert PADDING == description.PADDING == (124, 116, 104)
 
 
 def test_an_image_too_long_to_be_padded_gives_no_image() -> None:

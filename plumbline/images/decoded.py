@@ -11,17 +11,17 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
+from plumbline.images.eight_bit_rgb import Ranges, extremes_of, kind_of_values, range_by_itself, upright_rgb
 from plumbline.images.filled_in import ends_early, filled_in
 from plumbline.images.other_kinds import other_kind, unsupported_tiff
-from plumbline.images.strips import strips
+from plumbline.images.unreadable import Unreadable
 from plumbline.images.wide_colour import extremes_of_colours, lower_bytes, scale_colours
 
 MAX_PIXELS = 100_000_000  # width times height
@@ -30,12 +30,6 @@ MAX_BYTES = 2**30  # of a file: more than MAX_PIXELS need in any format, with fo
 # Other formats hold several images too (MPO of telephones, the sizes of an icon). Their first image is the image.
 ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "TIFF")
 
-# Pixels of the resized image, before the centre is cut. Far more than a photograph has; a strip of 1 x 100,000 pixels
-# would become 256 x 25,600,000.
-MAX_RESIZED_PIXELS = 100_000_000
-PADDING = (124, 116, 104)  # ImageNet's mean colour: nearly zero, once it is normalised
-
-
 # Pillow passes PostScript to Ghostscript, which runs the file as a program.
 NEVER_OPENED = ("EPS",)
 
@@ -43,20 +37,8 @@ NEVER_OPENED = ("EPS",)
 SIGNED_FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000")
 MIN_BYTES = 64  # of an image
 
-# The values of black and white, by the kind of values.
-Ranges = Mapping[str, Sequence[float]]
-FULL_RANGES = {"integers": (65535,), "floats": (1, 255, 65535)}
-
 NO_LOG = logging.NullHandler()
 STDERR = threading.Lock()  # held while the process's stderr is diverted
-
-
-class Unreadable(ValueError):
-    """The file gives no pixels. `reason` is one of a few fixed words, the message is the detail."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -189,10 +171,10 @@ def _as_decoded(image: Image.Image, contents: bytes, ranges: Ranges | None) -> D
     mode, extremes = image.mode, None
     if lower:
         mode, extremes = f"{mode};16", extremes_of_colours(image, lower)
-        black, white = (ranges or {}).get("integers") or _range_by_itself(*extremes, "integers")
+        black, white = (ranges or {}).get("integers") or range_by_itself(*extremes, "integers")
         scale_colours(image, lower, black, white)
     elif kind_of_values(mode):
-        extremes = _extremes(image)
+        extremes = extremes_of(image)
     rgb = upright_rgb(image, ranges)
     turned = orientation in range(5, 9)
     return DecodedImage(
@@ -205,105 +187,3 @@ def _as_decoded(image: Image.Image, contents: bytes, ranges: Ranges | None) -> D
         animated=getattr(image, "is_animated", False) and image.format in ANIMATED_FORMATS,
         extremes=extremes,
     )
-
-
-def _extremes(image: Image.Image) -> tuple[float, float]:
-    """Return the lowest and the highest value. Raises Unreadable if one is not finite."""
-    ends = [(values.min(), values.max()) for box in strips(image) for values in [np.asarray(image.crop(box))]]
-    if not np.isfinite(ends).all():
-        raise Unreadable("damaged", "a pixel is not a finite number")
-    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
-
-
-def upright_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image:
-    """Return the image as 8-bit RGB, with its EXIF orientation applied."""
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    image.load()
-    return to_rgb(ImageOps.exif_transpose(image) if orientation != 1 else image, ranges)
-
-
-def kind_of_values(mode: str) -> str | None:
-    """Return the kind of values that an image of more than 8 bits a pixel has, `integers` or `floats`, or None."""
-    return "integers" if mode == "I" or ";16" in mode else "floats" if mode == "F" else None
-
-
-def to_rgb(image: Image.Image, ranges: Ranges | None = None) -> Image.Image:
-    """Return the image as 8-bit RGB: transparency on white, wider grey values scaled to 0..255."""
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if kind := kind_of_values(image.mode):
-        extremes = _extremes(image)
-        low, high = (ranges or {}).get(kind) or _range_by_itself(*extremes, kind)
-        return _converted(image, lambda strip: _grey(strip, low, high))
-    if image.has_transparency_data:
-        return _converted(image, _on_white)
-    return image.convert("RGB")
-
-
-def _range_by_itself(low: float, high: float, kind: str) -> tuple[float, float]:
-    """Return the values of black and white for an image of which the others are not known.
-
-    Integers hold 16 bits as a rule, floats are in use up to 1, 255 and 65535. Anything else is stretched from its
-    smallest to its largest value, or from 0 if it has one value alone.
-    """
-    for full in FULL_RANGES[kind]:
-        if low >= 0 and high <= full:
-            return 0, full
-    return (low, high) if low < high else (min(low, 0), max(high, 0))
-
-
-def _converted(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Return the image in RGB, each strip converted by itself."""
-    rgb = Image.new("RGB", image.size)
-    for box in strips(image):
-        rgb.paste(convert(image.crop(box)), box)
-    return rgb
-
-
-def _grey(image: Image.Image, low: float, high: float) -> Image.Image:
-    unit = ((np.asarray(image, dtype=np.float64) - low) / (high - low)).clip(0, 1)
-    return Image.fromarray(np.rint(unit * 255).astype(np.uint8)).convert("RGB")
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-
-
-def to_square(image: Image.Image, size: int, fit: str = "crop", interpolation: str = "bilinear") -> Image.Image:
-    """Return an image as a square of `size` pixels: its centre (`crop`), or all of it, padded or stretched.
-
-    `fit` is crop, pad or squash, `interpolation` bilinear or bicubic. Raises Unreadable for extreme aspect ratios.
-    """
-    resampling = Image.Resampling[interpolation.upper()]
-    match fit:
-        case "crop":
-            return resize_and_cut(image, size, resampling)
-        case "pad":
-            if round(size * min(image.size) / max(image.size)) < 1:
-                raise _too_long(image)
-            return ImageOps.pad(image, (size, size), resampling, color=PADDING)
-        case _:
-            return image.resize((size, size), resampling)
-
-
-def _too_long(image: Image.Image) -> Unreadable:
-    return Unreadable("too long", f"{image.width} x {image.height} pixels: one side is far too long for the other")
-
-
-def resize_and_cut(
-    image: Image.Image, size: int, resampling: Image.Resampling = Image.Resampling.BILINEAR
-) -> Image.Image:
-    """Resize the shorter side to `size` pixels and cut the centre square.
-
-    Bit for bit torchvision's Resize(size) and CenterCrop(size) on the same PIL image, in Pillow alone,
-    so that decoding does not have to import torch. Raises Unreadable for extreme aspect ratios.
-    """
-    short, long = sorted(image.size)
-    resized_long = int(size * long / short)
-    if size * resized_long > MAX_RESIZED_PIXELS:
-        raise _too_long(image)
-    width, height = (size, resized_long) if image.width <= image.height else (resized_long, size)
-    left, top = round((width - size) / 2), round((height - size) / 2)
-    image = image.resize((width, height), resampling)
-    return image.crop((left, top, left + size, top + size))

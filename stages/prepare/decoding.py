@@ -19,13 +19,13 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from plumbline.images.decoded import Unreadable, decode, read_file, to_square
+from plumbline.images.decoded import decode, read_file
+from plumbline.images.square import to_square
+from plumbline.images.unreadable import Unreadable
 from plumbline.run.hashes import sha256_of
 from stages.prepare.time_limit import TimeLimit
 
 PROJECT = Path(__file__).parents[2]
-DECODING_MODULES = ("decoded.py", "filled_in.py", "other_kinds.py", "strips.py", "wide_colour.py")
-DECODERS = (*map(Path("plumbline/images").joinpath, DECODING_MODULES), Path("stages/prepare/decoding.py"))
 
 THUMBNAIL = 16  # pixels, height and width
 LEVELS = np.arange(256)  # that a channel may have
@@ -141,5 +141,6 @@ def printable(name: str) -> str:
 @functools.cache  # what a process has imported stays as it is when its files change
 def decoder_version() -> str:
     """Return a sha256, in hexadecimal, of Pillow's version and of the code that decodes."""
-    made_by = [PIL.__version__, *(sha256_of(PROJECT / path) for path in DECODERS)]
+    modules = [*sorted((PROJECT / "plumbline" / "images").glob("*.py")), Path(__file__)]
+    made_by = [PIL.__version__, *map(sha256_of, modules)]
     return hashlib.sha256("\n".join(made_by).encode()).hexdigest()

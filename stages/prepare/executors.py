@@ -18,7 +18,8 @@ from pathlib import Path
 from joblib import parallel_config
 from joblib.parallel import get_active_backend
 
-from plumbline.images.decoded import Unreadable, read_file
+from plumbline.images.decoded import read_file
+from plumbline.images.unreadable import Unreadable
 from plumbline.params.data import Data
 from plumbline.run.errors import UserError
 from stages.prepare.decoding import Facts, Limits, Unusable, decoder_version, read_image

@@ -8,7 +8,8 @@ from torch import nn
 from tqdm import tqdm
 
 from plumbline.images.class_folders import class_folders, files_below
-from plumbline.images.decoded import decode, resize_and_cut
+from plumbline.images.decoded import decode
+from plumbline.images.square import resize_and_cut
 from plumbline.model.description import Transform
 from plumbline.params.weights import Pretraining
 from plumbline.training.compute import Compute

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from plumbline import Classifier
-from plumbline.images.decoded import Unreadable
+from plumbline.images.unreadable import Unreadable
 from plumbline.model.description import Transform
 from plumbline.model.model_file import write_model
 from plumbline.run.errors import UserError

@@ -26,7 +26,8 @@ import numpy as np
 from tqdm import tqdm
 
 from plumbline.classifier import Classifier
-from plumbline.images.decoded import MAX_PIXELS, Unreadable
+from plumbline.images.decoded import MAX_PIXELS
+from plumbline.images.unreadable import Unreadable
 from plumbline.run.errors import UserError, run
 from plumbline.run.outputs import whole_file
 from plumbline.run.paths import FINETUNED

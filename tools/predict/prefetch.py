@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from plumbline.images.decoded import Unreadable
+from plumbline.images.unreadable import Unreadable
 from tools.predict.sources import Source
 
 AHEAD = 64  # images; of 256 pixels they take 12 MB

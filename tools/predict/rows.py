@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TextIO
 
 from plumbline.classifier import Prediction
-from plumbline.images.decoded import Unreadable
+from plumbline.images.unreadable import Unreadable
 from plumbline.run.errors import one_line
 
 PAIR = ("predicted", "probability")

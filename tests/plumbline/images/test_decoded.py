@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
-from plumbline.images.decoded import Unreadable, decode, resize_and_cut
+from plumbline.images.decoded import decode
+from plumbline.images.square import resize_and_cut
+from plumbline.images.unreadable import Unreadable
 
 
 def encoded(image: Image.Image, format_: str = "PNG", **options: object) -> bytes:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plumbline.images.decoded import decode, kind_of_values
+from plumbline.images.decoded import decode
+from plumbline.images.eight_bit_rgb import kind_of_values
 
 WIDTH, HEIGHT = 40, 32
 

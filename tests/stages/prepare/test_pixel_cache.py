@@ -180,3 +180,16 @@ def test_experiments_in_temporary_folders_share_the_cache(
     monkeypatch.chdir(tmp_path / "experiment")
     prepare.main()
     assert len(decoded) == 12
+
+
+def test_a_change_of_any_module_that_decodes_is_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(PROJECT / "plumbline" / "images", tmp_path / "plumbline" / "images")
+    monkeypatch.setattr(decoding, "PROJECT", tmp_path)
+    versions = {decoding.decoder_version()}
+    modules = sorted((tmp_path / "plumbline" / "images").glob("*.py"))
+    for module in modules:
+        module.write_text(module.read_text() + "\n# Other pixels.\n")
+        versions.add(decoding.decoder_version())
+    assert len(versions) == 1 + len(modules)
