@@ -53,6 +53,7 @@ class Classifier:
         self.classes = model.classes
         self.transform = model.transform
         self.temperature = model.temperature
+        self.is_repeatable = model.is_repeatable
         self.compute = choose_compute(precision)
         self.network = self.compute.place(model.network())
 

@@ -61,16 +61,7 @@ FOLDERS = {
     "plumbline/params/digits": {"params", "report", "digits"},
     "plumbline/params/evaluate": {"params", "report", "evaluate", "plot", "export", "card"},
     "plumbline/params/export": {"params", "report", "export"},
-    "plumbline/params/finetune": {
-        "params",
-        "report",
-        "weight_decay",
-        "weights",
-        "curvature",
-        "finetune",
-        "plot",
-        "card",
-    },
+    "plumbline/params/finetune": {"params", "report", "weight_decay", "finetune", "plot", "card"},
     "plumbline/params/gallery": {"params", "report", "gallery"},
     "plumbline/params/image": {
         "params",

@@ -95,6 +95,12 @@ class Description:
     sha256: str  # of the file that it was made from
     temperature: float = 1.0  # that divides the logits, so that the probabilities are true on val
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it was trained with operations alone that torch can repeat to the bit; so if nothing is said."""
+        recipe = self.parameters.get("finetune")
+        return not (isinstance(recipe, dict) and recipe.get("deterministic") is False)
+
 
 def read_description(path: Path) -> Description:
     """Read the description of a model that `write_model` wrote. Raises UserError for any other file."""

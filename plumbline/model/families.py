@@ -23,6 +23,7 @@ WITHOUT_AUXILIARY = {
     "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": True},
     "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": True},
 }
+FITS = {"center": "crop", "squash": "squash", "border": "pad"}  # image.fit, by timm's crop_mode
 
 
 def import_timm() -> ModuleType:
@@ -95,7 +96,7 @@ def published_transform(architecture: str, tag: str | None) -> dict[str, Any]:
         own = published_weights(architecture, tag)
         crop = own.input_size[-1]
         size = {"resize": math.floor(crop / own.crop_pct), "crop": crop, "interpolation": own.interpolation}
-        return size | {"mean": list(own.mean), "std": list(own.std)}
+        return size | {"mean": list(own.mean), "std": list(own.std), "fit": FITS[own.crop_mode]}
     own = torchvision_weights(architecture).transforms()
     size = {"resize": own.resize_size[0], "crop": own.crop_size[0], "interpolation": own.interpolation.value}
     return size | {"mean": list(own.mean), "std": list(own.std)}

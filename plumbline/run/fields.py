@@ -38,6 +38,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Determinism(Section):
+    """What stages before `finetune` read of its section: a change of its other keys does not concern them."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    deterministic: Flag
+
+
 class SomeSections(Section):
     """The sections of params.yaml that one stage uses; the others are not looked at."""
 

@@ -21,15 +21,18 @@ class Extremes:
     asymmetry: float  # how far the products are from those of a symmetric matrix, relative to its norm
 
 
-def extreme_eigenvalues(product: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor, steps: int) -> Extremes:
+def extreme_eigenvalues(
+    product: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor, steps: int, most: int | None = None
+) -> Extremes:
     """Return the extremes of a symmetric (P, P) matrix from `steps` products, beginning with the vector `start` (P,).
 
-    `largest` is never above the true one, but for rounding.
+    Of `most` products it takes as many more as make the largest known to less than its size. `largest` is never above
+    the true one, but for rounding.
     Source: Golub and Van Loan 2013, Matrix Computations, 10.1; with full orthogonalisation.
     """
     basis = [start / start.norm()]
     alphas, betas, asymmetries = [], [], [0.0]
-    for step in range(steps):
+    for step in range(steps if most is None else most):
         image = product(basis[step])
         alphas.append(torch.dot(image, basis[step]).item())
         if step:  # the same entry of the matrix, from the product before
@@ -40,7 +43,19 @@ def extreme_eigenvalues(product: Callable[[torch.Tensor], torch.Tensor], start: 
         betas.append(image.norm().item())
         if betas[-1] <= 1e-6 * max(map(abs, (*alphas, *betas))):  # nothing is left to find
             break
+        if step + 1 >= steps and is_known(extremes(alphas, betas, asymmetries)):
+            break
         basis.append(image / betas[-1])
+    return extremes(alphas, betas, asymmetries)
+
+
+def is_known(found: Extremes) -> bool:
+    """Return whether the largest eigenvalue is known to less than its size."""
+    return found.residual <= abs(found.largest)
+
+
+def extremes(alphas: list[float], betas: list[float], asymmetries: list[float]) -> Extremes:
+    """Return the extremes of the tridiagonal matrix with this diagonal and this one beside it, which ends one later."""
     tridiagonal = np.diag(alphas) + np.diag(betas[: len(alphas) - 1], 1) + np.diag(betas[: len(alphas) - 1], -1)
     values, vectors = np.linalg.eigh(tridiagonal)
     norm = max(np.abs(values).max(), np.finfo(np.float64).tiny)

@@ -27,7 +27,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.paths import BACKBONE, CURVATURE, FINETUNED, HISTORY
 from plumbline.run.timing import timed
-from plumbline.training.compute import Compute, choose_compute, make_repeatable
+from plumbline.training.compute import Compute, choose_compute, make_repeatable, nondeterministic_operations
 from plumbline.training.inference import features_of, logits_of
 from plumbline.training.same_data import refuse_other_data
 from plumbline.training.splits import Split, read_splits
@@ -182,9 +182,9 @@ def main() -> None:
     labels = {name: split.labels.numpy() for name, split in splits.items()}
     numbers = read_clusters()
     clusters = {name: clusters_within(own) for name, own in numbers.items()}
-    make_repeatable(seed)
+    make_repeatable(seed, deterministic=model.is_repeatable)
     compute = choose_compute("float32")
-    with timed("evaluate", sum(map(len, labels.values()))):
+    with timed("evaluate", sum(map(len, labels.values()))), nondeterministic_operations([]):
         predictions = predict(model, splits, clusters, compute)
         features = backbone_features(splits, model.transform, compute)
         measures: Measures = {("val", "temperature"): Measure(model.temperature, len(labels["val"]))}

@@ -25,7 +25,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from plumbline.run.errors import UserError, is_out_of_gpu_memory
+from plumbline.run.errors import UserError, is_out_of_gpu_memory, nondeterministic_operation
 
 MODULE = "stages.finetune"
 STORE = "PLUMBLINE_STORE"  # the environment variable that names the file by which the processes of one machine meet
@@ -117,6 +117,7 @@ def joined() -> Iterator[Distributed]:
                 yield distributed
             except (UserError, RuntimeError) as error:
                 is_said_once = isinstance(error, UserError) or is_out_of_gpu_memory(error)
+                is_said_once = is_said_once or nondeterministic_operation(str(error)) is not None
                 if is_said_once and not distributed.is_first_to_fail():
                     sys.exit(1)
                 raise

@@ -55,9 +55,9 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
 
 def refuse_other_predictions(predictions: pd.DataFrame, classes: list[str], splits: dict[str, Split]) -> None:
     """Raise UserError for predictions of a class or an image that the model or the data do not have."""
-    known = {(name, path) for name, split in splits.items() for path in split.paths}
+    known, known_classes = {(name, path) for name, split in splits.items() for path in split.paths}, set(classes)
     for row in predictions.itertuples():
-        if row.predicted not in classes or (row.split, row.path) not in known:
+        if row.predicted not in known_classes or (row.split, row.path) not in known:
             raise damaged(PREDICTIONS, f"has {row.path} of {row.split} as {row.predicted}, which is not in this run")
     if predictions.empty or not set(predictions["split"]) & {"val", "test"}:
         raise damaged(PREDICTIONS, "has no image of val or test")
@@ -66,10 +66,7 @@ def refuse_other_predictions(predictions: pd.DataFrame, classes: list[str], spli
 def main() -> None:
     settings = params_file.load(Params)
     model, splits = read_model(FINETUNED), read_splits()
-    recipe = model.parameters.get("finetune")
-    make_repeatable(
-        settings.seed, deterministic=not (isinstance(recipe, dict) and recipe.get("deterministic") is False)
-    )
+    make_repeatable(settings.seed, deterministic=model.is_repeatable)
     compute = choose_compute("float32")
     predictions = read_predictions()
     refuse_other_predictions(predictions, model.classes, splits)

@@ -17,12 +17,11 @@ from plumbline.model.families import build_network, published_transform, publish
 from plumbline.model.model_file import Model, write_model
 from plumbline.model.networks import refuse_image_size, refuse_unserved, shape_of_network
 from plumbline.model.timm_names import is_timm
-from plumbline.params.finetune import Finetune
 from plumbline.params.image import PRETRAINED, Image
 from plumbline.params.weights import Weights
 from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
-from plumbline.run.fields import Seed, SomeSections
+from plumbline.run.fields import Determinism, Seed, SomeSections
 from plumbline.run.hashes import sha256_of
 from plumbline.run.paths import BACKBONE, DIGITS_SOURCE
 from plumbline.run.timing import timed
@@ -38,7 +37,7 @@ class Params(SomeSections):
     seed: Seed
     image: Image
     weights: Weights
-    finetune: Finetune
+    finetune: Determinism
 
 
 def backbone(settings: Params) -> Model:
@@ -166,9 +165,10 @@ def in_numbers(settings: Params) -> Params:
         for key, value in published.items():
             own = getattr(image, key)
             if own not in (value, PRETRAINED) and not (key == "resize" and image.fit != "crop"):
+                advice = f"set it to {value}" if key == "fit" else "`pretrained` is that value"
                 print(
                     f"image.{key} is {own}, and the weights of {weights.architecture} were trained with {value}: "
-                    f"`pretrained` is that value",
+                    f"{advice}",
                     file=sys.stderr,
                 )
     return settings.model_copy(update={"image": image.filled_in(published)})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, HTTPError, LocalEntryNotFoundError, XetDownloadError
 from torch.hub import get_dir
 
 from plumbline.model.families import build_network, import_timm, published_weights
@@ -116,7 +116,7 @@ def fetched(architecture: str, published: Any) -> Path:
             raise unreachable(published.hf_hub_id, error) from None
         except EntryNotFoundError:
             continue
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPError, XetDownloadError) as error:
             raise unreachable(published.hf_hub_id, error) from None
     raise UserError(f"the hub's {published.hf_hub_id} holds none of {', '.join(HUB_FILES)}: choose another weights.tag")
 

@@ -31,7 +31,7 @@ from plumbline.images.unreadable import Unreadable
 from plumbline.run.errors import UserError, run
 from plumbline.run.outputs import whole_file
 from plumbline.run.paths import FINETUNED
-from plumbline.training.compute import make_repeatable
+from plumbline.training.compute import make_repeatable, nondeterministic_operations
 from tools.predict.prefetch import decoded
 from tools.predict.rows import SPREADSHEETS, WRITERS, Row
 from tools.predict.sources import Source, find_sources
@@ -155,13 +155,13 @@ def main() -> None:
     write = WRITERS[format_of(given)]
     if given.spreadsheet:
         write = partial(write, for_spreadsheet=True)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, nondeterministic_operations([]):
         sources = find_sources(given.paths, Path(scratch), null=given.null)
         with model_file(given.model) as path:
             classifier = Classifier.load(path, given.precision)
         if given.top > len(classifier.classes):
             raise UserError(f"--top is {given.top}, and the model knows {len(classifier.classes)} classes")
-        make_repeatable(0)
+        make_repeatable(0, deterministic=classifier.is_repeatable)
         reasons: Counter[str] = Counter()
         rows = counted(classified(sources, classifier, given.max_pixels), reasons)
         if given.output:

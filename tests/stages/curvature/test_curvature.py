@@ -80,6 +80,25 @@ def test_more_steps_are_taken_where_the_largest_is_not_known_to_its_size() -> No
     assert found.residual < 1e-12
 
 
+def test_the_further_steps_go_on_from_the_first_and_end_once_it_is_known_or_at_the_most() -> None:
+    generator = torch.Generator().manual_seed(1)
+    matrix = torch.diag(torch.linspace(-1, 1, 30, dtype=torch.float64))
+    start, products = torch.rand(30, dtype=torch.float64, generator=generator), []
+
+    def product(vector: torch.Tensor) -> torch.Tensor:
+        products.append(1)
+        return matrix @ vector
+
+    found = extreme_eigenvalues(product, start, 1, 8)
+    taken = len(products)
+    assert 1 < taken < 8
+    assert found == extreme_eigenvalues(product, start, taken)
+    assert extreme_eigenvalues(product, start, taken - 1).residual > abs(found.largest) / 2
+    products.clear()
+    assert extreme_eigenvalues(product, start, 1, 2).residual > 0
+    assert len(products) == 2
+
+
 def test_products_that_are_not_symmetric_show() -> None:
     matrix = torch.tensor([[1.0, 2.0], [0.0, 1.0]])
     assert extreme_eigenvalues(lambda v: matrix @ v, torch.tensor([1.0, 1.0]), 2).asymmetry > 0.1

