@@ -128,9 +128,9 @@ def resampled_weights(
 
     Images are drawn with replacement as they came: with sampling `classes` within each class, as many as it has; with
     `images` from all, so that a small class may have none. Of clusters, whole ones are drawn, each among those of its
-    first image's class. Labels, of any type, are grouped by class. Sources: Efron and Tibshirani 1993, "An introduction
-    to the bootstrap", with the classes as strata; Davison and Hinkley 1997, "Bootstrap methods and their application",
-    section 3.8, for clusters.
+    first image's class; among all where a class has one alone. Labels, of any type, are grouped by class. Sources:
+    Efron and Tibshirani 1993, "An introduction to the bootstrap", with the classes as strata; Davison and Hinkley 1997,
+    "Bootstrap methods and their application", section 3.8, for clusters.
     """
     if clusters is None:
         cluster_of, first_images = np.arange(len(labels)), np.arange(len(labels))
@@ -141,6 +141,8 @@ def resampled_weights(
     if sampling == "classes":
         starts = np.append(starts, np.flatnonzero(own[1:] != own[:-1]) + 1)
     sizes = np.diff(starts, append=len(own))
+    if clusters is not None and sizes.min() < 2:
+        starts, sizes = np.array([0]), np.array([len(own)])
     first, count = np.repeat(starts, sizes), np.repeat(sizes, sizes)
     for _ in range(resamples):
         drawn = first + (chance.random(len(own)) * count).astype(np.int64)

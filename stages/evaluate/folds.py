@@ -10,12 +10,15 @@ def folds_of(
     """Return the positions of the other folds' images and of its own for each fold, fewer folds for small classes.
 
     Images that belong together, which have the same number in `clusters` (N,), are in one fold: a near copy under the
-    same wrong label would vouch for it. None where a class has fewer than two images, or clusters.
+    same wrong label would vouch for it. None where there is no way to leave every class in what each fold is judged by,
+    as where a class has a single image, or cluster.
     """
     own = np.arange(len(labels)) if clusters is None else clusters
-    smallest = min(len(np.unique(own[labels == label])) for label in np.unique(labels))
-    if smallest < 2 or len(np.unique(labels)) < 2:
-        return None
+    classes = np.unique(labels)
+    smallest = min(len(np.unique(own[labels == label])) for label in classes)
     kind = StratifiedKFold if clusters is None else StratifiedGroupKFold
-    parts = kind(min(folds, smallest), shuffle=True, random_state=seed)
-    return list(parts.split(labels, labels, clusters))
+    for number in range(min(folds, smallest) if len(classes) > 1 else 1, 1, -1):
+        parts = list(kind(number, shuffle=True, random_state=seed).split(labels, labels, clusters))
+        if all(len(np.unique(labels[others])) == len(classes) for others, _ in parts):
+            return parts
+    return None

@@ -21,12 +21,16 @@ def out_of_fold_probabilities(
 ) -> np.ndarray | None:
     """Return each training image's probabilities (N, classes) by probes fitted on the other folds.
 
-    None, and a message, if a class has a single image, or a single cluster of images that belong together.
+    None, and a message, where `folds_of` finds no folds.
     """
     parts = folds_of(labels, clusters, folds, seed)
     if parts is None:
-        what = "image" if clusters is None else "independent image"
-        print(f"a class has a single {what} in train: plots/label_doubts.csv has no training labels", file=sys.stderr)
+        alone = "image" if clusters is None else "group of images that belong together"
+        print(
+            f"train cannot be cut into folds each of which leaves every class, as where a class has a single {alone}: "
+            "plots/label_doubts.csv has no training labels",
+            file=sys.stderr,
+        )
         return None
     with library_warnings_off():
         found = cross_val_predict(linear_probe(), features, labels, cv=parts, method="predict_proba")

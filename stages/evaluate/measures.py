@@ -82,7 +82,8 @@ def with_intervals(
 ) -> dict[str, Measure]:
     """Return each measure with its percentile interval over bootstrap samples, which are drawn as the images came.
 
-    A sample that lacks the classes for a measure is left out of that measure's interval.
+    A sample that lacks the classes for a measure is left out of that measure's interval. Images that all belong
+    together give none.
     Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", the percentile interval.
     """
     order = drawing_order(predictions)
@@ -90,6 +91,8 @@ def with_intervals(
     whole = measures(np.ones(len(order)))
     samples, weights = [], np.empty(len(order))
     clusters = None if predictions.clusters is None else predictions.clusters[order]
+    if clusters is not None and len(np.unique(clusters)) == 1:
+        return {name: Measure(value, len(order)) for name, value in whole.items()}
     for drawn in resampled_weights(predictions.labels[order], resamples, chance, sampling, clusters):
         weights[order] = drawn
         samples.append(measures(weights))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from plumbline.results.class_scores import WeightedMeasures, class_measures
 from plumbline.results.intervals import difference_of_shares, independent_images
+from plumbline.run.errors import UserError
 from tools.compare.revisions import SEED, Revision, differing_params
 from tools.compare.statistics import (
     difference_over_seeds,
@@ -123,9 +124,19 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
 
 
 def clusters_of(revisions: list[Revision]) -> np.ndarray | None:
-    """Return the cluster of each image (N,) after the last revision that names clusters; None if no two share one."""
+    """Return the cluster of each image (N,) after the last revision that names clusters; None if no two share one.
+
+    Raises UserError if all images belong together.
+    """
     named = [own.predictions["cluster"].to_numpy() for own in revisions if "cluster" in own.predictions]
-    return named[-1] if named and len(np.unique(named[-1])) < len(named[-1]) else None
+    if not named or len(np.unique(named[-1])) == len(named[-1]):
+        return None
+    if len(np.unique(named[-1])) == 1:
+        raise UserError(
+            f"all {len(named[-1])} images belong together (data.groups, copies, near copies): they say nothing of a "
+            "difference on other images; give images of other groups, or another --split"
+        )
+    return named[-1]
 
 
 def p_value(changes: np.ndarray, clusters: np.ndarray | None) -> float:

@@ -32,7 +32,7 @@ def two_as_text(found: dict[str, Any], *, markdown: bool) -> str:
     parts = [
         f"A is {a}, B is {b}; {images_compared(found)}",
         table(rows, markdown),
-        f"A alone is right on {images(only_a)}, B alone on {images(only_b)}; McNemar's exact p is "
+        f"A alone is right on {images(only_a)}, B alone on {images(only_b)}; {test_of(found)} is "
         f"{found['mcnemar_p']:.3g}: {verdict(found['mcnemar_p'])}, for these two models on images like these",
         few_discordant(found),
         training_luck(found),
@@ -51,7 +51,12 @@ def images_compared(found: dict[str, Any]) -> str:
     own = f"{found['split']}, {found['images']} images"
     if found["clusters"] is None:
         return own
-    return f"{own}, {found['clusters']} that are independent: tests and intervals allow for it"
+    return f"{own} in {found['clusters']} independent groups, copies or images: tests and intervals allow for it"
+
+
+def test_of(found: dict[str, Any]) -> str:
+    """Return the name of the p-value of two models."""
+    return "McNemar's exact p" if found["clusters"] is None else "the exact p of McNemar's test with groups as units"
 
 
 def few_discordant(found: dict[str, Any]) -> str:
@@ -125,7 +130,7 @@ def many_as_text(found: dict[str, Any], *, markdown: bool) -> str:
             "accuracy, B - A": f"{pair['accuracy_difference']:+.4f}",
             "A alone right": pair["right_in_a_alone"],
             "B alone right": pair["right_in_b_alone"],
-            "McNemar p": f"{pair['mcnemar_p']:.3g}",
+            "p": f"{pair['mcnemar_p']:.3g}",
             "after Holm": f"{pair['holm_p']:.3g}",
         }
         for pair in found["pairs"]
@@ -135,6 +140,7 @@ def many_as_text(found: dict[str, Any], *, markdown: bool) -> str:
         images_compared(found),
         table(rows, markdown),
         table(pairs, markdown),
+        f"p is {test_of(found)}",
         f"{real} of {len(pairs)} pairs differ by more than luck, at the {LEVEL:.0%} level after Holm's correction, for "
         "these models on images like these",
         recipes(found),

@@ -1,5 +1,7 @@
 """The bootstrap's intervals are scipy's and those of the stratified variance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import bootstrap
@@ -61,3 +63,14 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> Non
         with_intervals(loss_measures(predictions, predictions), predictions, 100, 0.95, seed) for seed in (0, 0, 1)
     )
     assert first == again != other
+
+
+def test_of_one_group_a_class_whole_groups_are_drawn_from_all_and_of_one_in_all_there_is_no_interval() -> None:
+    predictions = random_predictions(40, 2)
+    grouped = replace(predictions, clusters=predictions.labels)
+    found = with_intervals(loss_measures(grouped, grouped), grouped, 200, 0.95, seed=0)
+    assert found["loss"].high > found["loss"].low
+    grouped = replace(predictions, clusters=np.zeros(40))
+    found = with_intervals(loss_measures(grouped, grouped), grouped, 200, 0.95, seed=0)
+    assert (found["loss"].low, found["loss"].high) == (None, None)
+    assert found["loss"].value == pytest.approx(predictions.losses.mean())

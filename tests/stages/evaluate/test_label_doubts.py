@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stages.evaluate.folds import folds_of
 from stages.evaluate.label_doubts import doubts, out_of_fold_probabilities
 
 
@@ -39,10 +40,19 @@ def test_a_class_of_one_image_is_said_and_doubts_nothing(capsys: pytest.CaptureF
     features, labels = two_clouds(20)
     assert out_of_fold_probabilities(features[:11], labels[:11], None, folds=5, seed=0) is None
     assert out_of_fold_probabilities(features, labels, np.minimum(np.arange(20), 10), folds=5, seed=0) is None
-    assert capsys.readouterr().err == (
-        "a class has a single image in train: plots/label_doubts.csv has no training labels\n"
-        "a class has a single independent image in train: plots/label_doubts.csv has no training labels\n"
-    )
+    first, second = capsys.readouterr().err.splitlines()
+    assert "a class has a single image: plots/label_doubts.csv has no training labels" in first
+    assert "a class has a single group of images that belong together: " in second
+
+
+def test_groups_that_mix_the_classes_are_cut_into_fewer_folds_or_none() -> None:
+    """Three groups with (0, 15), (1, 7) and (9, 8) images: some folds' rest would lack a class."""
+    labels = np.repeat([1, 0, 1, 0, 1], [15, 1, 7, 9, 8])
+    clusters = np.repeat([0, 1, 1, 2, 2], [15, 1, 7, 9, 8])
+    for seed in range(4):
+        parts = folds_of(labels, clusters, 5, seed)
+        assert parts is None or all(set(labels[others]) == {0, 1} for others, _ in parts)
+    assert folds_of(labels, np.zeros(40), 5, 0) is None
 
 
 def test_classes_without_training_images_keep_their_places() -> None:

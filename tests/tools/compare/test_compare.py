@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from plumbline.results.measures_file import MEASURES, Measure, write_measures
 from plumbline.results.predictions_file import PREDICTIONS
+from plumbline.run.errors import UserError
 from tests.conftest import PROJECT, change_params, commit_all, run_in
 from tools.compare.comparison import Settings, compare_many, compare_two, recipes_of
 from tools.compare.printing import many_as_text, two_as_text
@@ -113,6 +115,24 @@ def recipes(accuracies: dict[float, list[float]], images: int = 60) -> list[Revi
 
 
 SETTINGS = Settings(["accuracy"], 0.95, 100, 0)
+
+
+def with_clusters(revisions: list[Revision], clusters: np.ndarray) -> list[Revision]:
+    return [replace(own, predictions=own.predictions.assign(cluster=clusters)) for own in revisions]
+
+
+def test_images_in_groups_are_compared_by_groups_and_images_of_one_group_not_at_all() -> None:
+    two = recipes({0.1: [0.9], 0.01: [0.7]})
+    alone = compare_two(two, "val", SETTINGS)
+    found = compare_two(with_clusters(two, np.arange(60) // 5), "val", SETTINGS)
+    assert (alone["clusters"], found["clusters"]) == (None, 12)
+    assert alone["mcnemar_p"] != found["mcnemar_p"]
+    text = two_as_text(found, markdown=False)
+    assert "val, 60 images in 12 independent groups, copies or images" in text
+    assert "the exact p of McNemar's test with groups as units is" in text
+    for compare in (compare_two, compare_many):
+        with pytest.raises(UserError, match="all 60 images belong together"):
+            compare(with_clusters(two, np.zeros(60)), "val", SETTINGS)
 
 
 def test_only_seeds_of_one_recipe_have_a_mean_and_a_deviation() -> None:
