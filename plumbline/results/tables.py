@@ -1,4 +1,4 @@
-"""Read the tables and metrics that stages write and Git holds: anybody may have changed them.
+"""Read the tables and metrics that stages write and Git or DVC holds: anybody may have changed them.
 
 A number is a number there, and finite. What is not so is one line that names the file and the place.
 """
@@ -52,7 +52,7 @@ class Recorded(dict):
 
 def damaged(source: object, what: str) -> UserError:
     """Return the error for a file that a stage wrote and something else has changed, or an older version wrote."""
-    return UserError(f"{source} {what}: `git checkout` restores the file, `dvc repro` writes it anew")
+    return UserError(f"{source} {what}: `git checkout` or `dvc checkout` restores the file, `dvc repro` writes it anew")
 
 
 def read_metrics(stage: str) -> dict[str, float]:
@@ -94,4 +94,5 @@ def read_table(source: Path | TextIO, name: object = None, columns: Iterable[str
             if len(wrong):
                 where = f"line {wrong.index[0] + 2}, column {column}"
                 raise damaged(name, f"has {str(wrong.iloc[0])[:40]!r} in {where}, which is no finite number")
+            table[column] = numbers.reindex(values.index)  # NaN where there is nothing
     return table
