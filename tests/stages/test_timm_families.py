@@ -69,8 +69,8 @@ def test_layers_are_timms_in_its_order_and_their_rates_rise_to_the_heads(name: s
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # matplotlib's, torch's and onnxscript's own
-@pytest.mark.parametrize("name", [name for name in KINDS if name not in LARGE])
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in (*LARGE, "swin_tiny_patch4_window7_224")])
 def test_every_stage_takes_the_network(workspace: Workspace, name: str) -> None:
     size, _, layer, method = KINDS[name]
     write_data_set(Path("photos"), images=4)
@@ -105,6 +105,7 @@ def test_every_stage_takes_the_network(workspace: Workspace, name: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_cost_of_both_passes_is_what_torch_counts(name: str) -> None:
+    """The forward pass's alone where convolutions have groups: torch counts their backward pass as if of one group."""
     architecture, size = f"timm/{name}", KINDS[name][0]
     checks = Checks()
     passes, _ = check_network_cost(checks, architecture, size)
