@@ -48,6 +48,7 @@ test-avx2: setup
 	  tests/stages/finetune/test_distributed.py
 
 test-gpu: setup
+	@python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("torch sees no GPU, and these tests need one")'
 	pytest -m gpu tests/gpu
 
 lint: environment

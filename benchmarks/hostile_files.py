@@ -64,8 +64,11 @@ def whole_images() -> dict[str, bytes]:
                 buffer = io.BytesIO()
                 try:
                     picture.save(buffer, name, **options)
+                except (OSError, ValueError):  # a mode that the format does not have, or no writer
+                    continue
+                try:
                     examine(buffer.getvalue(), LIMITS)
-                except Exception:  # a mode that the format does not have, ICNS with a palette, or no reader
+                except Unreadable:  # what Pillow writes and does not read: ICNS with a palette
                     continue
                 found[f"{name} {mode} {i}"] = buffer.getvalue()
     return found
@@ -195,11 +198,11 @@ def cases(wholes: dict[str, bytes], count: int) -> Iterator[tuple[str, bytes]]:
 
 def tried(kind: str, count: int) -> dict[str, object]:
     """Read so many cases of a kind, and return how many were used and refused, the faults, the time and the memory."""
-    wholes = globals()[f"whole_{kind}"]()
     outcomes: Counter[str] = Counter()
     faults, slowest = [], 0.0
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # Pillow's, of writing a format that it will drop, as well
+        wholes = globals()[f"whole_{kind}"]()
         read = reader(kind, Path(name))
         for contents in wholes.values():
             read(contents)
@@ -214,7 +217,7 @@ def tried(kind: str, count: int) -> dict[str, object]:
                 outcomes["refused"] += 1
                 if "\n" in str(error) and isinstance(error, UserError):
                     faults.append(f"{form}, case {i}: several lines")
-            except BaseException as error:
+            except Exception as error:
                 faults.append(f"{form}, case {i}: {type(error).__name__}: {error}"[:300])
                 (KEPT / f"{kind}-{i}").write_bytes(contents)
             seconds = time.perf_counter() - start

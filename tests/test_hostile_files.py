@@ -16,11 +16,13 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return hostile_files.KEPT
 
 
-@pytest.mark.parametrize("kind", ["images", "archives"])
-def test_every_case_is_used_or_refused(kind: str, kept: Path) -> None:
-    found = hostile_files.tried(kind, 200)
+# Images in every format and mode that this project's Pillow both writes and reads: fewer mean that reading got worse.
+@pytest.mark.parametrize(("kind", "forms"), [("images", 185), ("archives", 14)])
+def test_every_case_is_used_or_refused(kind: str, forms: int, kept: Path) -> None:
+    found = hostile_files.tried(kind, 500)
+    assert found["forms"] == forms
     assert found["faults"] == []
-    assert found["used"] + found["refused"] == 200
+    assert found["used"] + found["refused"] == 500
     assert list(kept.iterdir()) == []
 
 

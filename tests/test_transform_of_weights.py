@@ -1,7 +1,10 @@
 """image.fit, image.interpolation and `pretrained`: the same in the arrays, the model file, prediction, exports and card."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +33,9 @@ from stages.prepare import __main__ as prepare
 from stages.prepare.outliers import done_to_it
 from stages.weights import __main__ as weights
 from tests.conftest import Workspace, write_data_set, write_image
+from tests.stages.finetune.conftest import pass_checks
 from tests.support.models import small_model
+from tests.support.python_path import python_path
 
 LITE0 = "timm/tf_efficientnet_lite0"
 MODES = {"bilinear": v2.InterpolationMode.BILINEAR, "bicubic": v2.InterpolationMode.BICUBIC}
@@ -84,16 +89,14 @@ def photographs(workspace: Workspace) -> Workspace:
 
 
 @pytest.mark.parametrize("fit", ["pad", "squash"])
-def test_what_predicts_sees_the_arrays_on_which_the_model_was_trained(
-    photographs: Workspace, monkeypatch: pytest.MonkeyPatch, fit: str
-) -> None:
+def test_what_predicts_sees_the_arrays_on_which_the_model_was_trained(photographs: Workspace, fit: str) -> None:
     photographs.set(image__fit=fit, image__interpolation="bicubic")
     prepare.main()
     assert read_resizing() == {"fit": fit, "interpolation": "bicubic"}
     noted = "mostly padding" if fit == "pad" else "much stretched"
     assert noted in Path("data/audit/images.csv").read_text()
     weights.main()
-    monkeypatch.setattr(finetune, "CHECKS", ())
+    pass_checks()
     finetune.main()
     classifier = Classifier.load(Path("models/finetuned.safetensors"))
     assert (classifier.transform.fit, classifier.transform.interpolation) == (fit, "bicubic")
@@ -113,10 +116,10 @@ def test_the_usual_transform_leaves_no_trace_so_that_files_stay_as_they_were(pho
     }  # fmt: skip
 
 
-def test_arrays_that_were_made_otherwise_are_one_line(photographs: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrays_that_were_made_otherwise_are_one_line(photographs: Workspace) -> None:
     prepare.main()
     weights.main()
-    monkeypatch.setattr(finetune, "CHECKS", ())
+    pass_checks()
     photographs.set(image__fit="pad")
     for stage in (curvature, finetune):
         with pytest.raises(
@@ -160,11 +163,18 @@ def test_sizes_that_do_not_agree_once_they_are_filled_in_are_one_line(workspace:
         params.main()
 
 
-def test_the_params_stage_refuses_an_unknown_name_and_imports_no_torch_for_a_known_one(workspace: Workspace) -> None:
+def test_the_params_stage_refuses_an_unknown_name(workspace: Workspace) -> None:
     workspace.set(weights__architecture="timm/efficientnet_lite00")
     with pytest.raises(UserError, match="did you mean timm/efficientnet_lite0"):
         params.main()
     assert not Path("data/certificates/params.txt").exists()
+
+
+def test_the_params_stage_needs_no_torch_for_a_known_name(workspace: Workspace) -> None:
+    workspace.set(weights__architecture=LITE0)
+    code = "import sys; from stages.params.__main__ import main; main(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], env=os.environ | python_path(), check=True)
+    assert Path("data/certificates/params.txt").exists()
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "squash"])

@@ -15,8 +15,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What computes, in the test and in the processes that it starts; for the processor a GPU is hidden."""
+    """What computes; for the processor a GPU is hidden."""
     if request.param == "cpu":
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        hide_gpu(monkeypatch)
     return request.param
+
+
+def hide_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let torch see no GPU, in the test and in the processes that it starts."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

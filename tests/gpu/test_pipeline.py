@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 
 from stages.evaluate import __main__ as evaluate
 from tests.conftest import PROJECT, TINY, change_params
+from tests.gpu.conftest import hide_gpu
 from tests.support.pipeline import STAGES
 from tools.predict import __main__ as predict
 
@@ -34,10 +34,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for stage in STAGES:
             import_module(f"stages.{stage}.__main__").main()
     return folder
-
-
-def hide_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
 def test_every_stage_runs_and_gives_finite_numbers(tiny: Path) -> None:

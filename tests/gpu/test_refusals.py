@@ -13,7 +13,8 @@ from stages.curvature import __main__ as curvature
 from stages.digits import __main__ as digits
 from stages.finetune import __main__ as finetune
 from stages.weights import __main__ as weights
-from tests.conftest import PROJECT, Workspace
+from tests.conftest import Workspace
+from tests.support.python_path import python_path
 from tests.support.together import STAGE, written
 
 GPU_MEMORY = 2**20  # bytes that a stage may take: too few for any network
@@ -21,8 +22,7 @@ GPU_MEMORY = 2**20  # bytes that a stage may take: too few for any network
 
 def finish(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the project in the current folder to its end."""
-    path = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=os.environ | python_path(), capture_output=True, text=True, check=False)
 
 
 @pytest.mark.gpu

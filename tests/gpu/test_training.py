@@ -54,16 +54,23 @@ ONE_OF_EACH_FAMILY = [
 ]  # fmt: skip
 
 
-def test_the_networks_inputs_are_bit_for_bit_the_processors(device: str) -> None:
+@pytest.mark.gpu
+def test_the_networks_inputs_are_bit_for_bit_the_processors() -> None:
     every_value = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(-1, -1, -1, 3)
     transform = Transform(16, 16, MEAN, STD)
-    assert torch.equal(to_input(every_value.to(device), transform).cpu(), to_input(every_value, transform))
+    assert torch.equal(to_input(every_value.to("cuda"), transform).cpu(), to_input(every_value, transform))
 
 
 # Rounding grows from update to update, over three epochs by some ten thousand times. TF32 rounds by 8192 times as much.
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("precision", "epochs", "bound"), [("float32", 1, 2000 * FLOAT32), ("float64", 3, 1e-9)], ids=["float32", "float64"]
+    ("device", "precision", "epochs", "bound"),
+    [
+        pytest.param("cpu", "float64", 3, 1e-9, id="cpu-float64"),
+        pytest.param("cuda", "float32", 1, 2000 * FLOAT32, id="cuda-float32", marks=pytest.mark.gpu),
+        pytest.param("cuda", "float64", 3, 1e-9, id="cuda-float64", marks=pytest.mark.gpu),
+    ],
+    indirect=["device"],
 )
 def test_every_phase_agrees_with_the_homeworks_loop(
     workspace: Workspace, device: str, precision: str, epochs: int, bound: float
@@ -124,9 +131,10 @@ def test_in_bfloat16_the_loss_and_the_gradient_are_those_of_float32_but_for_roun
     assert torch.cosine_similarity(*gradients, dim=0) > 0.9
 
 
+@pytest.mark.gpu
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_wherever_the_images_lie(
-    ready: Workspace, device: str, monkeypatch: pytest.MonkeyPatch
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready.set(**SEVERAL_GENERATORS)
     weights.main()
@@ -172,7 +180,7 @@ NONDETERMINISTIC = {"alexnet", "vgg11_bn"}  # on a GPU, by their pooling
 @pytest.mark.parametrize(
     ("device", "architecture"),
     [
-        ("cpu", "shufflenet_v2_x0_5"),
+        ("cpu", "shufflenet_v2_x0_5"),  # compares the processor with itself: it tries this test's own code
         *(pytest.param("cuda", name, marks=pytest.mark.gpu) for name in ONE_OF_EACH_FAMILY),
     ],
     indirect=["device"],

@@ -21,33 +21,12 @@ from plumbline.run.certificates import write_certificate
 from plumbline.run.errors import UserError
 from stages.backprop.network_cost import check_network_cost
 from stages.convolution.network_table import check_network
-from stages.finetune.frozen_layers import cut_network
 from stages.finetune.optimiser_and_schedule import lr_shares
-from stages.gallery.saliency import GRAD_CAM, INPUT_GRADIENT
 from tests.conftest import TINY, Workspace, write_data_set
 from tests.support.pipeline import STAGES
+from tests.support.timm_networks import KINDS, LARGE
 
-# One of each kind: the smallest image that it takes, the head that timm names, a layer to freeze, where saliency looks.
-KINDS = {
-    "resnet18": (48, "fc", "layer2", GRAD_CAM),
-    "tf_efficientnet_lite0": (48, "classifier", "blocks.2", GRAD_CAM),
-    "mobilenetv4_conv_small": (48, "classifier", "blocks.2", GRAD_CAM),
-    "convnextv2_atto": (64, "head.fc", "stages.1", GRAD_CAM),
-    "vit_tiny_patch16_224": (224, "head", "blocks.5", INPUT_GRADIENT),
-    "deit_tiny_patch16_224": (224, "head", "blocks.5", INPUT_GRADIENT),
-    "test_vit2": (160, "head", "blocks.2", INPUT_GRADIENT),
-    "vit_small_patch14_dinov2": (518, "head", "blocks.5", INPUT_GRADIENT),
-    "vit_base_patch16_siglip_224": (224, "head", "blocks.5", INPUT_GRADIENT),
-    "swin_tiny_patch4_window7_224": (224, "head.fc", "layers.1", INPUT_GRADIENT),
-    "vit_small_r26_s32_224": (224, "head", "blocks.5", INPUT_GRADIENT),
-    "mobilevit_xxs": (64, "head.fc", "stages.1", GRAD_CAM),
-}
 QUICK = ("resnet18", "tf_efficientnet_lite0", "mobilenetv4_conv_small", "test_vit2")
-LARGE = (
-    "vit_small_patch14_dinov2",
-    "vit_base_patch16_siglip_224",
-    "vit_small_r26_s32_224",
-)  # their shapes are looked at, and no more
 # Of one kind every stage is run; of the others those that the kind makes a difference to.
 WHOLE = "tf_efficientnet_lite0"
 OF_NETWORKS = ("prepare", "weights", "curvature", "finetune", "evaluate", "gallery", "export", "card")
@@ -90,29 +69,8 @@ def test_layers_are_timms_in_its_order_and_their_rates_rise_to_the_heads(name: s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("freeze", ["backbone", "layer"])
-@pytest.mark.parametrize("name", [name for name in KINDS if name not in LARGE])
-def test_both_parts_of_a_cut_network_are_the_network(name: str, freeze: str) -> None:
-    size, _, layer, _ = KINDS[name]
-    architecture = f"timm/{name}"
-    torch.manual_seed(0)
-    network = build_network(architecture, 3).eval()
-    inputs = torch.randn(2, 3, size, size)
-    with torch.no_grad():
-        expected = network(inputs)
-    cut = cut_network(network, architecture, "backbone" if freeze == "backbone" else layer)
-    with torch.no_grad():
-        assert torch.equal(cut.trained.eval()(cut.frozen(inputs)), expected)
-    cut.trained.train()(cut.frozen(inputs).detach()).sum().backward()
-    learning = {key for key, parameter in network.named_parameters() if parameter.grad is not None}
-    assert learning == cut.trained_keys & {key for key, _ in network.named_parameters()}
-    assert head_keys(architecture) <= learning
-    assert (learning == head_keys(architecture)) == (freeze == "backbone")
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # matplotlib's, torch's and onnxscript's own
-@pytest.mark.parametrize("name", [name for name in KINDS if name not in LARGE])
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in (*LARGE, "swin_tiny_patch4_window7_224")])
 def test_every_stage_takes_the_network(workspace: Workspace, name: str) -> None:
     size, _, layer, method = KINDS[name]
     write_data_set(Path("photos"), images=4)
@@ -147,6 +105,7 @@ def test_every_stage_takes_the_network(workspace: Workspace, name: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_cost_of_both_passes_is_what_torch_counts(name: str) -> None:
+    """The forward pass's alone where convolutions have groups: torch counts their backward pass as if of one group."""
     architecture, size = f"timm/{name}", KINDS[name][0]
     checks = Checks()
     passes, _ = check_network_cost(checks, architecture, size)

@@ -1,11 +1,9 @@
 """One file of every kind, format, orientation and fault: what the stage must make of each."""
 
-import io
-import struct
-import zlib
-
 import numpy as np
 from PIL import Image
+
+from tests.support.image_files import encoded, sixteen_bit_png
 
 SIZE = 32
 RNG = np.random.default_rng(7)
@@ -26,12 +24,6 @@ def on_white(colour: np.ndarray) -> np.ndarray:
     """The `over` operator of Porter and Duff 1984 with an opaque white below."""
     share = ALPHA[..., None] / 255
     return colour * share + 255 * (1 - share)
-
-
-def encoded(image: Image.Image, format_: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format_, **options)
-    return buffer.getvalue()
 
 
 def of(array: np.ndarray, mode: str | None = None) -> Image.Image:
@@ -68,17 +60,6 @@ def ycck() -> bytes:
     return bytes(jpeg)
 
 
-def sixteen_bit_rgb_png() -> bytes:
-    """Written by hand, for Pillow writes none: ISO/IEC 15948."""
-    rows = b"".join(b"\0" + (row.astype(">u2") * 257).tobytes() for row in RGB)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", SIZE, SIZE, 16, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
 # name: contents, expected format and mode, expected pixels, how far they may be off
 USABLE: dict[str, tuple[bytes, str, str, np.ndarray, int]] = {
     "rgb.png": (encoded(of(RGB)), "PNG", "RGB", RGB, 0),
@@ -103,7 +84,7 @@ USABLE: dict[str, tuple[bytes, str, str, np.ndarray, int]] = {
     "i16.tif": (encoded(of(GREY.astype(np.uint16) * 257), "TIFF"), "TIFF", "I;16", as_rgb(GREY), 0),
     "i.tif": (encoded(of(GREY.astype(np.int32) * 257), "TIFF"), "TIFF", "I", as_rgb(GREY), 0),
     "f.tif": (encoded(of((GREY / 255).astype(np.float32)), "TIFF"), "TIFF", "F", as_rgb(GREY), 0),
-    "rgb16.png": (sixteen_bit_rgb_png(), "PNG", "RGB;16", RGB, 0),
+    "rgb16.png": (sixteen_bit_png(RGB.astype(np.uint16) * 257), "PNG", "RGB;16", RGB, 0),
     "cmyk.tif": (encoded(Image.fromarray(np.dstack([255 - RGB, 0 * GREY]), "CMYK"), "TIFF"), "TIFF", "CMYK", RGB, 1),
     "cmyk.jpg": (encoded(Image.fromarray(np.dstack([255 - RGB, 0 * GREY]), "CMYK"), "JPEG", quality=100), "JPEG", "CMYK", RGB, 20),
     "ycck.jpg": (ycck(), "JPEG", "CMYK", as_rgb(255 - GREY), 3),

@@ -3,13 +3,12 @@
 What a test wants to interrupt is then under way for as long as the test needs, however fast the machine is.
 """
 
-import os
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import PROJECT
+from tests.support.python_path import python_path
 
 SITECUSTOMIZE = Path(__file__).parent / "holding"
 SECONDS = 600  # after which nobody will get there, however busy the machine is
@@ -26,9 +25,8 @@ class Hold:
     def environment(self) -> dict[str, str]:
         """Return the environment for the processes that may be held."""
         self.folder.mkdir()
-        paths = [str(SITECUSTOMIZE), str(PROJECT)]
         own = {"HOLD_FOLDER": str(self.folder), "HOLD_NAME": self.name, "HOLD_SKIP": str(self.skip)}
-        return own | {"PYTHONPATH": os.pathsep.join(paths)}
+        return own | python_path(SITECUSTOMIZE)
 
     def wait(self, process: subprocess.Popen) -> int:
         """Wait until one is held, and return its process number; fail if `process` ends before."""

@@ -1,6 +1,5 @@
 """From file to pixels: every mode and orientation, against values worked by hand and against torchvision."""
 
-import io
 import struct
 import subprocess
 import sys
@@ -15,12 +14,7 @@ from torchvision.transforms import v2
 from plumbline.images.decoded import decode
 from plumbline.images.square import resize_and_cut
 from plumbline.images.unreadable import Unreadable
-
-
-def encoded(image: Image.Image, format_: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format_, **options)
-    return buffer.getvalue()
+from tests.support.image_files import encoded
 
 
 def first_pixel(contents: bytes) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """Colour images of 16 bits a channel: all their bits count, as in grey ones."""
 
-import io
 import struct
 import zlib
 
@@ -10,24 +9,13 @@ from PIL import Image
 
 from plumbline.images.decoded import decode
 from plumbline.images.eight_bit_rgb import kind_of_values
+from tests.support.image_files import encoded, sixteen_bit_png
 
 WIDTH, HEIGHT = 40, 32
 
 
 def values(channels: int, most: int = 4095) -> np.ndarray:
     return np.random.default_rng(0).integers(0, most + 1, (HEIGHT, WIDTH, channels), dtype=np.uint16)
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """Return a PNG of 16 bits a channel, which Pillow does not write. Source: PNG specification, 4.4 and 7.2."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    colour = {3: 2, 4: 6}[pixels.shape[2]]
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    head = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def tiff(pixels: np.ndarray, order: str, *, deflated: bool = False) -> bytes:
@@ -50,7 +38,7 @@ def tiff(pixels: np.ndarray, order: str, *, deflated: bool = False) -> bytes:
 
 
 WAYS = {
-    "PNG": png,
+    "PNG": sixteen_bit_png,
     "TIFF, little-endian": lambda pixels: tiff(pixels, "<"),
     "TIFF, big-endian": lambda pixels: tiff(pixels, ">"),
     "TIFF, little-endian, deflated": lambda pixels: tiff(pixels, "<", deflated=True),
@@ -70,10 +58,8 @@ def test_all_bits_are_scaled_by_the_range_that_is_given(way: str) -> None:
 
 def test_without_a_range_it_is_that_of_16_bits_as_for_grey() -> None:
     grey = values(1, most=65535)
-    buffer = io.BytesIO()
-    Image.fromarray(grey[..., 0]).save(buffer, "PNG")
-    colour = decode(png(np.repeat(grey, 3, axis=2)))
-    np.testing.assert_array_equal(np.asarray(colour.rgb), np.asarray(decode(buffer.getvalue()).rgb))
+    colour, plain = decode(sixteen_bit_png(np.repeat(grey, 3, axis=2))), decode(encoded(Image.fromarray(grey[..., 0])))
+    np.testing.assert_array_equal(np.asarray(colour.rgb), np.asarray(plain.rgb))
 
 
 @pytest.mark.parametrize("way", ["PNG", "TIFF, little-endian"])
@@ -87,8 +73,6 @@ def test_transparent_pixels_become_white(way: str) -> None:
 
 def test_eight_bits_in_colour_stay_as_they_are() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    decoded = decode(buffer.getvalue(), ranges={"integers": (0, 4095)})
+    decoded = decode(encoded(Image.fromarray(pixels)), ranges={"integers": (0, 4095)})
     np.testing.assert_array_equal(np.asarray(decoded.rgb), pixels)
     assert decoded.extremes is None

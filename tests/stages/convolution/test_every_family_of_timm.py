@@ -1,7 +1,8 @@
 """The smallest network of each of timm's modules: our prices against torch's count and timm's published parameters.
 
-timm_param_counts.csv is from timm's results/results-imagenet.csv: millions of parameters, for 1,000 classes. Left out is
-sequencer2d_s, whose count is right as well, but whose recurrent layers take a minute to be counted.
+timm_param_counts.csv is from timm's results/results-imagenet.csv: millions of parameters, for 1,000 classes. Left out are
+CrossViT and LeViT, which have two heads and are refused, and sequencer2d_s, whose count is right as well, but whose
+recurrent layers take a minute to be counted.
 """
 
 from pathlib import Path

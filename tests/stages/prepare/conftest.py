@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import PROJECT, Workspace
+from tests.conftest import Workspace
+from tests.support.python_path import python_path
 
 PREPARED = Path("data/prepared")
 COMMAND = [sys.executable, "-m", "stages.prepare"]
@@ -57,9 +58,7 @@ def prepared() -> dict[str, bytes]:
 
 
 def environment() -> dict[str, str]:
-    paths = filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])
-    own = {key: value for key, value in os.environ.items() if key != "DVC_ROOT"}
-    return own | {"PYTHONPATH": os.pathsep.join(paths)}
+    return {key: value for key, value in os.environ.items() if key != "DVC_ROOT"} | python_path()
 
 
 def run(command: list[str], before: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,8 @@ from PIL import Image
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
 from tests.stages.prepare.conftest import PREPARED, images, manifest, notes, quarantine
-from tests.support.corpus import FAULTS, RGB, SIZE, USABLE, encoded, of, picture
+from tests.support.corpus import FAULTS, RGB, SIZE, USABLE, of, picture
+from tests.support.image_files import encoded
 
 
 @pytest.fixture

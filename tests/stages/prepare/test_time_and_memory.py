@@ -35,7 +35,8 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 def jpeg_of_many_scans(side: int, scans: int) -> bytes:
     """Return a grey progressive JPEG that ends in so many empty scans; for each, libjpeg goes over all blocks.
 
-    Here it takes 13 ms a scan of 10 bytes at 9,999 pixels a side. Source of the form: ITU-T T.81, B.2 and G.
+    It takes 13 ms a scan of 10 bytes at 9,999 pixels a side, on one core of an AMD EPYC. Source of the form: ITU-T
+    T.81, B.2 and G.
     """
 
     def segment(marker: int, body: bytes) -> bytes:
@@ -48,9 +49,9 @@ def jpeg_of_many_scans(side: int, scans: int) -> bytes:
     return b"\xff\xd8" + frame + tables + first + further * scans + b"\xff\xd9"
 
 
-def test_a_jpeg_that_would_take_hours_is_set_aside_and_all_others_are_used(workspace: Workspace) -> None:
+def test_a_jpeg_that_would_take_an_hour_is_set_aside_and_all_others_are_used(workspace: Workspace) -> None:
     workspace.set(
-        data__root="images", data__seconds_per_image=5.0, data__max_unusable=0.2, image__resize=32, image__crop=24
+        data__root="images", data__seconds_per_image=20.0, data__max_unusable=0.2, image__resize=32, image__crop=24
     )
     write_data_set(Path("images"))
     hostile = jpeg_of_many_scans(side=9_999, scans=300_000)
@@ -59,7 +60,7 @@ def test_a_jpeg_that_would_take_hours_is_set_aside_and_all_others_are_used(works
     done = run(COMMAND)
     assert done.returncode == 0, done.stderr
     assert quarantine() == {"train/ant/00.jpg": "too slow", "val/bee/9.jpg": "too slow"}
-    assert "decoding it takes more than 5 s, data.seconds_per_image" in done.stdout
+    assert "decoding it takes more than 20 s, data.seconds_per_image" in done.stdout
     assert len(manifest()) == 12
     assert leftovers() == set()
 
@@ -75,26 +76,36 @@ def picture(kind: str, side: int) -> bytes:
         "transparent": (lambda: Image.new("LA", (side, side), (9, 40)), {"format": "PNG"}),
         "transparent and turned": (lambda: Image.new("RGBA", (side, side)), {"format": "PNG", "exif": turned}),
         "a grey JPEG": (lambda: Image.new("RGB", (side, side), (128,) * 3), {"format": "JPEG", "progressive": True}),
+        "JPEG 2000": (lambda: Image.new("RGB", (side, side)), {"format": "JPEG2000"}),
+        "WebP": (lambda: Image.new("RGB", (side, side)), {"format": "WEBP"}),
     }[kind]
     buffer = io.BytesIO()
     image().save(buffer, **options)
     return buffer.getvalue()
 
 
+COMPUTED = ("16 bits", "32 bits", "floats", "transparent", "transparent and turned", "a grey JPEG")
+
+
 @pytest.mark.parametrize(
-    "kind", ["16 bits", "32 bits", "floats", "transparent", "transparent and turned", "a grey JPEG"]
+    ("kind", "most"),
+    [
+        *((kind, 14) for kind in COMPUTED),  # of Pillow's 4 bytes a pixel, three images
+        ("JPEG 2000", BYTES_PER_PIXEL),  # what their decoders take
+        ("WebP", BYTES_PER_PIXEL),
+    ],
 )
-def test_what_is_computed_with_pixels_takes_little_memory_beside_them(kind: str, tmp_path: Path) -> None:
+def test_decoding_takes_no_more_bytes_a_pixel(kind: str, most: int, tmp_path: Path) -> None:
     large, small = tmp_path / "large", tmp_path / "small"
     large.write_bytes(picture(kind, SIDE))
     small.write_bytes(picture(kind, 64))  # loads what is loaded once
     measured = subprocess.run(
         [sys.executable, "-c", MEASURE, large, small], cwd=PROJECT, capture_output=True, text=True, check=True
     )
-    assert int(measured.stdout) < 14 * SIDE**2  # of Pillow's 4 bytes a pixel, three images
+    assert int(measured.stdout) < most * SIDE**2
 
 
-def test_there_are_no_more_workers_than_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_no_more_workers_than_memory_holds_but_always_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel_decoding, "cpu_count", lambda: 64)
     monkeypatch.setattr(parallel_decoding, "CONTAINER_MEMORY", Path("/nowhere"))
     memory = type(psutil.virtual_memory())(*[10 * BYTES_PER_PIXEL * 10**6] * len(psutil.virtual_memory()))

@@ -22,8 +22,9 @@ from plumbline.model.model_file import read_model
 from plumbline.run.errors import UserError
 from stages.weights import __main__ as weights
 from stages.weights import timm_weights
-from tests.conftest import PROJECT, Workspace
+from tests.conftest import Workspace
 from tests.stages.weights.conftest import BACKBONE, refused, sha256
+from tests.support.python_path import python_path
 
 LITE0 = "timm/tf_efficientnet_lite0"
 NAME, REPOSITORY = "test_resnet", "timm/test_resnet.r160_in1k"
@@ -144,7 +145,7 @@ def hub(tmp_path: Path) -> Iterator[tuple[str, dict[str, torch.Tensor]]]:
 def run_weights(folder: Path, endpoint: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run the stage in a process of its own, for the hub's library reads the environment once."""
     own = {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "hub"), "TORCH_HOME": str(folder / "torch")} | more
-    environment = os.environ | own | {"PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])}
+    environment = os.environ | own | python_path()
     command = [sys.executable, "-m", "stages.weights"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

@@ -1,6 +1,6 @@
 """What images that belong together do to intervals, tests, splits and doubts of labels, by simulation.
 
-    python -m benchmarks.clusters [SIMULATIONS]
+    python -m benchmarks.dependent_images [SIMULATIONS]
 
 How far the intervals of an accuracy and McNemar's test hold for images in groups, and those that allow for groups; how
 far a split is from its share where one group is large; how often a wrong label is doubted that a near copy has too.
@@ -18,29 +18,33 @@ from tools.compare.statistics import LEVEL, mcnemar, mcnemar_of_clusters
 
 DEFAULT = 2000  # simulations
 CONFIDENCE = 0.95
-GROUPS = [(30, 10, rho, accuracy) for rho in (0.0, 0.1, 1 / 3) for accuracy in (0.9, 0.98)]
-GROUPS += [(100, 3, 1 / 3, 0.9), (10, 30, 1 / 3, 0.9)]
+GROUPS = [("30 of 10", [10] * 30, rho, accuracy) for rho in (0.0, 0.1, 1 / 3) for accuracy in (0.9, 0.98)]
+GROUPS += [("100 of 3", [3] * 100, 1 / 3, 0.9), ("10 of 30", [30] * 10, 1 / 3, 0.9)]
+GROUPS += [("60 of 1, 2, 5 and 20", [1, 1, 1, 2, 5, 20] * 10, 1 / 3, 0.9)]
 
 
-def in_groups(groups: int, size: int, correlation: float, accuracy: float, simulations: int) -> tuple[float, ...]:
+def in_groups(sizes: list[int], correlation: float, accuracy: float, simulations: int) -> tuple[float, ...]:
     """Return the coverage of the accuracy's intervals, and how often the tests of two equal models reject.
 
-    Wilson's interval, Clopper and Pearson's, and that for groups; McNemar's test, and that for groups. The images of a
-    group share a chance, which is beta-distributed: their results have this correlation.
+    Wilson's interval, Clopper and Pearson's, and that for groups; McNemar's test, and that for groups. `sizes` are the
+    groups' numbers of images. The images of a group share a chance, which is beta-distributed: their results have this
+    correlation.
     """
-    chance, found = np.random.default_rng([groups, size]), np.zeros(5)
-    clusters = np.repeat(np.arange(groups), size)
+    chance, found = np.random.default_rng([len(sizes), max(sizes)]), np.zeros(5)
+    clusters = np.repeat(np.arange(len(sizes)), sizes)
 
     def shared(mean: float) -> np.ndarray:
-        total = 1 / correlation - 1 if correlation else np.inf
-        return chance.beta(mean * total, (1 - mean) * total, size=(groups, 1)) if correlation else np.array([[mean]])
+        if not correlation:
+            return np.array(mean)
+        total = 1 / correlation - 1
+        return chance.beta(mean * total, (1 - mean) * total, size=len(sizes))[clusters]
 
     for _ in range(simulations):
-        right = (chance.random((groups, size)) < shared(accuracy)).ravel()
-        differs, first = chance.random((groups, size)) < 0.2, chance.random((groups, size)) < shared(0.5)
+        right = chance.random(len(clusters)) < shared(accuracy)
+        differs, first = chance.random(len(clusters)) < 0.2, chance.random(len(clusters)) < shared(0.5)
         intervals = [interval(int(right.sum()), len(right), CONFIDENCE) for interval in (wilson, share_with_interval)]
         intervals.append(share_of_images(right, clusters, CONFIDENCE))
-        changes = (differs * np.where(first, 1, -1)).ravel()
+        changes = differs * np.where(first, 1, -1)
         p_values = mcnemar(int((changes > 0).sum()), int((changes < 0).sum())), mcnemar_of_clusters(changes, clusters)
         found += [*(own.low <= accuracy <= own.high for own in intervals), *(p < LEVEL for p in p_values)]
     return tuple((found / simulations).tolist())
@@ -85,10 +89,10 @@ def main() -> None:
         "| groups | rho | accuracy | Wilson's | Clopper and Pearson's | for groups | McNemar's | for groups | factor |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for groups, size, correlation, accuracy in GROUPS:
-        shares = " | ".join(f"{own:.3f}" for own in in_groups(groups, size, correlation, accuracy, simulations))
-        factor = (1 + (size - 1) * correlation) ** 0.5
-        print(f"| {groups} of {size} | {correlation:.2f} | {accuracy} | {shares} | {factor:.2f} |", flush=True)
+    for name, sizes, correlation, accuracy in GROUPS:
+        shares = " | ".join(f"{own:.3f}" for own in in_groups(sizes, correlation, accuracy, simulations))
+        factor = (1 + (sum(size**2 for size in sizes) / sum(sizes) - 1) * correlation) ** 0.5
+        print(f"| {name} | {correlation:.2f} | {accuracy} | {shares} | {factor:.2f} |", flush=True)
     print("\n| large group | share | by the order alone | now |\n| --- | --- | --- | --- |")
     for large in (10, 20, 30, 39, 60):
         shares = " | ".join(f"{own:.3f}" for own in overshoot(large, 100, 0.2, simulations))
