@@ -46,7 +46,7 @@ def shortened(name: str, longest: int = LONGEST_NAME) -> str:
 
 def save(figure: Figure, path: Path, *, transparent: bool = False) -> None:
     """Write a figure as PNG or SVG, by the path's suffix; the same figure gives the same bytes."""
-    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # PNG shows a box, SVG the reader's own font
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # fonts.py says so in a line
     metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
     with whole_file(path) as partial:
         figure.savefig(partial, metadata=metadata, transparent=transparent)

@@ -17,6 +17,7 @@ from plumbline.params.evaluate import Evaluate
 from plumbline.params.finetune import Finetune
 from plumbline.params.weights import Weights
 from plumbline.presentation.figure_style import STYLE, save
+from plumbline.presentation.fonts import families_for
 from plumbline.results.measures_file import Measures, read_measures
 from plumbline.results.predictions_file import read_predictions
 from plumbline.results.tables import read_metrics, read_table
@@ -83,6 +84,7 @@ def figures(settings: Params) -> dict[str, Figure]:
 def main() -> None:
     settings = params_file.load(Params)
     mpl.rcParams.update(STYLE)
+    mpl.rcParams["font.family"] = families_for("".join(read_classes()))
     drawn = figures(settings)
     with whole_folder(FIGURES) as folder:
         for name, figure in drawn.items():

@@ -18,6 +18,7 @@ from plumbline.presentation.figure_style import (
     VERMILION,
     save,
 )
+from plumbline.presentation.fonts import families_for
 from plumbline.run.dotted_keys import written
 from plumbline.run.errors import one_line
 from tools.sweep.experiments import Experiment, Sweep
@@ -29,7 +30,8 @@ WIDTH = 0.2  # of the distance between two values: the lines are spread over it,
 
 def write_figure(path: Path, sweep: Sweep, keys: list[str]) -> None:
     """Draw the sweep into a file, as PNG or SVG by its suffix; the same sweep gives the same bytes."""
-    with mpl.rc_context(STYLE):
+    text = "".join(value_of(key, each) for each in sweep.experiments for key in keys)
+    with mpl.rc_context(STYLE | {"font.family": families_for(text)}):
         save(draw(sweep, keys), path)
 
 
