@@ -1,7 +1,8 @@
 """What changed: the measures that differ from those of an earlier commit.
 
 That is the last commit whose plots/measures.csv differs in what the page prints. Where the current measures are
-committed it is the one before, so that a commit does not change the page.
+committed it is the one before, so that a commit does not change the page. A measure that differs by less than its
+interval is counted and not shown.
 """
 
 import io
@@ -12,28 +13,59 @@ from pathlib import Path
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git there is no history, and no error
 
 import git
+from ruamel.yaml import YAML, YAMLError
 
 from plumbline.results import measures_file
-from plumbline.results.measures_file import Measures, read_measures
+from plumbline.results.measures_file import Measure, Measures, read_measures
 from stages.report.figures_and_tables import Table, counted, table
 from stages.report.result_section import MEASURES, final_split, with_interval
 from stages.report.stage_results import Results
 
 MOST_COMMITS = 200
 VISIBLE = 0.0005  # the page prints three decimals
+LOCK = Path("dvc.lock")
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A commit with other measures."""
+
+    commit: str  # its first ten digits
+    measures: Measures
+    inputs: dict[tuple[str, str], object]
 
 
 @dataclass(frozen=True)
 class Changes:
     """A commit, and the measures that differ from it."""
 
-    commit: str  # its first ten digits
+    commit: str
     table: Table
     sentence: str
+    remarks: list[str]
 
 
-def last_other_measures(current: Measures) -> tuple[str, Measures] | None:
-    """Return the last commit with other measures, and these; None without git, or where there is no such commit."""
+def inputs_of(lock: str) -> dict[tuple[str, str], object]:
+    """Return from dvc.lock's text what no stage makes, by stage and name: hashes of code and data, and parameters.
+
+    Empty if the text is no such file.
+    """
+    try:
+        stages = YAML(typ="safe", pure=True).load(lock)["stages"]
+        made = {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
+        found = {
+            (name, dependency["path"]): dependency.get("md5")
+            for name, stage in stages.items()
+            for dependency in stage.get("deps", [])
+            if not any(Path(dependency["path"]).is_relative_to(path) for path in made)
+        }
+        return found | {(name, "params"): stage.get("params") for name, stage in stages.items()}
+    except (YAMLError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def last_other_measures(current: Measures) -> Earlier | None:
+    """Return the last commit with other measures; None without git, or where there is no such commit."""
     try:
         with git.Repo(search_parent_directories=True) as repository:  # it keeps processes, which are ended here
             path = measures_file.MEASURES.absolute().relative_to(Path(repository.working_dir).resolve()).as_posix()
@@ -44,10 +76,19 @@ def last_other_measures(current: Measures) -> tuple[str, Measures] | None:
                 except (KeyError, ValueError):  # the commit that removed it, or a table of another form
                     continue
                 if differ(measures, current):
-                    return commit.hexsha[:10], measures
+                    return Earlier(commit.hexsha[:10], measures, inputs_of(lock_of(commit, path)))
     except (git.exc.GitError, git.exc.ODBError, ValueError, OSError):
         pass
     return None
+
+
+def lock_of(commit: git.Commit, measures: str) -> str:
+    """Return the text of a commit's dvc.lock, of the project that holds plots/measures.csv; empty without one."""
+    try:
+        path = (Path(measures).parents[1] / LOCK).as_posix()
+        return (commit.tree / path).data_stream.read().decode("utf-8", errors="replace")
+    except KeyError:
+        return ""
 
 
 def differ(measures: Measures, others: Measures) -> bool:
@@ -58,23 +99,51 @@ def differ(measures: Measures, others: Measures) -> bool:
     return any(ours != theirs and (None in (ours, theirs) or abs(ours - theirs) >= VISIBLE) for ours, theirs in pairs)
 
 
+def within_intervals(ours: Measure, theirs: Measure | None) -> bool:
+    """Whether each value lies in the other's interval; not where there is none."""
+    if theirs is None or None in (ours.low, ours.high, theirs.low, theirs.high):
+        return False
+    return ours.low <= theirs.value <= ours.high and theirs.low <= ours.value <= theirs.high
+
+
 def changes(results: Results) -> Changes | None:
     """Return the measures on val and test that differ from the last other ones."""
     now = results.measures
     found = last_other_measures(now)
     if found is None:
         return None
-    commit, before = found
-    rows = []
-    for split in results.splits[1:]:
-        for name, words in MEASURES.items():
-            ours, theirs = now.get((split, name)), before.get((split, name))
-            if ours and (theirs is None or abs(ours.value - theirs.value) >= VISIBLE):
-                difference = f"{ours.value - theirs.value:+.3f}" if theirs else "new"
-                rows.append([f"{split}: {words}", with_interval(theirs), with_interval(ours), difference])
+    before = found.measures
+    differing = [
+        (f"{split}: {words}", before.get((split, name)), now[split, name])
+        for split in results.splits[1:]
+        for name, words in MEASURES.items()
+        if (split, name) in now and is_visible(now[split, name], before.get((split, name)))
+    ]
+    beyond = [row for row in differing if not within_intervals(row[2], row[1])]
+    rows = [
+        [words, with_interval(theirs), with_interval(ours), f"{ours.value - theirs.value:+.3f}" if theirs else "new"]
+        for words, theirs, ours in beyond
+    ]
     columns = ["", "before", "now", "difference"]
-    made = table(f"Compared with commit {commit}", columns, rows, most=len(rows), measures=True)
-    return Changes(commit, made, sentence(commit, before, now, final_split(results), len(rows)))
+    made = table(f"Compared with commit {found.commit}", columns, rows, most=len(rows), measures=True)
+    told, remarks = sentence(found.commit, before, now, final_split(results), len(differing)), []
+    if found.inputs and LOCK.exists() and found.inputs == inputs_of(LOCK.read_text(encoding="utf-8")):
+        told += ", by the machine or its libraries"
+        remarks.append(
+            f"Code, data and parameters are those of commit {found.commit}: what differs comes from the machine or its "
+            "libraries."
+        )
+    if not differing:
+        remarks.append(f"Compared with commit {found.commit} only measures on the training images changed.")
+    if len(beyond) < len(differing):
+        left_out = counted(len(differing) - len(beyond), "measure")
+        remarks.append(f"Left out, for a difference within their intervals: {left_out}.")
+    return Changes(found.commit, made, told, remarks)
+
+
+def is_visible(ours: Measure, theirs: Measure | None) -> bool:
+    """Whether the page would print two values, or there is only one."""
+    return theirs is None or abs(ours.value - theirs.value) >= VISIBLE
 
 
 def sentence(commit: str, before: Measures, now: Measures, split: str, differing: int) -> str:
