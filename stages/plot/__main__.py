@@ -27,7 +27,7 @@ from plumbline.run.fields import SomeSections
 from plumbline.run.outputs import whole_folder
 from plumbline.run.paths import FIGURES, GALLERY, TRACED_GRAPH
 from stages.plot.accuracy_and_confusion import draw_baselines, draw_confusion
-from stages.plot.computational_graph import draw_graph
+from stages.plot.computational_graph import Graph, draw_graph, draw_tall_graph
 from stages.plot.data_audit import draw_data_audit
 from stages.plot.gallery import draw_gallery
 from stages.plot.homework_figures import draw_cost_ratio, draw_network_layers, draw_step_size, draw_weight_decay
@@ -57,6 +57,11 @@ def step_size_limits(lr: float, measures: Measures) -> dict[str, tuple[float, fl
     return {name: (lr / high, lr / low) for name, (low, high) in shares.items() if low}
 
 
+def read_graph() -> Graph:
+    """Return the computational graph of problem 1."""
+    return json.loads(TRACED_GRAPH.read_text(encoding="utf-8"))
+
+
 def figures(settings: Params) -> dict[str, Figure]:
     """Return every figure by its name."""
     history, predictions = read_plot_table("history"), read_predictions()
@@ -64,7 +69,7 @@ def figures(settings: Params) -> dict[str, Figure]:
     measures, lr = read_measures(), settings.finetune.lr
     gallery = read_table(GALLERY / "gallery.csv")
     return {
-        "computational_graph": draw_graph(json.loads(TRACED_GRAPH.read_text(encoding="utf-8"))),
+        "computational_graph": draw_graph(read_graph()),
         "cost_ratio": draw_cost_ratio(read_plot_table("cost_ratio")),
         "network_layers": draw_network_layers(read_plot_table("network_layers"), settings.weights.architecture),
         "weight_decay": draw_weight_decay(read_plot_table("weight_decay")),
@@ -90,6 +95,7 @@ def main() -> None:
         for name, figure in drawn.items():
             save(figure, PLOTS / f"{name}.png")
             save(figure, folder / f"{name}.svg", transparent=True)  # the report has a dark scheme
+        save(draw_tall_graph(read_graph()), folder / "computational_graph_tall.svg", transparent=True)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from plumbline.presentation.figure_style import BLUE, GREY, MOST_NAMES, ORANGE, SPLITS, VERMILION, shortened
+from plumbline.presentation.figure_style import GREY, LINES, MOST_NAMES, PURPLE, SPLITS, shortened
 
-# Hatched too, for black and white.
-SPLIT_STYLES = {
-    "train": {"color": BLUE},
-    "val": {"color": ORANGE, "hatch": "////", "edgecolor": "white"},
-    "test": {"color": "#BBBBBB", "hatch": "....", "edgecolor": "white"},
-}
+HATCHES = {"train": {}, "val": {"hatch": "////", "edgecolor": "white"}, "test": {"hatch": "....", "edgecolor": "white"}}
+SPLIT_STYLES = {split: {"color": LINES[split]["color"]} | hatch for split, hatch in HATCHES.items()}
 FEWEST_BARS = 4  # a panel has room for as many, so that a single bar does not fill it
 
 # What data/audit/counts.csv counts among the images that are used, in words.
@@ -45,7 +41,7 @@ def draw_data_audit(
     reasons = quarantine["reason"].value_counts()
     draw_tally(unused, {str(reason): int(reasons[reason]) for reason in reasons.index}, GREY)
     unused.set_title(f"Not used: {len(quarantine)} files")
-    draw_tally(noted, {words: int(counts[key]) for key, words in NOTED.items() if counts.get(key)}, VERMILION)
+    draw_tally(noted, {words: int(counts[key]) for key, words in NOTED.items() if counts.get(key)}, PURPLE)
     noted.set_title(f"Noted: {counts['noted']} of {len(manifest)} used images")
     figure.legend(*by_class.get_legend_handles_labels(), loc="outside upper left", ncols=len(SPLITS))
     return figure
@@ -73,8 +69,22 @@ def draw_classes(axes: Axes, counts: pd.DataFrame) -> None:
 
 
 def draw_sizes(axes: Axes, images: pd.DataFrame) -> None:
-    """Draw the images' sizes as stored, one circle a size, its area the number of images that have it."""
+    """Draw the images' sizes as stored, one circle a size, its area the number of images that have it.
+
+    Where there is one size alone, it stands there in words.
+    """
     sizes = images.groupby(["width", "height"]).size().reset_index(name="images")
+    if len(sizes) == 1:
+        axes.text(
+            0,
+            0.5,
+            f"all {len(images)} images are {sizes['width'][0]} x {sizes['height'][0]} pixels",
+            va="center",
+            transform=axes.transAxes,
+        )
+        axes.set_title("Sizes")
+        axes.axis("off")
+        return
     areas = 6 + 400 * sizes["images"] / len(images)
     axes.scatter(sizes["width"], sizes["height"], s=areas, color=GREY, alpha=0.5, linewidth=0)
     axes.set(xscale="log", yscale="log", xlabel="width (pixels)", ylabel="height (pixels)")

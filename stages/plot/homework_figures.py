@@ -66,15 +66,15 @@ def draw_bars(axes: Axes, values: pd.Series, unit: str, style: dict[str, str]) -
 
 
 def draw_weight_decay(trajectories: pd.DataFrame) -> Figure:
-    """Return the figure for plots/weight_decay.csv: a weight over the steps, for each step size."""
+    """Return the figure for plots/weight_decay.csv: a weight's absolute value over the steps, for each step size."""
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
     for (name, rows), style in zip(trajectories.groupby("step_size", sort=False), WEIGHT_DECAY_STYLES, strict=True):
-        axes.plot(rows["step"], rows["weight"], label=name, markersize=3, linewidth=1, **style)
-    axes.set_yscale("symlog", linthresh=1)
-    axes.set(
-        title="A weight on a curved loss, by step size", xlabel="step", ylabel="weight (linear from -1 to 1, then log)"
-    )
+        axes.plot(rows["step"], rows["weight"].abs(), label=name, markersize=3, linewidth=1, **style)
+    of_all = trajectories.iloc[0]
+    named = ", ".join(f"{symbol} = {of_all[name]:g}" for name, symbol in (("mu", "μ"), ("lambda", "λ"), ("beta", "β")))
+    axes.set_yscale("log")
+    axes.set(title=f"A weight on a quadratic loss, {named}, by step size", xlabel="step", ylabel="|w|")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     figure.legend(loc="outside lower center", ncols=len(WEIGHT_DECAY_STYLES))
     return figure

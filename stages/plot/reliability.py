@@ -14,6 +14,8 @@ STYLES = {
 def draw_reliability(reliability: pd.DataFrame, temperature: float) -> Figure:
     """Return one panel a split for plots/reliability.csv: the share that is right over the predicted probability."""
     splits = [split for split in SPLITS if (reliability["split"] == split).any()]
+    lowest = max(min(reliability["confidence"].min(), reliability["accuracy"].min(), 0.9) - 0.05, 0.0)
+    ends = (lowest, 1 + 0.04 * (1 - lowest))  # room for the points at 1
     figure = Figure(figsize=(0.6 + 3.2 * len(splits), 4), layout="constrained")
     for axes, split in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
@@ -25,17 +27,15 @@ def draw_reliability(reliability: pd.DataFrame, temperature: float) -> Figure:
                 rows["accuracy"],
                 label=f"{which} the temperature",
                 markersize=4,
-                clip_on=False,
                 **style,
             )
-        lowest = max(min(of_split["confidence"].min(), of_split["accuracy"].min(), 0.9) - 0.05, 0.0)
         images = of_split.loc[of_split["temperature"] == "after", "images"]
         axes.set(
             title=f"{split}: {images.sum()} images, {len(images)} bin{'s' if len(images) > 1 else ''}",
             xlabel="probability of the predicted class",
             ylabel="share that is right",
-            xlim=(lowest, 1.0),
-            ylim=(lowest, 1.0),
+            xlim=ends,
+            ylim=ends,
             aspect="equal",
         )
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)

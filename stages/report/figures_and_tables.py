@@ -22,6 +22,7 @@ class Figure:
     alt: str
     caption: str
     wide: bool = False  # too wide for a phone, where it scrolls
+    tall: str | None = None  # another drawing, for a phone, as a data URI
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,13 @@ class Table:
     rows: list[list[str]]
     left_out: str = ""
     numeric: list[bool] = field(default_factory=list)  # by column
+    measures: bool = False  # a name and numbers: on a phone the numbers stand below the name
 
 
-def figure(name: str, caption: str, alt: str, *, wide: bool = False) -> Figure:
-    """Return a figure that the plot stage drew."""
-    return Figure(data_uri(FIGURES / f"{name}.svg"), alt, caption, wide)
+def figure(name: str, caption: str, alt: str, *, wide: bool = False, tall: str | None = None) -> Figure:
+    """Return a figure that the plot stage drew; `tall` names its drawing for a phone."""
+    source, tall_source = (data_uri(FIGURES / f"{each}.svg") if each else None for each in (name, tall))
+    return Figure(source, alt, caption, wide, tall_source)
 
 
 def data_uri(path: Path) -> str:
@@ -57,7 +60,9 @@ def table(
         (measures and i > 0) or (all(isinstance(row[i], (int, float)) for row in rows) and bool(rows))
         for i in range(len(columns))
     ]
-    return Table(title, list(columns), [[shown(cell) for cell in row] for row in rows[:most]], left_out, numeric)
+    return Table(
+        title, list(columns), [[shown(cell) for cell in row] for row in rows[:most]], left_out, numeric, measures
+    )
 
 
 def shown(value: Any) -> str:

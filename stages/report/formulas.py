@@ -22,13 +22,19 @@ ROOT = ord("\N{SQUARE ROOT}")  # the browser draws it for <msqrt>, where it stan
 # Where latex2mathml's MathML is drawn badly: it raises a prime, whose glyph is raised already; and its hat, the ASCII
 # circumflex, crosses the letter, and stretches: Chromium leaves out a stretched hat where it falls between two pixels.
 RAISED_PRIME = re.compile(r"<msup>(<mi>[^<]*</mi>)<mi>&#x02032;</mi></msup>")
+WIDE_SPACE = re.compile(r"\\q?quad")
+ARROW = re.compile(r"\\q?quad\s*(\\(?:Rightarrow|Leftrightarrow))\s*\\q?quad")  # it stays with what follows it
 PRIME = r'<mrow>\1<mo lspace="0" rspace="0">&#x02032;</mo></mrow>'
 ASCII_HAT, HAT = "<mo>&#x0005E;</mo>", '<mo stretchy="false">&#x002C6;</mo>'
 
 
 def mathml(latex: str) -> Markup:
-    """Return a formula as MathML, with words upright. The formula is trusted: it is not escaped."""
-    converted = convert(WORD.sub(r"\\mathrm{\1}", latex), display="block")
+    """Return a formula as MathML, with words upright. The formula is trusted: it is not escaped.
+
+    Statements that a wide space parts are elements of their own, so that a narrow page can put each on a line.
+    """
+    statements = WIDE_SPACE.split(ARROW.sub(r"\\quad\1\\;", WORD.sub(r"\\mathrm{\1}", latex)))
+    converted = "".join(convert(statement, display="block") for statement in statements)
     return Markup(RAISED_PRIME.sub(PRIME, converted).replace(ASCII_HAT, HAT))
 
 

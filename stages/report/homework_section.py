@@ -74,9 +74,9 @@ def backprop_figures(results: Results) -> list[Figure]:
         figure(
             "computational_graph",
             "The computational graph, traced from the code of the forward pass. Solid: forward; dashed: gradients.",
-            "Graph of seven values in a row, X, Z, u, y hat, e, s and L, with W1, W2 and y above; each edge back is "
-            "labelled with its local derivative, as in the equations above.",
-            wide=True,
+            "Graph of seven values in a row, X, Z, u, y hat, e, s and L, with W1, W2 and y beside it; each edge back "
+            "is labelled with its local derivative, as in the equations above.",
+            tall="computational_graph_tall",
         ),
         figure(
             "cost_ratio",
@@ -115,8 +115,8 @@ def weight_decay_figures(results: Results) -> list[Figure]:
         figure(
             "weight_decay",
             "A weight on a quadratic loss, with a step size below, at and above the largest stable one.",
-            "Line chart over the steps: below the bound the weight converges to zero, at the bound it alternates "
-            "between 1 and -1, above the bound it diverges.",
+            "Line chart of the weight's absolute value over the steps, on a logarithmic axis: below the bound it falls "
+            "along a line, at the bound it stays at 1, above the bound it rises along a line.",
         ),
         figure(
             "step_size",

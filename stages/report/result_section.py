@@ -129,18 +129,25 @@ def accuracy_figures(results: Results) -> list[Figure]:
     ]
 
 
-def probability_figures(results: Results) -> list[Figure]:
-    """Return the figures of what can be done with the probabilities: thresholds, and calibration."""
+def probability_figures(results: Results) -> list[Figure | str]:
+    """Return the figures of what can be done with the probabilities: thresholds, and calibration.
+
+    What would show nothing is a sentence.
+    """
     split, measures = final_split(results), results.measures
     auroc, precision = (with_interval(measures.get((split, name))) for name in ("auroc", "average_precision"))
     before, after = (measures[split, name].value for name in ("calibration_error", "calibrated_calibration_error"))
-    return [
-        figure(
+    if all(measures[each, "auroc"].value == 1 for each in results.splits[1:] if (each, "auroc") in measures):
+        trade_offs = "ROC, and precision against recall, are without a fault: a threshold parts the classes."
+    else:
+        trade_offs = figure(
             "trade_offs",
             "ROC, and precision against recall: each point is one threshold on the probability.",
             f"ROC and precision against recall. {split}: AUROC {auroc}, average precision {precision}.",
             wide=True,
-        ),
+        )
+    return [
+        trade_offs,
         figure(
             "reliability",
             "Calibration: the share that is correct over the predicted probability. A calibrated model is on the "
@@ -152,25 +159,27 @@ def probability_figures(results: Results) -> list[Figure]:
     ]
 
 
-def training_figures(results: Results) -> list[Figure]:
-    """Return the figures of loss, accuracy and learning rate over the epochs."""
+def training_figures(results: Results) -> list[Figure | str]:
+    """Return the figures of loss, accuracy and learning rate over the epochs; a constant rate is a sentence."""
     history = results.history
     epochs, rates = counted(len(history), "epoch"), history["learning_rate"]
-    return [
+    over_epochs = [
         figure(
             quantity,
             f"{quantity.capitalize()} of the train and val phase of each epoch.",
             f"Line chart of the {quantity} over {epochs}: {first_and_last(results, quantity)}.",
         )
         for quantity in ("loss", "accuracy")
-    ] + [
-        figure(
-            "learning_rate",
-            "The learning rate of each epoch.",
-            f"Line chart of the learning rate over {epochs}: it starts at {rates.iloc[0]:.3g}, is at most "
-            f"{rates.max():.3g} and ends at {rates.iloc[-1]:.3g}.",
-        )
     ]
+    if rates.nunique() == 1:
+        return [*over_epochs, f"The learning rate is {rates.iloc[0]:.3g} in every epoch."]
+    learning_rate = figure(
+        "learning_rate",
+        "The learning rate of each epoch.",
+        f"Line chart of the learning rate over {epochs}: it starts at {rates.iloc[0]:.3g}, is at most "
+        f"{rates.max():.3g} and ends at {rates.iloc[-1]:.3g}.",
+    )
+    return [*over_epochs, learning_rate]
 
 
 def first_and_last(results: Results, quantity: str) -> str:

@@ -159,7 +159,8 @@ def trajectories_at_the_bound(alpha_scales: dict[str, float] = DRAWN) -> pd.Data
             lambda w: (curvature * w**2 / 2).sum(), start, scale * limit, lambda_, DRAWN_STEPS, plain
         )
         weights = [1.0, *run[:, 0].tolist()]
-        tables.append(pd.DataFrame({"step": range(len(weights)), "step_size": name, "weight": weights}))
+        of_run = {"step": range(len(weights)), "step_size": name, "weight": weights}
+        tables.append(pd.DataFrame(of_run | {"mu": curvature, "lambda": lambda_, "beta": plain.beta}))
     return pd.concat(tables)
 
 

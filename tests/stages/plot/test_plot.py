@@ -7,12 +7,14 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex, to_rgba
 from PIL import Image
 
-from plumbline.presentation.figure_style import MOST_NAMES, STYLE, shortened
+from plumbline.presentation.figure_style import LINES, MOST_NAMES, STYLE, shortened
 from plumbline.results.measures_file import Measure
 from stages.plot import __main__ as plot
 from stages.plot.accuracy_and_confusion import draw_baselines, draw_confusion
+from stages.plot.computational_graph import BACKWARD, FORWARD, draw_graph, draw_tall_graph
 from stages.plot.data_audit import NOTED, draw_data_audit
 from stages.plot.homework_figures import draw_network_layers, draw_step_size
 from stages.plot.reliability import draw_reliability
@@ -52,7 +54,8 @@ def test_every_figure_is_drawn_and_a_second_run_gives_the_same_bytes(
     make_results(tmp_path, tiny_project, CLASSES[which])
     files = [*plot.PLOTS.glob("*.png"), *plot.FIGURES.glob("*.svg")]
     first = {path: path.read_bytes() for path in files}
-    assert {path.stem for path in plot.PLOTS.glob("*.png")} == {path.stem for path in plot.FIGURES.glob("*.svg")}
+    stems = {path.stem for path in plot.PLOTS.glob("*.png")}
+    assert stems | {"computational_graph_tall"} == {path.stem for path in plot.FIGURES.glob("*.svg")}
     plot.main()
     assert {path: path.read_bytes() for path in files} == first
     for path in files:
@@ -104,6 +107,22 @@ def test_the_data_audit_shows_every_count() -> None:
     assert [name.get_text() for name in noted.get_yticklabels()] == ["animated, first frame used", "plain"]
 
 
+def test_one_size_of_all_images_is_a_sentence_and_no_chart() -> None:
+    rows = manifest(["a"], 1, ("train", "val"))
+    with mpl.rc_context(STYLE):
+        _, sizes, *_ = draw_data_audit(rows, rows, pd.DataFrame(columns=QUARANTINE_COLUMNS), NOTHING_NOTED).axes
+    assert [text.get_text() for text in sizes.texts] == ["all 2 images are 8 x 9 pixels"]
+    assert not sizes.collections
+
+
+def test_a_split_has_its_colour_in_every_figure() -> None:
+    rows = manifest(["a"])
+    with mpl.rc_context(STYLE):
+        by_class, *_ = draw_data_audit(rows, rows, pd.DataFrame(columns=QUARANTINE_COLUMNS), NOTHING_NOTED).axes
+    colours = {group.get_label().split(",")[0]: to_hex(group[0].get_facecolor()) for group in by_class.containers}
+    assert colours == {split: line["color"].lower() for split, line in LINES.items()}
+
+
 def test_the_data_audit_of_many_classes_shows_the_smallest_and_says_so() -> None:
     rows = manifest([f"class {i}" for i in range(100)], 2)
     rows = rows[~((rows["label"] == 70) & (rows["split"] != "train"))]
@@ -146,6 +165,29 @@ def test_every_layer_has_its_two_bars() -> None:
     assert upper.get_title(loc="left") == "resnet18: 1,000 multiply-adds an image in 2 layers"
 
 
+def test_both_drawings_of_the_graph_have_every_value_and_edge_forward_and_back() -> None:
+    names = ("X", "W", "Z", "L")
+    nodes = [{"name": n, "symbol": n, "operation": "o" * (n in "ZL"), "shape": f"({n})", "number": ""} for n in names]
+    ends = {"g1": ("X", "Z"), "g2": ("W", "Z"), "g3": ("Z", "L")}
+    edges = [{"source": source, "target": target, "gradient": g} for g, (source, target) in ends.items()]
+    for draw in (draw_graph, draw_tall_graph):
+        (axes,) = draw({"nodes": nodes, "edges": edges}).axes
+        texts = [text.get_text() for text in axes.texts]
+        places = {text.get_text().strip("$"): text.get_position() for text in axes.texts if text.get_bbox_patch()}
+        assert set(places) == set(names)
+        assert {f"${gradient}$" for gradient in ends} <= set(texts)
+        drawn = [(arrow._posA_posB, arrow.get_edgecolor()) for arrow in axes.patches]
+        for source, target in ends.values():
+            assert ([places[source], places[target]], to_rgba(FORWARD)) in drawn
+            assert ([places[target], places[source]], to_rgba(BACKWARD)) in drawn
+        assert len(drawn) == 2 * len(ends)
+        along = 1 if draw is draw_tall_graph else 0
+        row = [abs(places[name][along]) for name in ("X", "Z", "L")]
+        assert row == sorted(row)
+        assert len(set(row)) == 3
+        assert len({places[name][1 - along] for name in ("X", "Z", "L")}) == 1
+
+
 def test_reliability_and_trade_offs_hold_the_tables_points() -> None:
     reliability = pd.DataFrame(
         {
@@ -156,8 +198,11 @@ def test_reliability_and_trade_offs_hold_the_tables_points() -> None:
             "images": [10, 12, 22],
         }
     )
+    test = reliability.assign(split="test", confidence=1.0, accuracy=1.0)
     with mpl.rc_context(STYLE):
-        (axes,) = draw_reliability(reliability, 1.3).axes
+        axes, beside = draw_reliability(pd.concat([reliability, test]), 1.3).axes
+    assert axes.get_xlim() == beside.get_xlim() == axes.get_ylim() == beside.get_ylim()
+    assert axes.get_xlim()[1] > 1  # a point at 1 is whole
     drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines[1:]}
     assert drawn["before the temperature"] == [[0.6, 0.5], [0.9, 0.95]]
     assert axes.get_title(loc="left") == "val: 22 images, 1 bin"

@@ -1,10 +1,14 @@
 """The page in a real browser, offline: of the tiny run, and of a run on hostile names."""
 
+import io
 import itertools
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from playwright.sync_api import Page
 
 from stages.report import __main__ as report
 from tests.support.browser import DESKTOP, PHONE, SCHEMES, opened, overflow, serious_violations, undecoded_images
@@ -49,6 +53,65 @@ def test_it_is_whole_accessible_and_fits_in_every_width_and_scheme(
         assert serious_violations(page) == []
         page.evaluate("() => document.querySelectorAll('details').forEach((each) => (each.open = true))")
         assert overflow(page) <= 0
+
+
+def split_words(page: Page, selector: str) -> list[str]:
+    """Return the words in these elements that stand on more than one line."""
+    return page.evaluate(
+        """(selector) => [...document.querySelectorAll(selector)].flatMap((element) => {
+          const text = element.firstChild;
+          return [...text.data.matchAll(/[^\\s/]+/g)].filter((word) => {
+            const range = document.createRange();
+            range.setStart(text, word.index);
+            range.setEnd(text, word.index + word[0].length);
+            return new Set([...range.getClientRects()].map((box) => box.top)).size > 1;
+          }).map((word) => word[0]);
+        })""",
+        selector,
+    )
+
+
+@pytest.mark.slow
+def test_on_a_phone_measures_stand_below_their_whole_names_formulas_wrap_and_the_graph_goes_down(
+    tiny_project: Path,
+) -> None:
+    drawings = {}
+    for width in (PHONE, DESKTOP):
+        with opened(tiny_project / report.PAGE, width) as page:
+            assert split_words(page, ".measures th") == split_words(page, ".measures .number") == []
+            assert page.locator(".measures tbody .number").count() > 30
+            right = page.evaluate(
+                "() => Math.max(...[...document.querySelectorAll('.measures td')].map("
+                "(each) => each.getBoundingClientRect().right))"
+            )
+            assert right <= width
+            drawings[width] = page.locator("picture img").evaluate(
+                "(image) => [image.naturalWidth, image.naturalHeight]"
+            )
+            wrapped = page.evaluate(
+                "() => [...document.querySelectorAll('.formula math + math')].filter((each) => "
+                "each.getBoundingClientRect().top >= each.previousSibling.getBoundingClientRect().bottom).length"
+            )
+            assert (wrapped > 0) == (width == PHONE)
+    assert drawings[PHONE][0] < drawings[PHONE][1]
+    assert drawings[DESKTOP][0] > drawings[DESKTOP][1]
+
+
+@pytest.mark.slow
+def test_what_scrolls_sideways_shows_that_there_is_more(tiny_project: Path) -> None:
+    """At the end where more is hidden the pixels are darker than in the same place once it is scrolled there."""
+    with opened(tiny_project / report.PAGE, PHONE) as page:
+        region = page.locator(".formula .wide").filter(has_text="46").first
+        region.scroll_into_view_if_needed()
+        box = region.bounding_box()
+        clip = {"x": box["x"] + box["width"] - 6, "y": box["y"] + box["height"] / 2 - 3, "width": 5, "height": 2}
+        assert region.evaluate("(each) => each.scrollWidth > each.clientWidth")
+        darkness = []
+        for _ in range(2):
+            with Image.open(io.BytesIO(page.screenshot(clip=clip))) as image:
+                darkness.append(255 - np.asarray(image.convert("L")).max())
+            region.evaluate("(each) => each.scrollTo(each.scrollWidth, 0)")
+        assert darkness[0] > darkness[1] + 10
 
 
 @pytest.mark.slow
