@@ -11,6 +11,7 @@ from plumbline.params.all import AllParams
 from plumbline.presentation.percent import percent
 from stages.report.figures_and_tables import Figure, Table, counted, figure, shown, table
 from stages.report.formulas import mathml
+from stages.report.live_figures import LIVE_FIGURES, LiveFigure
 from stages.report.result_section import first_and_last
 from stages.report.stage_results import Results
 
@@ -43,6 +44,7 @@ class Problem:
     title: str
     steps: list[Step]
     figures: list[Figure]
+    live: LiveFigure
     tables: list[Table]
     checks_passed: int
 
@@ -59,6 +61,7 @@ def problems(results: Results) -> list[Problem]:
                 for s in derivation["steps"]
             ],
             figures=drawn[stage](results),
+            live=LIVE_FIGURES[stage],
             tables=[table(t["title"], t["columns"], t["rows"], most=len(t["rows"])) for t in derivation["tables"]],
             checks_passed=results.metrics[stage]["checks_passed"],
         )
