@@ -1,6 +1,8 @@
 """Lay a check stage's mathematics out for the report: formulas in their order, each with what verified it."""
 
+import inspect
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,22 @@ class Table:
     rows: list[list[Cell]]
 
 
+@dataclass(frozen=True)
+class Code:
+    """A part of this project's source, beside what is derived from it."""
+
+    place: str  # file and function
+    text: str
+
+
+def code_of(*functions: Callable) -> list[Code]:
+    """Return the functions' source as it stands."""
+    return [
+        Code(f"{function.__module__.replace('.', '/')}.py, {function.__name__}", inspect.getsource(function).rstrip())
+        for function in functions
+    ]
+
+
 @dataclass
 class Derivation:
     """A problem of the homework, from its definitions to its verified answers."""
@@ -36,9 +54,10 @@ class Derivation:
     title: str
     steps: list[Step] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    code: list[Code] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
-        """Write it as JSON: title, steps and tables, with these classes' fields as keys."""
+        """Write it as JSON: title, steps, tables and code, with these classes' fields as keys."""
         with whole_file(path) as partial:
             text = json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False)
             partial.write_text(text + "\n", encoding="utf-8")

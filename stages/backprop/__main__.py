@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from plumbline.checks.claims import Checks, log10_error
+from plumbline.checks.derivations import code_of
 from plumbline.model.families import crop_in_pixels
 from plumbline.params.backprop import Backprop
 from plumbline.params.image import Image
@@ -23,7 +24,7 @@ from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import whole_file, write_csv, write_json
 from plumbline.run.paths import TRACED_GRAPH
-from stages.backprop import derivation
+from stages.backprop import derivation, hidden_layer
 from stages.backprop.cost import check_cost, measure_passes, ratio_curve
 from stages.backprop.derivation_checks import check_derivation
 from stages.backprop.gradient_checks import check_gradients, check_symbolically
@@ -31,6 +32,7 @@ from stages.backprop.network_cost import check_network_cost
 from stages.backprop.printed_equations import KEYS, check_print
 from stages.backprop.resnet_layer_checks import check_layers
 from stages.backprop.traced_graph import ComputationalGraph, check_graph
+from stages.backprop.worked_example import worked_example
 
 METRICS = Path("metrics/backprop.json")
 # What `dvc metrics` shows; the counts behind them stand in the derivation.
@@ -72,7 +74,7 @@ def main() -> None:
     tallies = check_print(checks)
     metrics = check_cost(checks, params.samples, params.inputs, params.hidden, params.outputs)
     curve = ratio_curve(checks)
-    graph = check_graph(checks)
+    graph, example = check_graph(checks), worked_example(checks)
     layers = check_layers(checks)
     network, passes = check_network_cost(checks, weights.architecture, crop)
     checks.end()
@@ -86,7 +88,9 @@ def main() -> None:
         "log10_max_layer_error": log10_error(max(layers.values())),
     }
     derived = derivation.derive(metrics, steps, entries, params, settings.weights.architecture)
+    derived.code += code_of(hidden_layer.forward, hidden_layer.backward)
     derived.tables += [
+        example,
         derivation.printed_table(tallies),
         derivation.layer_table(layers),
         derivation.network_table(passes),

@@ -13,6 +13,7 @@ from torch import fx
 from plumbline.checks.claims import Checks
 from stages.backprop import hidden_layer
 from stages.backprop.gradient_checks import AUTOGRAD_LIMIT, relative_error
+from stages.backprop.worked_example import example, shown
 
 SIZES = {"n": 2, "d": 3, "h": 4, "o": 5}  # all different, so that each size has one letter
 
@@ -26,6 +27,8 @@ class Node:
     operation: str  # LaTeX, what makes it; empty for an input
     shape: str  # in letters, as "(n, d)"
     number: str  # of the homework's equation; empty where there is none
+    example: str  # its value in the worked example, a row a line
+    example_gradient: str  # L's derivative by it there
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,20 @@ def check_graph(checks: Checks) -> ComputationalGraph:
     )
     made = iter(OPERATIONS)
     named = {node: ("", INPUTS[node.target], "", "") if node.op == "placeholder" else next(made) for node in traced}
-    values = run(traced)
+    values = run(traced, hidden_layer.random_network(*SIZES.values()))
     worst = largest_error(traced, named, values)
     checks.expect_error(worst, AUTOGRAD_LIMIT, "what flows back along every edge of the graph is autograd's gradient")
+    of_example = run(traced, example())
     nodes = [
-        Node(node.name, symbol, operation, in_letters(values[node].shape), number)
+        Node(
+            node.name,
+            symbol,
+            operation,
+            in_letters(values[node].shape),
+            number,
+            in_numbers(of_example[node].detach()),
+            in_numbers(of_example[node].grad),
+        )
         for node, (_, symbol, operation, number) in named.items()
     ]
     edges = [
@@ -115,9 +127,9 @@ def operation_of(node: fx.Node) -> str:
     return node.target if isinstance(node.target, str) else node.target.__name__
 
 
-def run(traced: list[fx.Node]) -> dict[fx.Node, torch.Tensor]:
-    """Return every node's value for a random network of SIZES, with its gradient kept by autograd."""
-    inputs = dict(zip(("X", "W1", "W2", "y"), hidden_layer.random_network(*SIZES.values()), strict=True))
+def run(traced: list[fx.Node], network: tuple[torch.Tensor, ...]) -> dict[fx.Node, torch.Tensor]:
+    """Return every node's value for X, W1, W2 and y, with its gradient kept by autograd."""
+    inputs = dict(zip(("X", "W1", "W2", "y"), network, strict=True))
     values: dict[fx.Node, torch.Tensor] = {}
     for node in traced:
         if node.op == "placeholder":
@@ -141,6 +153,11 @@ def largest_error(traced: list[fx.Node], named: dict, values: dict[fx.Node, torc
             found = formula(values[node].grad, arguments, values[node].detach())
             errors.append(relative_error(found, values[source].grad))
     return max(errors)
+
+
+def in_numbers(matrix: torch.Tensor) -> str:
+    """Return a matrix or a number in writing, a row a line."""
+    return "\n".join("  ".join(shown(each) for each in row) for row in torch.atleast_2d(matrix).tolist())
 
 
 def in_letters(shape: torch.Size) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from plumbline.checks.claims import Checks
+from plumbline.checks.derivations import code_of
 from plumbline.model.families import crop_in_pixels
 from plumbline.model.networks import shape_of_network
 from plumbline.params.convolution import Convolution
@@ -21,7 +22,7 @@ from plumbline.run.certificates import withdraw_certificate, write_certificate
 from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
-from stages.convolution import derivation
+from stages.convolution import derivation, layer_by_formula
 from stages.convolution.counting_conventions import counts_of
 from stages.convolution.layer_against_torch import check_homework, check_random_layers
 from stages.convolution.network_parameters import check_parameters
@@ -54,6 +55,9 @@ def main() -> None:
     metrics |= network
     conventions = counts_of(shape_of_network(architecture, IMAGENET_CLASSES), crop, metrics["network_macs"])
     derived = derivation.derive(settings.convolution, metrics, parameters, architecture, crop)
+    derived.code += code_of(
+        layer_by_formula.output_size, layer_by_formula.macs, layer_by_formula.parameters, layer_by_formula.convolve
+    )
     derived.tables += [
         derivation.network_table(table),
         derivation.conventions_table(conventions.by_convention()),

@@ -70,6 +70,7 @@ def figures(settings: Params) -> dict[str, Figure]:
     gallery = read_table(GALLERY / "gallery.csv")
     return {
         "computational_graph": draw_graph(read_graph()),
+        "worked_example": draw_graph(read_graph(), numbers=True),
         "cost_ratio": draw_cost_ratio(read_plot_table("cost_ratio")),
         "network_layers": draw_network_layers(read_plot_table("network_layers"), settings.weights.architecture),
         "weight_decay": draw_weight_decay(read_plot_table("weight_decay")),
@@ -95,7 +96,8 @@ def main() -> None:
         for name, figure in drawn.items():
             save(figure, PLOTS / f"{name}.png")
             save(figure, folder / f"{name}.svg", transparent=True)  # the report has a dark scheme
-        save(draw_tall_graph(read_graph()), folder / "computational_graph_tall.svg", transparent=True)
+        for name, numbers in (("computational_graph_tall", False), ("worked_example_tall", True)):
+            save(draw_tall_graph(read_graph(), numbers=numbers), folder / f"{name}.svg", transparent=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ local derivative.
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, TextArea, VPacker
 from matplotlib.patches import FancyArrowPatch
 
 from plumbline.presentation.figure_style import BLUE, VERMILION
@@ -14,36 +15,40 @@ from plumbline.presentation.figure_style import BLUE, VERMILION
 FORWARD, BACKWARD = BLUE, VERMILION
 STEP = 2.6  # between two values of the row
 BESIDE = 2.2  # of the row
+NUMBERS = {"example": FORWARD, "example_gradient": BACKWARD}
 LEGEND = ("solid: forward", r"dashed: backward; $\partial_v$ is the derivative of $L$ by $v$")
 
 Graph = dict[str, list[dict[str, str]]]
 Positions = dict[str, tuple[float, float]]  # along the row, and beside it
 
 
-def draw_graph(graph: Graph) -> Figure:
-    """Return the figure for `nodes` and `edges` as data/derivations/computational_graph.json holds them."""
+def draw_graph(graph: Graph, *, numbers: bool = False) -> Figure:
+    """Return the figure for `nodes` and `edges` as data/derivations/computational_graph.json holds them.
+
+    With `numbers` each value has, in place of its operation and shape, its numbers in the worked example.
+    """
     places = positions(graph)
     end = max(along for along, _ in places.values())
     figure = Figure(figsize=(max(6.4, 1.0 + 0.78 * end), 4.4), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlim=(-0.9, end + 0.9), ylim=(-1.9, BESIDE + 1.3))
+    axes.set(xlim=(-0.9, end + 0.9), ylim=(-1.9, BESIDE + (1.8 if numbers else 1.3)))
     axes.axis("off")
     for node in graph["nodes"]:
         x, y = places[node["name"]]
         draw_value(axes, node, (x, y))
-        if node["operation"]:
-            axes.text(x, y - 1.0, described(node), ha="center", va="top", fontsize=9, parse_math=True)
+        if y > 0:
+            write(axes, node, (x, y + 0.45), numbers, ha="center", va="bottom")
         else:
-            side = -0.45 if y == 0 else 0.42
-            axes.text(x, y + side, node["shape"], ha="center", va="top" if y == 0 else "bottom", fontsize=9)
+            write(axes, node, (x, y - (1.0 if node["operation"] else 0.45)), numbers, ha="center", va="top")
     for edge in graph["edges"]:
         draw_edge(axes, places[edge["source"]], places[edge["target"]], edge["gradient"])
-    axes.text(-0.8, BESIDE + 1.0, LEGEND[0], color=FORWARD)
-    axes.text(1.6, BESIDE + 1.0, LEGEND[1], color=BACKWARD, parse_math=True)
+    height = BESIDE + (1.5 if numbers else 1.0)
+    axes.text(-0.8, height, LEGEND[0], color=FORWARD)
+    axes.text(1.6, height, LEGEND[1], color=BACKWARD, parse_math=True)
     return figure
 
 
-def draw_tall_graph(graph: Graph) -> Figure:
+def draw_tall_graph(graph: Graph, *, numbers: bool = False) -> Figure:
     """Return the same graph for a phone: the row goes down."""
     places = {name: (-beside, -along) for name, (along, beside) in positions(graph).items()}
     end = min(y for _, y in places.values())
@@ -54,16 +59,10 @@ def draw_tall_graph(graph: Graph) -> Figure:
     for node in graph["nodes"]:
         x, y = places[node["name"]]
         draw_value(axes, node, (x, y))
-        below = x < 0
-        axes.text(
-            x if below else x + 0.75,
-            y - 0.6 if below else y,
-            described(node),
-            ha="center" if below else "left",
-            va="top" if below else "center",
-            fontsize=9,
-            parse_math=True,
-        )
+        if x < 0:
+            write(axes, node, (x, y - 0.6), numbers, ha="center", va="top")
+        else:
+            write(axes, node, (x + 0.75, y), numbers, ha="left", va="center")
     for edge in graph["edges"]:
         draw_edge(axes, places[edge["source"]], places[edge["target"]], edge["gradient"])
     for line, (text, color) in enumerate(zip(LEGEND, (FORWARD, BACKWARD), strict=True)):
@@ -88,6 +87,18 @@ def described(node: dict[str, str]) -> str:
     """Return a value's operation, shape and equation, a line each."""
     operation = [f"${node['symbol']} = {node['operation']}$"] if node["operation"] else []
     return "\n".join([*operation, node["shape"], *([f"({node['number']})"] if node["number"] else [])])
+
+
+def write(axes: Axes, node: dict[str, str], place: tuple[float, float], numbers: bool, **alignment: str) -> None:
+    """Write beside a value what it is, or its numbers: in the forward pass, and below them its gradient's."""
+    if not numbers:
+        axes.text(*place, described(node), fontsize=9, parse_math=True, **alignment)
+        return
+    parts = [TextArea(node[key], textprops={"color": color, "fontsize": 9}) for key, color in NUMBERS.items()]
+    box = VPacker(children=parts, align="left", pad=0, sep=2)
+    anchors = {("center", "top"): (0.5, 1), ("center", "bottom"): (0.5, 0), ("left", "center"): (0, 0.5)}
+    anchor = anchors[alignment["ha"], alignment["va"]]
+    axes.add_artist(AnnotationBbox(box, place, frameon=False, box_alignment=anchor, pad=0))
 
 
 def draw_value(axes: Axes, node: dict[str, str], place: tuple[float, float]) -> None:

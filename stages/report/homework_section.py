@@ -45,6 +45,7 @@ class Problem:
     steps: list[Step]
     figures: list[Figure]
     live: LiveFigure
+    code: list[dict[str, str]]
     tables: list[Table]
     checks_passed: int
 
@@ -62,6 +63,7 @@ def problems(results: Results) -> list[Problem]:
             ],
             figures=drawn[stage](results),
             live=LIVE_FIGURES[stage],
+            code=derivation["code"],
             tables=[table(t["title"], t["columns"], t["rows"], most=len(t["rows"])) for t in derivation["tables"]],
             checks_passed=results.metrics[stage]["checks_passed"],
         )
@@ -80,6 +82,13 @@ def backprop_figures(results: Results) -> list[Figure]:
             "Graph of seven values in a row, X, Z, u, y hat, e, s and L, with W1, W2 and y beside it; each edge back "
             "is labelled with its local derivative, as in the equations above.",
             tall="computational_graph_tall",
+        ),
+        figure(
+            "worked_example",
+            "The same graph with the numbers of the worked example, a sample a row: each value, and below it the "
+            "derivative of L by it.",
+            "The graph with two samples, two inputs, one hidden unit and one output; the table below has its numbers.",
+            tall="worked_example_tall",
         ),
         figure(
             "cost_ratio",

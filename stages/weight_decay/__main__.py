@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from plumbline.checks.claims import Checks, log10_error
+from plumbline.checks.derivations import code_of
 from plumbline.params.finetune import Finetune
 from plumbline.params.weight_decay import WeightDecay
 from plumbline.run import params_file
@@ -29,7 +30,15 @@ from stages.weight_decay.bounds import (
 from stages.weight_decay.decoupling import check_decoupling
 from stages.weight_decay.derivation import Found, derive
 from stages.weight_decay.recurrence import check_recurrence
-from stages.weight_decay.updates import check_factor, check_updates, shrink_factor, step_size_limit
+from stages.weight_decay.updates import (
+    check_factor,
+    check_updates,
+    sgd_step,
+    shrink_factor,
+    step_size_limit,
+    trajectory_of_penalty,
+    trajectory_of_shrinking,
+)
 
 METRICS = Path("metrics/weight_decay.json")
 TRAJECTORIES = Path("plots/weight_decay.csv")
@@ -72,7 +81,9 @@ def main() -> None:
         "finetune_lr_over_limit": lr * weight_decay,  # of 1 / (2 lambda); 0 without weight decay
     }
     found = Found(errors, bounds, recurrence_errors, optima, adam_difference)
-    derive(params, found).write(DERIVATION)
+    derived = derive(params, found)
+    derived.code += code_of(shrink_factor, sgd_step, trajectory_of_penalty, trajectory_of_shrinking)
+    derived.write(DERIVATION)
     write_csv(TRAJECTORIES, trajectories_at_the_bound())
     write_json(METRICS, metrics | checks.counts())
     write_certificate("weight_decay", checks.held)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgba
+from matplotlib.text import Text
 from PIL import Image
 
 from plumbline.presentation.figure_style import LINES, MOST_NAMES, STYLE, shortened
@@ -55,7 +56,9 @@ def test_every_figure_is_drawn_and_a_second_run_gives_the_same_bytes(
     files = [*plot.PLOTS.glob("*.png"), *plot.FIGURES.glob("*.svg")]
     first = {path: path.read_bytes() for path in files}
     stems = {path.stem for path in plot.PLOTS.glob("*.png")}
-    assert stems | {"computational_graph_tall"} == {path.stem for path in plot.FIGURES.glob("*.svg")}
+    assert stems | {"computational_graph_tall", "worked_example_tall"} == {
+        path.stem for path in plot.FIGURES.glob("*.svg")
+    }
     plot.main()
     assert {path: path.read_bytes() for path in files} == first
     for path in files:
@@ -167,7 +170,18 @@ def test_every_layer_has_its_two_bars() -> None:
 
 def test_both_drawings_of_the_graph_have_every_value_and_edge_forward_and_back() -> None:
     names = ("X", "W", "Z", "L")
-    nodes = [{"name": n, "symbol": n, "operation": "o" * (n in "ZL"), "shape": f"({n})", "number": ""} for n in names]
+    nodes = [
+        {
+            "name": n,
+            "symbol": n,
+            "operation": "o" * (n in "ZL"),
+            "shape": f"({n})",
+            "number": "",
+            "example": f"value {n}",
+            "example_gradient": f"gradient {n}",
+        }
+        for n in names
+    ]
     ends = {"g1": ("X", "Z"), "g2": ("W", "Z"), "g3": ("Z", "L")}
     edges = [{"source": source, "target": target, "gradient": g} for g, (source, target) in ends.items()]
     for draw in (draw_graph, draw_tall_graph):
@@ -186,6 +200,9 @@ def test_both_drawings_of_the_graph_have_every_value_and_edge_forward_and_back()
         assert row == sorted(row)
         assert len(set(row)) == 3
         assert len({places[name][1 - along] for name in ("X", "Z", "L")}) == 1
+        (axes,) = draw({"nodes": nodes, "edges": edges}, numbers=True).axes
+        numbers = {text.get_text() for text in axes.findobj(Text)}
+        assert {f"{kind} {name}" for kind in ("value", "gradient") for name in names} <= numbers
 
 
 def test_reliability_and_trade_offs_hold_the_tables_points() -> None:
