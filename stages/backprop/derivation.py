@@ -98,10 +98,11 @@ def second_layer(metrics: Metrics, errors: dict[str, float], numbers: str) -> li
             "0.5",
             r"\frac{\partial L}{\partial W_2} = u^T \frac{\partial L}{\partial \hat{y}} = 2\,u^T (\hat{y} - y)",
             "That sum is row j of the transposed u times column k of dL/dy_hat: a matrix product, (h, n) (n, o) = (h, "
-            "o). As printed, 2 (y_hat - y)^T u is (o, h), the gradient in numerator layout, which is the transpose. "
+            "o). As printed, 2 (y_hat - y)^T u is (o, h), the transpose of the gradient, as in the numerator layout. "
             "The update subtracts the gradient from W2 and needs W2's shape, so it stands transposed here.",
             f"{numbers}. As printed it is the gradient for {metrics['equation_05_gradient']} of "
-            f"{metrics['equation_shapes']} shapes (h = o = 1) and its transpose for all others",
+            f"the {metrics['equation_shapes']} shapes n, d, h, o from 1 to 3 (h = o = 1), and its transpose for all "
+            "others",
         ),
     ]
 
@@ -143,11 +144,12 @@ def first_layer(metrics: Metrics, errors: dict[str, float], numbers: str) -> lis
             "0.6",
             r"\frac{\partial L}{\partial W_1} = X^T \frac{\partial L}{\partial Z}"
             r" = X^T \left(2\,(\hat{y} - y)\, W_2^T \odot u \odot (1 - u)\right)",
-            "The sum as a matrix product, (d, n) (n, h) = (d, h), the shape of W1; then the steps above put in. As "
-            "printed the factors stand in another order, and their shapes fit only if n = h = o.",
+            "The sum as a matrix product, (d, n) (n, h) = (d, h), the shape of W1; then the steps above put in. The "
+            "print has 2 (y_hat - y) W2 sigma(Z) (1 - sigma(Z)) X: the same factors in another order, whose shapes fit "
+            "only if n = h = o.",
             f"{numbers}. As printed it is the gradient for {metrics['equation_06_gradient']} of "
-            f"{metrics['equation_shapes']} shapes (all of them 1), and its factors do not fit for "
-            f"{metrics['equation_06_not_conformable']}",
+            f"the {metrics['equation_shapes']} shapes n, d, h, o from 1 to 3 (all of them 1), and its factors do not "
+            f"fit for {metrics['equation_06_not_conformable']}",
         ),
         Step(
             "",
@@ -211,7 +213,7 @@ def cost(metrics: Metrics, params: Backprop, architecture: str) -> list[Step]:
         Step(
             "",
             rf"d = {inputs},\; o = {outputs}: \quad 1 + \frac{{{outputs}}}{{{inputs + outputs}}}"
-            rf" = {1 + outputs / (inputs + outputs):.4f}\ldots",
+            rf" \approx {1 + outputs / (inputs + outputs):.4f}",
             'For a network on 28 x 28 pixels with ten classes both passes cost nearly the same: "roughly 2 times" '
             "misleads.",
             "as torch counts",

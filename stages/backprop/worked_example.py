@@ -27,7 +27,8 @@ def worked_example(checks: Checks) -> Table:
     u, y_hat, dy_hat, du, dZ = (each.flatten().tolist() for each in (*kept, right["y_hat"], right["u"], right["Z"]))
     Z, w, (v,) = (X @ W1).flatten().tolist(), W1.flatten().tolist(), W2.flatten().tolist()
     inputs, targets, samples = X.tolist(), y.flatten().tolist(), range(len(X))
-    dW1, dW2, L = right["W1"].flatten().tolist(), right["W2"].item(), float(hidden_layer.loss(kept.y_hat, y))
+    dW1, dW2, dX = right["W1"].flatten().tolist(), right["W2"].item(), right["X"].tolist()
+    L = float(hidden_layer.loss(kept.y_hat, y))
     of_each = {
         "Z": [f"{products(inputs[i], w)} = {shown(Z[i])}" for i in samples],
         "u": [f"1 / (1 + e^{bracketed(-Z[i])}) = {shown(u[i])}" for i in samples],
@@ -38,11 +39,16 @@ def worked_example(checks: Checks) -> Table:
         "dL/du": [f"{products([dy_hat[i]], [v])} = {shown(du[i])}" for i in samples],
         "dL/dZ": [f"{shown(du[i])} x {shown(u[i])} x (1 - {shown(u[i])}) = {shown(dZ[i])}" for i in samples],
         "dL/dW1": [f"{products([inputs[i][a] for i in samples], dZ)} = {shown(dW1[a])}" for a in range(len(w))],
+        "dL/dX": [
+            f"{bracketed(dZ[i])} x {bracketed(w[a])} = {shown(dX[i][a])}" for i in samples for a in range(len(w))
+        ],
     }
     named = {"X": X, "W1": W1, "W2": W2, "y": y}
     start = ", ".join(f"{name} = {in_rows(each)}" for name, each in named.items())
     rows = [[name, "; ".join(parts)] for name, parts in of_each.items()]
-    return Table(f"A worked example, to three decimals: {start}", ["value", "by hand"], rows)
+    return Table(
+        f"A worked example, computed with all digits and shown with three decimals: {start}", ["value", "by hand"], rows
+    )
 
 
 def shown(number: float) -> str:

@@ -33,7 +33,9 @@ class Counts:
             "FLOPs, two for each MAC (torch's FlopCounterMode)": flops,
             "and the additions of biases": with_bias,
             "and normalisation, two for each entry": with_normalisation,
-            "and activations and pooling, one for each entry": with_normalisation + self.activations + self.pooling,
+            "and activations, one for each entry, and pooling, one for each entry that goes in": (
+                with_normalisation + self.activations + self.pooling
+            ),
         }
 
 

@@ -10,6 +10,11 @@ from stages.convolution.network_table import IMAGENET_CLASSES
 
 Metrics = dict[str, int]
 
+COLUMNS = {  # of plots/network_layers.csv, in words
+    "receptive_field": "receptive field (pixels, at most the image)",
+    "share": "share of multiply-adds",
+}
+
 
 def derive(
     params: Settings, metrics: Metrics, parameters: NetworkParameters, architecture: str, crop: int
@@ -33,8 +38,9 @@ def the_layer(params: Settings, metrics: Metrics) -> list[Step]:
             r"Z_{i,j,m} = \sum_{k_1} \sum_{k_2} \sum_n W_{k_1,k_2,n,m}\, X_{i+k_1,\,j+k_2,\,n} + b_m,"
             r" \quad Y = ReLU(Z)",
             f"The input X ({height}, {width}, {n}) has rows, columns and N input channels n. The weights W "
-            f"({k}, {k}, {n}, {m}) have K rows k1 and K columns k2 of the kernel for each input channel n and each of "
-            "M output channels m. The biases b have one number for each m. ReLU(z) is max(z, 0), entry by entry.",
+            f"({k}, {k}, {n}, {m}) have K = {k} rows k1 and K columns k2 of the kernel for each input channel n and "
+            "each of M output channels m. The biases b have one number for each m. All indices count from 0; i and j "
+            "run over the positions of Z. ReLU(z) is max(z, 0), entry by entry.",
             "computed in loops as it stands, equal to torch's convolution bit for bit in integers",
             question="A convolutional layer is given by this formula.",
         ),
@@ -91,7 +97,8 @@ def any_layer() -> list[Step]:
             r"H_{out} = \left\lfloor \frac{H + 2p - r\,(K - 1) - 1}{s} \right\rfloor + 1",
             "The rows of the output for H rows of the input, and likewise the columns: with p rows of padding on each "
             "side there are H + 2p; with dilation r the kernel reaches over r (K - 1) + 1 of them; it moves by the "
-            "stride s. The brackets round down (Dumoulin and Visin 2016). For p = 0, r = 1, s = 1 it is (a).",
+            "stride s. The pixel in (2) is then X at s i + r k1 - p and s j + r k2 - p, and 0 outside of X. The "
+            "brackets round down (Dumoulin and Visin 2016). For p = 0, r = 1, s = 1 it is (a).",
             f"{RANDOM_LAYERS} random layers: shape and values equal torch's",
             question="What changes with padding, stride, dilation and groups? (Not asked in the homework.)",
         ),
@@ -155,7 +162,7 @@ def network_table(table: pd.DataFrame) -> Table:
     """Return every layer's row."""
     return Table(
         f"The network as published, with {IMAGENET_CLASSES:,} outputs, layer by layer",
-        list(table.columns),
+        [COLUMNS.get(column, column) for column in table.columns],
         table.to_numpy().tolist(),
     )
 

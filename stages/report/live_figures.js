@@ -79,11 +79,13 @@ function decay({ alpha, lambda, beta, mu }) {
     shape("text", { x: LEFT - 6, y: y(value) + 5, "text-anchor": "end" }, value === 1 ? "1" : `1e${Math.round(Math.log10(value))}`),
   ]);
   drawn.push(shape("polyline", { points: sizes.map((value, step) => `${x(step)},${y(value)}`).join(" "), class: "curve" }));
-  drawn.push(shape("text", { x: WIDTH / 2, y: BOTTOM + 24, "text-anchor": "middle" }, `|w| over ${STEPS} steps`));
+  drawn.push(shape("text", { x: WIDTH / 2, y: BOTTOM + 24, "text-anchor": "middle" }, `|w| over ${STEPS} steps, from 1e-6 to 1e6`));
   const share = alpha / bound;
-  const ends = share < 1 ? "the weight goes to zero" : share > 1 ? "the weight grows without end" : "the weight stays";
+  let ends = share < 1 ? "the weight goes to zero" : "the weight grows without end";
+  if (Math.abs(share - 1) < 1e-9) ends = "the weight neither goes to zero nor grows without end";
+  if (c === 0) return { words: "Without curvature and decay nothing moves the weight.", drawn };
   return {
-    words: `alpha is ${short(share)} of the largest stable step size, ${short(bound)}: ${ends}. ` +
+    words: `alpha is ${short(share)} times the largest stable step size, ${short(bound)}: ${ends}. ` +
       (lambda > 0 ? `The factor of decay keeps its sign up to 1/(2 lambda) = ${short(1 / (2 * lambda))}.` : "Without decay no factor shrinks the weight."),
     drawn,
   };

@@ -54,7 +54,7 @@ LIVE_FIGURES = {
             Slider("alpha", "step size alpha", 0.01, 4, 0.01, 1.6),
             Slider("lambda", "weight decay lambda", 0, 1, 0.01, 0.05),
             Slider("beta", "momentum beta", 0, 0.95, 0.05, 0),
-            Slider("mu", "curvature mu", 0.1, 4, 0.1, 1),
+            Slider("mu", "curvature mu", 0, 4, 0.1, 1),
         ],
     ),
 }

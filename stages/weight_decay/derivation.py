@@ -54,7 +54,8 @@ def the_update(params: WeightDecay, found: Found) -> list[Step]:
         Step(
             "3 (b)",
             r"w' = w - \alpha\,(\nabla L(w) + 2 \lambda w)",
-            "One step of gradient descent on (a): w' is w after the step, alpha > 0 is the step size.",
+            "One step of gradient descent on (a): w' is w after the step, alpha > 0 is the step size. torch's SGD adds "
+            "weight_decay times w to the gradient, so that its weight_decay is 2 lambda.",
             f"by autograd through (a), against torch's SGD with weight_decay = 2 lambda over {params.steps} steps: "
             f"relative error at most {found.errors['no momentum']:.0e}",
             question="How does gradient descent update the weights?",
@@ -94,10 +95,11 @@ def larger_lambda(params: WeightDecay, found: Found) -> list[Step]:
         ),
         Step(
             "",
-            r"\mu\,(w - w_0) + 2 \lambda w = 0 \quad\Leftrightarrow\quad w = \frac{\mu}{\mu + 2 \lambda}\, w_0",
-            "In the result the weights are smaller: more regularisation. Where L is a quadratic of curvature mu with "
-            "its minimum at w0, the gradient of (a) is zero at the share mu / (mu + 2 lambda) of w0.",
-            f"with mu = 1 and w0 = 1 torch's SGD ends at {found.optima[0]:.6g} for lambda = {params.lambda_:g} and at "
+            r"\mu\,(w - w^*) + 2 \lambda w = 0 \quad\Leftrightarrow\quad w = \frac{\mu}{\mu + 2 \lambda}\, w^*",
+            "In the result the weights are smaller: more regularisation, for a network with smaller weights follows "
+            "its training data less closely. Where L is a quadratic of curvature mu, its second derivative, with its "
+            "minimum at w*, the gradient of (a) is zero at the share mu / (mu + 2 lambda) of w*.",
+            f"with mu = 1 and w* = 1 torch's SGD ends at {found.optima[0]:.6g} for lambda = {params.lambda_:g} and at "
             f"{found.optima[1]:.6g} for {2 * params.lambda_:g}",
         ),
     ]
@@ -112,14 +114,15 @@ def stability_without_momentum() -> list[Step]:
             "",
             r"L(w) = \frac{\mu}{2}\, w^2, \quad \nabla Loss = c\, w, \quad c = \mu + 2 \lambda",
             "Stable means that the weights go to the minimum. Near a minimum a loss is nearly a quadratic; mu is its "
-            "curvature, and the minimum is put at 0.",
+            "curvature, and the minimum is put at 0. With many weights the same holds along each eigenvector of the "
+            "Hessian, with its eigenvalue for mu, so that the largest decides.",
             question="Is (d) the bound for stability? (Not asked in the homework.)",
         ),
         Step(
             "",
             r"w_{t+1} = w_t - \alpha c\, w_t = (1 - \alpha c)\, w_t \quad\Rightarrow\quad w_t = (1 - \alpha c)^t\, w_0",
-            "(b) on this loss, first without momentum. The index t counts the updates; each multiplies by the same "
-            "number.",
+            "(b) on this loss, first without momentum. The index t counts the updates, from w_0 on; each multiplies by "
+            "the same number.",
         ),
         Step(
             "",
@@ -137,7 +140,7 @@ def stability_without_momentum() -> list[Step]:
         Step(
             "",
             rf"\mu = {EXAMPLE_CURVATURE:g},\; \lambda = {EXAMPLE_LAMBDA:g}: \quad \alpha < "
-            rf"\frac{{2}}{{{EXAMPLE_CURVATURE + 2 * EXAMPLE_LAMBDA:g}}} = {bound:.4f}\ldots, \quad"
+            rf"\frac{{2}}{{{EXAMPLE_CURVATURE + 2 * EXAMPLE_LAMBDA:g}}} \approx {bound:.4f}, \quad"
             rf" \frac{{1}}{{2 \lambda}} = {limit:g}",
             "Nor is (d) sufficient: with curvature the bound can be far below the limit of (d).",
             f"torch's SGD settles at alpha = {0.97 * bound:.4f} and diverges at {1.03 * bound:.4f}",
@@ -171,9 +174,9 @@ def stability_with_momentum(found: Found) -> list[Step]:
         Step(
             "",
             r"p(\rho) = \rho^2 - (1 + \beta - \alpha c)\,\rho + \beta = 0",
-            "w_t = rho^t solves the recurrence where rho is a root of p. The two roots are the eigenvalues of the map "
-            "from (w, previous w) to (next w, w); the weights go to 0 if and only if both are below 1 in absolute "
-            "value (Polyak 1964).",
+            "w_t = rho^t solves the recurrence where rho is a root of p, and every solution is a sum of such powers "
+            "(with t rho^t for a double root). The two roots are the eigenvalues of the map from (w, previous w) to "
+            "(next w, w); the weights go to 0 if and only if both are below 1 in absolute value (Polyak 1964).",
             "the roots equal the eigenvalues of the update, computed from the update itself",
         ),
         Step(
@@ -205,14 +208,20 @@ def stability_with_momentum(found: Found) -> list[Step]:
         ),
         Step(
             "",
+            r"w_t = w_{t-1} - \alpha\,(c\, w_{t-1} + \beta v_t) \quad\Rightarrow\quad"
+            r" \alpha \beta v_t = (1 - \alpha c)\, w_{t-1} - w_t",
+            "On the quadratic: the step before, solved for its velocity.",
+        ),
+        Step(
+            "",
             r"w_{t+1} = (1 + \beta)(1 - \alpha c)\, w_t - \beta\,(1 - \alpha c)\, w_{t-1}",
-            "On the quadratic, with the velocity eliminated as before.",
+            "That put into the update above, with c w for its gradient and its decay together.",
             f"relative error {found.recurrence_errors['Nesterov momentum']:.0e} against torch's SGD",
         ),
         Step(
             "",
-            r"p(\rho) = \rho^2 - (1 + \beta)(1 - \alpha c)\,\rho + \beta\,(1 - \alpha c)",
-            "Its polynomial.",
+            r"p(\rho) = \rho^2 - (1 + \beta)(1 - \alpha c)\,\rho + \beta\,(1 - \alpha c) = 0",
+            "Its polynomial, as above.",
             "the roots equal the eigenvalues of the update, computed from the update itself",
         ),
         Step(

@@ -53,6 +53,8 @@ def of_outputs(answer: Callable) -> str | None:
         return "returns no pair: u and y_hat"
     if same(pair[0], X @ W1):
         return "u is Z: the sigmoid is missing"
+    if same(pair[0], torch.sigmoid(-X @ W1)):
+        return "u is the sigmoid of -Z: a sign is off in the exponent"
     for name, theirs, right in (("u", pair[0], kept.u), ("y_hat", pair[1], kept.y_hat)):
         if words := difference(theirs, right):
             return f"{name} {words}"
@@ -71,6 +73,8 @@ def of_z(answer: Callable) -> str | None:
         return "has the sigmoid's derivative at u: u is the sigmoid already"
     if same(theirs, du * u) or same(theirs, du * (1 - u)):
         return "has one of two factors of the sigmoid's derivative alone"
+    if same(theirs, du * u * u * (1 - u)):
+        return "has the sigmoid's derivative, and a sigmoid more"
     return difference(theirs, right["Z"])
 
 

@@ -10,7 +10,7 @@ from tools.exercise.verdicts import difference
 
 SIZE, KERNEL = 48, 3  # the homework's; each option alone, then all of them
 OPTIONS = {
-    "no option": {},
+    "stride 1, no padding and no dilation": {},
     "a stride of 2": {"stride": 2},
     "a padding of 1": {"padding": 1},
     "a dilation of 2": {"dilation": 2},
@@ -54,7 +54,10 @@ def of_cost(answer: Callable) -> str | None:
             "1/(K K): each output sums over the kernel": 1 / kernel**2,
             "counted at every pixel of X, and not of Z": height * width / (rows * columns),
         }
-        if words := difference(answer(height, width, n, m, kernel), float(right), scales):
+        number = answer(height, width, n, m, kernel)
+        if number == right + rows * columns * m:
+            return "counts the biases"
+        if words := difference(number, float(right), scales):
             return words
     return None
 

@@ -125,6 +125,8 @@ def of_results(results: object, losses: list[torch.Tensor], accuracy: float) -> 
     mean = float((of_batch * sizes).sum() / images)
     if same(results[0], float(of_batch.mean())):
         return "averages the loss over the batches, of which the last is smaller: average over the images"
+    if same(results[0], float(of_batch.sum() / images)):
+        return "adds up means of batches, which cross_entropy gives, and divides by the number of images"
     if same(results[0], float(of_batch[-1])):
         return "returns the last batch's loss"
     scales = {"the sum over the images, and not the mean": images, "a sum of batches over the images": 1 / BATCHES[0]}

@@ -38,6 +38,8 @@ def of_loss(answer: Callable) -> str | None:
         return "has half of the penalty: the homework's has no 1/2"
     if same(theirs, loss + LAMBDA * W.abs().sum()):
         return "has the sum of absolute values, another penalty"
+    if same(theirs, loss + squares):
+        return "has the penalty without its strength"
     if same(theirs, loss - LAMBDA * squares):
         return "has the penalty with the wrong sign"
     return difference(theirs, loss + LAMBDA * squares)
@@ -57,6 +59,9 @@ def of_update(answer: Callable) -> str | None:
         "shrinks the weights after the step and not before": (1 - decay) * (w - ALPHA * gradient),
         "shrinks the gradient too": (1 - decay) * w - ALPHA * (1 - decay) * gradient,
         "takes the gradient without alpha": w - gradient - decay * w,
+        "has no alpha: a step has a size": w - gradient - decay / ALPHA * w,
+        "steps along the gradient of (a), and not against it": w + ALPHA * gradient + decay * w,
+        "decays twice": w - ALPHA * gradient - 2 * decay * w,
     }
     for words, mistaken in mistakes.items():
         if same(theirs, mistaken):
@@ -74,6 +79,8 @@ def of_factor(answer: Callable) -> str | None:
         return "takes off half as much: the derivative of a square has a factor"
     if same(theirs, 2 - factor):
         return "is above 1: the weights grow"
+    if same(theirs, 1 - (1 - factor) / ALPHA):
+        return "has no alpha: a larger step shrinks more"
     return difference(theirs, factor)
 
 
@@ -87,8 +94,9 @@ def of_torchs(answer: Callable) -> str | None:
     right = gradient_without_penalty() * -ALPHA + W * (1 - 2 * ALPHA * LAMBDA)
     if same(after_torchs_update(theirs), right):
         return None
-    halved = same(after_torchs_update(2 * theirs), right)
-    return "decays by half as much: torch has no factor of its own" if halved else "gives another update"
+    if same(after_torchs_update(2 * theirs), right):
+        return "decays by half as much: torch has no factor of its own"
+    return f"is {theirs:.4g}, with which torch's update is another"
 
 
 CHECKS = {

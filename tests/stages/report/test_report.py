@@ -148,10 +148,10 @@ def test_problem_4_is_answered_as_k_of_n_and_says_what_differs_from_the_homework
     said = "After 2 epochs the train accuracy is 57 of 60 (95.0%) and the val accuracy 23 of 24 (95.8%)."
     assert fine_tuning_answer(results).startswith(said)
     assert lag_of_val(results, params_file.load(AllParams)) == ""
-    lagging = pd.DataFrame([[0.2, 0.9, 0.9, 0.5]], columns=columns)
-    assert lag_of_val(results_of({}, manifest=manifest, history=lagging), params_file.load(AllParams)).startswith(
-        "In one epoch val accuracy is 0.40 below train accuracy."
-    )
+    lagging = pd.DataFrame([[1.0, 0.5, 0.8, 0.5], [0.2, 0.9, 0.9, 0.5]], columns=columns)
+    lag = lag_of_val(results_of({}, manifest=manifest, history=lagging), params_file.load(AllParams))
+    assert lag.startswith("In epoch 1, counted from 0, val accuracy is 0.40 below train accuracy.")
+    assert "there are 4 batches an epoch" in lag
     assert share_of(0.333, 60) == "33.3%"  # blended images
     digits = differences_from_homework(results, params_file.load(AllParams))
     assert [sentence.split()[1] for sentence in digits] == ["images", "network", "homework's"]

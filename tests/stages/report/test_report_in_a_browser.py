@@ -210,7 +210,7 @@ def test_the_sliders_give_what_torch_gives_and_paper_has_the_defaults(tiny_proje
                 set_by_keyboard(page, name, value)
             momentum = Momentum("", beta)
             bound = stable_step_size(0.8, 0.1, momentum)
-            assert f"alpha is {alpha / bound:.4g} of the largest stable step size, {bound:.4g}:" in words_of(
+            assert f"alpha is {alpha / bound:.4g} times the largest stable step size, {bound:.4g}:" in words_of(
                 page, "decay"
             )
             w = torch.ones(1, dtype=torch.float64)

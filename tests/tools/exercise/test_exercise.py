@@ -1,12 +1,12 @@
 """The exercises: the project's own modules are right answers, and the usual mistakes are named, each by itself."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from plumbline.run.errors import UserError
 from tests.conftest import PROJECT
 from tools.exercise import __main__ as exercise
 
@@ -90,6 +90,7 @@ ANSWERS = {
 # A mistake: what is written instead, in which function, and words that name it.
 MISTAKES = [
     ("return kept.u, kept.y_hat", "return X @ W1, X @ W1 @ W2", "outputs", "the sigmoid is missing"),
+    ("forward(X, W1, W2)", "forward(-X, W1, W2)", "outputs", "a sign is off in the exponent"),
     ("return 2 * (y_hat - y)", "return y_hat - y", "gradient_of_y_hat", "0.5 times what it should be, a factor of"),
     ("return 2 * (y_hat - y)", "return 2 * (y - y_hat)", "gradient_of_y_hat", "wrong sign"),
     ("return 2 * (y_hat - y)", "return 2 * (y_hat - y) / len(y)", "gradient_of_y_hat", "the loss is a sum over the samples"),
@@ -103,6 +104,13 @@ MISTAKES = [
         "gradient_of_z",
         "u is the sigmoid already",
     ),
+    ("W2.T * u * (1 - u)", "W2.T * u * u * (1 - u)", "gradient_of_z", "and a sigmoid more"),
+    (
+        "return X.T @ dZ",
+        "W = X.new_zeros(3, 5, requires_grad=True); return __import__('torch').autograd.grad((X @ W * dZ).sum(), W)[0]",
+        "gradient_of_w1",
+        "uses autograd: do without it",
+    ),
     ("dy_hat @ W2.T * u", "dy_hat @ W2 * u", "gradient_of_z", "ends with RuntimeError: "),
     ("return X.T @ dZ", "return X.T @ dZ / len(X)", "gradient_of_w1", "the loss is a sum over the samples"),
     ("return X.T @ dZ", "return None", "gradient_of_w1", "returns nothing, not a tensor"),
@@ -110,7 +118,7 @@ MISTAKES = [
         "import Convolution, output_size",
         "import Convolution\n\ndef output_size(size, kernel, stride, padding, dilation):\n    return (size - kernel) // stride",
         "output_size",
-        "1 too small for 48 pixels, a kernel of 3 and no option",
+        "1 too small for 48 pixels, a kernel of 3 and stride 1, no padding",
     ),
     (
         "import Convolution, output_size",
@@ -161,6 +169,9 @@ MISTAKES = [
     ("lambda_ * (w**2).sum()", "lambda_ / 2 * (w**2).sum()", "penalised_loss", "half of the penalty"),
     ("gradient + 2 * lambda_ * w, alpha", "gradient + lambda_ * w, alpha", "update_by_penalty", "decays by half as much"),
     ("gradient + 2 * lambda_ * w, alpha", "gradient - 2 * lambda_ * w, alpha", "update_by_penalty", "the weights grow"),
+    (", alpha, FORMS[0])", ", 1.0, FORMS[0])", "update_by_penalty", "has no alpha"),
+    (", alpha, FORMS[0])", ", -alpha, FORMS[0])", "update_by_penalty", "steps along the gradient of (a)"),
+    ("gradient + 2 * lambda_ * w, alpha", "gradient + 4 * lambda_ * w, alpha", "update_by_penalty", "decays twice"),
     ("gradient + 2 * lambda_ * w, alpha", "gradient, alpha", "update_by_penalty", "without decay"),
     (
         "shrink_factor(alpha, lambda_) * w - alpha * gradient",
@@ -181,6 +192,7 @@ MISTAKES = [
     ("network.train()", "pass", "train_phase", "in evaluation mode"),
     ("loss.item() * len(labels)", "loss.item() * 10 / 3", "train_phase", "average over the images"),
     ("return loss_sum / images, right / images\n\n", "return loss_sum / images, 100 * right / images\n\n", "train_phase", "percent"),
+    ("loss.item() * len(labels)", "loss.item()", "train_phase", "adds up means of batches"),
     ("network.eval()", "pass", "val_phase", "in training mode"),
     ("@torch.no_grad()", "", "val_phase", "what a backward pass would need"),
 ]  # fmt: skip
@@ -229,6 +241,14 @@ def test_a_mistake_is_named_and_the_others_stay_right(
     assert {each for each, verdict in found.items() if verdict != "✓ is right"} == users_of_factor
 
 
+def test_a_phase_may_return_tensors_of_float32(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "problem_4.py"
+    text = path.read_text()
+    as_tensors = "return torch.tensor(loss_sum / images), torch.tensor(right / images)"
+    path.write_text(text.replace("return loss_sum / images, right / images", as_tensors))
+    assert set(lines(folder, capsys).values()) == {"✓ is right"}
+
+
 def test_the_blanks_are_not_written_yet_and_are_never_written_over(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -240,16 +260,21 @@ def test_the_blanks_are_not_written_yet_and_are_never_written_over(
     assert lines(tmp_path, capsys)["outputs"] == "- is not there"
 
 
-def test_a_file_that_cannot_be_run_or_is_missing_is_one_line(folder: Path) -> None:
-    (folder / "problem_2.py").write_text("x = 1\ndef f(:\n")
-    with pytest.raises(UserError, match=r"problem_2.py cannot be run: SyntaxError: .* \(line 2\)$"):
-        exercise.check(folder)
-    (folder / "problem_2.py").write_text("x = 1\nimport no_such_thing\n")
-    with pytest.raises(UserError, match=r"cannot be run: ModuleNotFoundError: .*no_such_thing.* \(line 2\)$"):
-        exercise.check(folder)
-    (folder / "problem_2.py").unlink()
-    with pytest.raises(UserError, match=r"problem_2.py is not there: python -m tools.exercise start"):
-        exercise.check(folder)
+def test_a_file_that_cannot_be_run_or_is_missing_is_one_line_and_the_others_are_checked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {
+        "x = 1\ndef f(:\n": r"problem_2.py cannot be run: SyntaxError: .* \(line 2\)\n",
+        "x = 1\nimport no_such_thing\n": r"cannot be run: ModuleNotFoundError: .*no_such_thing.* \(line 2\)\n",
+        None: r"problem_2.py is not there: python -m tools.exercise start .*\n",
+    }
+    for text, words in wrong.items():
+        path = folder / "problem_2.py"
+        path.unlink() if text is None else path.write_text(text)
+        assert not exercise.check(folder)
+        printed = capsys.readouterr().out
+        assert re.search(words, printed)
+        assert printed.endswith("12 of 15 functions are right\n")
 
 
 def test_the_status_says_whether_all_is_right(folder: Path) -> None:
