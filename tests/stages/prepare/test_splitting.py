@@ -15,7 +15,7 @@ from PIL import Image
 
 from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
-from stages.prepare import duplicates, folder_structure
+from stages.prepare import duplicates, groups
 from stages.prepare.splitting import taken_in_order
 from tests.conftest import PROJECT, Workspace, change_params, write_image
 from tests.stages.prepare.conftest import AUDIT, PREPARED, manifest, quarantine, splits
@@ -181,7 +181,7 @@ def test_groups_that_match_no_path_are_refused(ready: Workspace) -> None:
 
 
 def test_groups_that_backtrack_for_ever_are_refused(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_structure, "SEARCH_SECONDS", 1)
+    monkeypatch.setattr(groups, "SEARCH_SECONDS", 1)
     ready.set(data__groups="((?:a+)+)$")
     write_flat({"a" * 60 + "b": 10, "bee": 10})
     with pytest.raises(UserError, match="data.groups: .* takes more than 1 s on 20 paths"):
