@@ -177,7 +177,7 @@ def main() -> None:
             (folder / RESIZING).write_text(json.dumps(resizing) + "\n", encoding="utf-8")
         found = counts(splits, audit, structure.classes)
         write_csv(audit_folder / "counts.csv", pd.DataFrame(found.items(), columns=["finding", "count"]))
-        write_csv(audit_folder / "shares.csv", class_shares := shares_table(splits, shares))
+        write_csv(audit_folder / "shares.csv", class_shares := shares_table(splits, shares, chosen))
         write_csv(audit_folder / CLUSTERS.name, clusters_table(splits, audit.near))
         write_csv(audit_folder / "pixels.csv", pixels_table(splits["train"], limits.size))
         report(splits, audit)

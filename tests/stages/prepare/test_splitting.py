@@ -210,6 +210,27 @@ def test_a_missing_val_is_carved_from_train_when_it_is_asked_for(ready: Workspac
     assert all(path.startswith("test/") == (split == "test") for path, split in splits().items())
 
 
+def test_what_is_carved_is_a_share_of_train_and_holds_no_copy_of_a_test_image(
+    ready: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split, seed in (("train", 0), ("test", 500)):
+        for i in range(20):
+            write_image(Path("images", split, "ant" if i % 2 else "bee", f"{i}.png"), seed=seed + i)
+    for i in range(0, 20, 2):
+        shutil.copy(f"images/test/bee/{i}.png", f"images/train/bee/copy-{i}.png")
+    ready.set(data__carve=True)
+    prepare.main()
+    assert quarantine() == {f"train/bee/copy-{i}.png": "duplicate" for i in range(0, 20, 2)}
+    assert manifest()["sha256"].is_unique
+    rows = pd.read_csv(AUDIT / "shares.csv").set_index(["class", "split"])
+    assert rows["images"].to_dict() == {  # 0.2 of ten in train
+        ("ant", "train"): 8, ("ant", "val"): 2, ("ant", "test"): 10,
+        ("bee", "train"): 8, ("bee", "val"): 2, ("bee", "test"): 10,
+    }  # fmt: skip
+    assert rows["share"].xs("val", level="split").tolist() == pytest.approx([0.2, 0.2])
+    assert "in place of" not in capsys.readouterr().out
+
+
 def test_too_few_images_of_a_class_are_refused_with_the_way_out(ready: Workspace) -> None:
     write_flat({"ant": 10, "bee": 2})
     with pytest.raises(UserError, match="the class 'bee' has 2 image.*too few for 3 splits: .*data.test_share to 0"):
