@@ -350,6 +350,17 @@ def test_delimiter_encoding_and_spelling_of_paths_change_nothing(
     assert prepared() == before
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_json_may_have_a_byte_order_mark_and_a_label_two_unicode_forms(ready: Workspace, encoding: str) -> None:
+    write_images(*(f"{i}.png" for i in range(8)))
+    classes = [("caf\u00e9", "cafe\u0301", "tea")[i % 3] for i in range(8)]
+    records = [{"file_name": f"{i}.png", "label": name} for i, name in enumerate(classes)]
+    Path("labels.jsonl").write_bytes("\n".join(json.dumps(own, ensure_ascii=False) for own in records).encode(encoding))
+    ready.set(data__labels="labels.jsonl", data__test_share=0.0)
+    prepare.main()
+    assert json.loads((PREPARED / "classes.json").read_text()) == ["caf\u00e9", "tea"]
+
+
 def test_of_two_files_that_differ_in_case_the_one_as_written_is_meant(ready: Workspace) -> None:
     write_images(*(f"{i}.png" for i in range(10)), *(f"{i}.PNG" for i in range(10)))
     wanted = {f"{i}.{suffix}": label for i in range(10) for suffix, label in (("png", "ant"), ("PNG", "bee"))}
