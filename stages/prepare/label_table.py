@@ -28,6 +28,7 @@ USUAL = {
 }
 DELIMITERS = ",;\t|"
 TEXT_KINDS = {".csv", ".tsv", ".txt"}
+JSON_WORDS = {True: "true", False: "false"}  # what is no text is one of these, or a value that is not there
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -192,10 +193,10 @@ def column_of(shown: str, columns: Iterable[str], role: str, given: str | None) 
     return usual[0] if usual else None
 
 
-def texts(shown: str, column: pd.Series, role: str) -> pd.Series:
+def texts(shown: str, column: pd.Series, role: str) -> list[str]:
     """Return a column as text. Raises UserError for a list or a record, which JSON may hold."""
-    for number, value in column.items():
+    values = column.tolist()
+    for number, value in zip(column.index, values, strict=True):
         if isinstance(value, list | dict):
             raise UserError(f"{shown}, row {number}: its {role} is {str(value)[:60]}: it should be one text")
-    written = {True: "true", False: "false"}
-    return column.map(lambda value: written[value] if isinstance(value, bool) else "" if pd.isna(value) else value)
+    return [value if isinstance(value, str) else JSON_WORDS.get(value, "") for value in values]

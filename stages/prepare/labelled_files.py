@@ -22,11 +22,10 @@ from stages.prepare.folder_structure import (
     FolderStructure,
     excluded_files,
     kept_classes,
-    relative,
     split_meant,
 )
 from stages.prepare.groups import groups_of
-from stages.prepare.label_table import read_table
+from stages.prepare.label_table import ROLES, read_table
 from stages.prepare.written_paths import Files
 
 MOST_BYTES = 255  # of a class name in UTF-8, as of a folder's
@@ -51,7 +50,7 @@ def labelled_structure(root: Path, data: Data) -> FolderStructure:
     root, base = root.absolute(), Path(data.root).absolute()
     if root.is_relative_to(EXTRACTED.absolute()):  # an archive, whose name may be a part of the paths
         base = base.with_suffix("").with_suffix("") / root.relative_to(EXTRACTED.absolute())
-    paths = {relative(path, root): path for path in files_below(root)}
+    paths = {path.as_posix().removeprefix(f"{root.as_posix()}/"): path for path in files_below(root)}
     tables = find_tables(root, paths, data)
     files = Files({name: path for name, path in paths.items() if path not in tables}, base.as_posix())
     rows_by_file: dict[str, list[Row]] = defaultdict(list)
@@ -104,7 +103,8 @@ def rows_of(table: pd.DataFrame, shown: str) -> Iterator[Row]:
     """
     names = {label: class_name(shown, number, label) for number, label in unlike(table["label"])}
     splits = {split: split_name(shown, number, split) for number, split in unlike(table["split"])}
-    for number, path, label, split, group in table.itertuples(name=None):
+    columns = (table[role].tolist() for role in ROLES)
+    for number, path, label, split, group in zip(table.index, *columns, strict=True):
         yield Row(f"row {number} of {shown}", path, names[label], splits[split], group)
 
 
