@@ -27,7 +27,7 @@ USUAL = {
     "group": ("group",),
 }
 DELIMITERS = ",;\t|"
-TEXT_KINDS = {".csv", ".tsv", ".txt"}
+TEXT_KINDS = (".csv", ".tsv")
 JSON_WORDS = {True: "true", False: "false"}  # what is no text is one of these, or a value that is not there
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -56,10 +56,7 @@ def read_table(path: Path, shown: str, names: Columns) -> pd.DataFrame:
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise UserError(f"{shown} should hold a list of records, as Label Studio exports them")
     if records and all(isinstance(record.get("data"), dict) for record in records):
-        try:
-            return with_roles(shown, *label_studio(shown, records, names))
-        except (AttributeError, KeyError, TypeError):
-            raise UserError(f"{shown} is not as Label Studio exports its tasks: export them anew as JSON") from None
+        return with_roles(shown, *label_studio(shown, records, names))
     return with_roles(shown, pd.DataFrame(records, index=range(1, len(records) + 1), dtype=object), names)
 
 
@@ -131,7 +128,10 @@ def label_studio(shown: str, tasks: Sequence[dict[str, Any]], names: Columns) ->
     Annotations that were cancelled, and predictions, do not count.
     Source: https://labelstud.io/guide/task_format
     """
-    choices = [list(dict.fromkeys(choices_of(task))) for task in tasks]
+    try:
+        choices = [list(dict.fromkeys(choices_of(task))) for task in tasks]
+    except (AttributeError, KeyError, TypeError):
+        raise UserError(f"{shown} is not as Label Studio exports its tasks: export them anew as JSON") from None
     questions = sorted({question for own in choices for question, _ in own})
     question = names.label or (questions[0] if len(questions) == 1 else None)
     if question not in questions:
@@ -157,6 +157,8 @@ def choices_of(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def with_roles(shown: str, table: pd.DataFrame, names: Columns) -> pd.DataFrame:
     """Return the columns that say the path, label, split and group of each row, under these names, as text."""
+    if table.columns.empty:
+        raise UserError(f"{shown} is empty: it should have a row for each image")
     table.columns = [str(name).strip() for name in table.columns]
     found = {role: column_of(shown, table.columns, role, getattr(names, role)) for role in ("path", "split", "group")}
     rest = [name for name in table.columns if name not in found.values()]

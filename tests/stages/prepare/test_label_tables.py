@@ -529,6 +529,8 @@ def test_a_mistake_in_a_table_is_one_line(
         ("t.jsonl", b'{"path": "a.png", "label": ["x", "y"]}\n', "t.jsonl, row 1: its label is .*: it should be one text"),
         ("t.jsonl", b'{"path": "a.png", "label": "\\ud800"}\n', "t.jsonl: the label .* is no class name"),
         ("t.json", b'{"path": "a.png"}', "t.json should hold a list of records"),
+        ("t.jsonl", b"\n", "t.jsonl is empty"),
+        ("t.json", b"[]", "t.json is empty"),
         ("t.json", b"[" * 100_000, "t.json is nested too deeply|not valid JSON"),
         ("t.json", b'[{"data": {"image": "1.png"}, "annotations": []}]', "t.json has no choices: name in data.columns.label"),
         ("t.json", b'[{"data": {"image": "1.png"}, "annotations": [7]}]', "t.json is not as Label Studio exports its tasks"),
