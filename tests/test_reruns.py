@@ -26,6 +26,9 @@ RERUNS = {
         "card",
     },
     "data.root": {"prepare", "card"},
+    "data.labels": {"prepare", "card"},
+    "data.labels_in_root": {"prepare", "card"},
+    "data.columns.label": {"prepare", "card"},
     "data.near_distance": {"prepare", "card"},
     "image.resize": {"prepare", "weights", "curvature", "finetune"},
     "image.crop": {"backprop", "convolution", "weights", "curvature", "finetune"},
@@ -102,7 +105,14 @@ def other_value(key: str) -> object:
     value = yaml.safe_load((PROJECT / "params.yaml").read_text())
     for part in key.split("."):
         value = value[part]
-    texts = {"data.root": "data/digits-source", "weights.architecture": "resnet50", "weights.source": "none"}
+    texts = {
+        "data.root": "data/digits-source",
+        "data.labels": "LICENSE",
+        "data.labels_in_root": "metadata.csv",
+        "data.columns.label": "breed",
+        "weights.architecture": "resnet50",
+        "weights.source": "none",
+    }
     if key in texts:
         return texts[key]
     if isinstance(value, list):
@@ -224,6 +234,21 @@ def test_a_check_that_fails_stops_the_training(tiny_copy: Path) -> None:
     assert not (tiny_copy / "data" / "certificates" / "weight_decay.txt").exists()
     done = run_in(tiny_copy, "python", "-m", "stages.finetune", check=False)  # nor by hand
     assert "error: there is no data/certificates/weight_decay.txt" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_table_of_the_same_labels_trains_nothing_and_a_changed_label_does(tiny_copy: Path) -> None:
+    root, table = tiny_copy / "data" / "digits", tiny_copy / "labels.csv"
+    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    rows = [f"{path},{path.split('/')[1]},{path.split('/')[0]}" for path in paths]
+    table.write_text("\n".join(["path,label,split", *rows]))
+    change_params(tiny_copy, {"data.labels": "labels.csv"})
+    assert run_stages(tiny_copy) == {"params", "prepare", "report", "card"}
+    number = next(i for i, path in enumerate(paths) if path.startswith("train/3/"))
+    rows[number] = f"{paths[number]},8,train"
+    table.write_text("\n".join(["path,label,split", *rows]))  # as many bytes as before
+    assert run_stages(tiny_copy, "finetune") == {"prepare", "finetune"}
+    assert run_stages(tiny_copy, "finetune") == set()
 
 
 @pytest.mark.slow

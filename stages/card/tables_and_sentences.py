@@ -125,7 +125,7 @@ def untested(splits: Sequence[str], settings: Params, prepare: dict[str, float])
     if "test" not in splits:
         said.insert(0, "There is no test split. The temperature, and perhaps the epoch, were chosen on val, whose "
                        "accuracy is therefore optimistic.")  # fmt: skip
-    if settings.data.groups is None:
+    if "groups" not in prepare:
         said.append(
             "Independence within the data: `data.groups` is not set, and pictures of one subject may lie on both sides "
             "of a split."

@@ -1,6 +1,6 @@
 """Find, decode, audit and split the user's images, and write arrays that are ready to train on.
 
-Reads the folder or archive `data.root`, and writes nothing there. Writes
+Reads the folder or archive `data.root`, and the table of labels if there is one, and writes nothing there. Writes
 - data/prepared: an array for each split, a manifest of the images in them, and the class names in label order;
 - data/audit: how each image is stored and the notes on it, every file that is not used with the reason, the counts of
   all this, each class's share in each split, which images belong together, and the pixels' mean and standard deviation;
@@ -39,6 +39,7 @@ from stages.prepare.audit import Audit, audit_images
 from stages.prepare.decoding import Limits, Unusable, decoder_version, printable
 from stages.prepare.executors import executor
 from stages.prepare.folder_structure import Candidate, FolderStructure, find_structure, opened
+from stages.prepare.labelled_files import labelled_structure
 from stages.prepare.metrics import counts, headline, pixels_table
 from stages.prepare.parallel_decoding import UsableImage, read_all
 from stages.prepare.pixel_cache import PixelCache, cache_folder
@@ -68,9 +69,13 @@ def splits_to_choose(structure: FolderStructure, data: Data) -> dict[str, float]
     """Return the share of each split that the data set does not have and that has to be chosen."""
     shares = {"test": data.test_share, "val": data.val_share}
     missing = {split: share for split, share in shares.items() if split not in structure.splits and share > 0}
-    if not structure.splits or data.carve:
+    if not structure.splits or data.carve or any(candidate.split is None for candidate in structure.candidates):
         return missing
     if "val" in missing:
+        if structure.table:
+            raise UserError(
+                f"{structure.table} has train and no val: add it, or set data.carve to true to take it from train"
+            )
         raise UserError(
             f"data.root: {data.root} has train/ and no val/: add one, or set data.carve to true to take it from train/"
         )
@@ -157,7 +162,7 @@ def main() -> None:
         whole_folder(AUDIT) as audit_folder,
         ExitStack() as caches,
     ):
-        structure = find_structure(root, data)
+        structure = (labelled_structure if data.labels or data.labels_in_root else find_structure)(root, data)
         shares = splits_to_choose(structure, data)
         with timed("prepare", len(structure.candidates)), executor(data):
             results, ranges = read_alike(structure.candidates, limits, data, folder, caches)
@@ -177,7 +182,7 @@ def main() -> None:
             (folder / RESIZING).write_text(json.dumps(resizing) + "\n", encoding="utf-8")
         found = counts(splits, audit, structure.classes)
         write_csv(audit_folder / "counts.csv", pd.DataFrame(found.items(), columns=["finding", "count"]))
-        write_csv(audit_folder / "shares.csv", class_shares := shares_table(splits, shares))
+        write_csv(audit_folder / "shares.csv", class_shares := shares_table(splits, shares, chosen))
         write_csv(audit_folder / CLUSTERS.name, clusters_table(splits, audit.near))
         write_csv(audit_folder / "pixels.csv", pixels_table(splits["train"], limits.size))
         report(splits, audit)

@@ -59,19 +59,24 @@ def audit_images(
     """Return which of the files that were read are used.
 
     `results` are in the order of the structure's candidates. `to_choose` are the splits that will be chosen later: if
-    there are any, an image of train has no split yet.
+    they are carved from train, an image of train has no split yet.
     Raises UserError if a limit is passed, a policy says `fail`, or a class folder is left empty.
     """
     pairs = list(zip(structure.candidates, results, strict=True))
     unusable = [(candidate.name, result) for candidate, result in pairs if isinstance(result, Unusable)]
-    refuse_too_many(unusable, len(pairs), data)
+    unusable += [(path, Unusable("no file", detail)) for path, detail in structure.without_file]
+    refuse_too_many(unusable, len(pairs) + len(structure.without_file), data)
     images = [result for result in results if isinstance(result, UsableImage)]
-    if to_choose:
+    if to_choose and data.carve:
         images = [replace(image, split=None) if image.split == "train" else image for image in images]
     not_read = [(name, MISPLACED) for name in structure.strays] + [(name, LEFT_OUT) for name in structure.left_out]
     not_read += [(name, EXCLUDED) for name in structure.excluded]
-    audit = Audit(images, notes_on_files(images), not_read + unusable, counts={}, near={})
-    audit = with_policy(audit, data.conflicts, "conflicting label", copies_across_classes(audit.images))
+    not_read += [(name, Unusable("no label", detail)) for name, detail in structure.unlabelled]
+    notes = notes_on_files(images, structure.repeated)
+    audit = Audit(images, notes, not_read + unusable, counts={}, near={})
+    conflicts = [(i, structure.conflicts[i.candidate.name]) for i in images if i.candidate.name in structure.conflicts]
+    conflicts += [(i, why) for i, why in copies_across_classes(images) if i.candidate.name not in structure.conflicts]
+    audit = with_policy(audit, data.conflicts, "conflicting label", conflicts)
     audit = with_policy(audit, data.duplicates, "duplicate", copies_across_splits(audit.images))
     clusters = near_clusters(audit.images, data.near_distance)
     audit = replace(audit, near={i.candidate.name: int(n) for i, n in zip(audit.images, clusters, strict=True)})
@@ -87,9 +92,9 @@ def audit_images(
     return audit
 
 
-def notes_on_files(images: list[UsableImage]) -> list[tuple[str, str]]:
-    """Return the notes on files that do not hold what their name says, or more than one image."""
-    notes = []
+def notes_on_files(images: list[UsableImage], repeated: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the notes on files that do not hold what their name says, or more than one image, or have two rows."""
+    notes = list(repeated)
     for image in images:
         if image.misnamed:
             notes.append((image.candidate.name, f"named {image.candidate.path.suffix}, holds {image.facts.format}"))
@@ -160,4 +165,10 @@ def refuse_empty_folders(structure: FolderStructure, audit: Audit) -> None:
             reasons = [
                 f"; {printable(name)}: {why.reason}, {why.detail}" for name, why in audit.quarantine if name in names
             ]
+            if structure.table:
+                where = f" in {split}" if split else ""
+                raise UserError(
+                    f"no image that {structure.table} labels {class_name!r}{where} is usable: add some, or leave the "
+                    f"label out with data.classes{''.join(reasons[:1])}"
+                )
             raise UserError(f"{folder} holds no usable image: add some, or remove the folder{''.join(reasons[:1])}")

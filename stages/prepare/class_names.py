@@ -62,15 +62,15 @@ def difference(first: str, second: str) -> str:
     return f"how they are written, {first!a} and {second!a}"
 
 
-def refuse_look_alikes(folders: dict[str, str], classes: Collection[str]) -> None:
-    """Raise UserError if a class folder looks like another one. `folders` has each folder's path by its class name."""
+def refuse_look_alikes(folders: dict[str, str], classes: Collection[str], what: str = "class folders") -> None:
+    """Raise UserError if a class looks like another one. `folders` has each folder's path by its class name."""
     seen: dict[str, str] = {}
     kept_first = sorted(folders, key=lambda name: name not in classes)
     for name in kept_first:
         first = seen.setdefault(appearance(name), name)
         if first != name and first in classes:
             raise UserError(
-                f"the class folders {folders[first]!r} and {folders[name]!r} differ only in {difference(first, name)}: "
+                f"the {what} {folders[first]!r} and {folders[name]!r} differ only in {difference(first, name)}: "
                 "give both the same name, or names that differ more"
             )
 

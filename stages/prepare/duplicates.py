@@ -84,13 +84,13 @@ def near_copies_across_classes(images: list[UsableImage], clusters: np.ndarray) 
 
 
 def kept_and_others(group: list[UsableImage]) -> tuple[UsableImage, list[UsableImage]]:
-    """Return an image of the group's last split, and all of earlier splits. Images without a split are left out."""
+    """Return an image of the group's last split that is given, and all of other splits and of none yet."""
     given = [image for image in group if image.split is not None]
     if not given:
         return group[0], []
     last = max((image.split for image in given), key=SPLITS.index)
     kept = next(image for image in given if image.split == last)
-    return kept, [image for image in given if image.split != last]
+    return kept, [image for image in group if image.split != last]
 
 
 def near_clusters(images: list[UsableImage], distance: int | None) -> np.ndarray:

@@ -3,13 +3,10 @@
 An archive is extracted first, and removed again at the end.
 """
 
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
@@ -20,6 +17,7 @@ from plumbline.images.class_folders import class_folders, files_below, visible
 from plumbline.params.data import Data
 from plumbline.run.errors import UserError
 from stages.prepare.class_names import appearance, canonical, nearest, refuse_look_alikes
+from stages.prepare.groups import groups_of
 
 EXTRACTED = Path("data/extracted.partial")
 OTHER_NAMES = {
@@ -27,14 +25,6 @@ OTHER_NAMES = {
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test", "testset": "test",
 }  # fmt: skip
-
-SEARCH_SECONDS = 60
-SEARCH = """
-import json, re, sys
-pattern, names = json.load(sys.stdin)
-matches = (re.search(pattern, name) for name in names)
-json.dump([match and match.group(1) for match in matches], sys.stdout)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +44,17 @@ class FolderStructure:
 
     splits: tuple[str, ...]  # empty for class folders without splits
     classes: list[str]  # in label order
-    folders: list[tuple[str | None, str]]  # split and class of each class folder that is kept
+    folders: list[tuple[str | None, str]]  # split and class of each class folder, or row of a table, that is kept
     candidates: list[Candidate]  # by split, class and path
     strays: list[str]  # files that lie outside the class folders, by name
     left_out: list[str]  # files of classes that data.classes leaves out, by name
     excluded: list[str]  # files that data.exclude names
+    # Of a table of labels alone; each of these lists has a file's name, or its path in the table, and the rows.
+    table: str | None = None  # the table's name
+    unlabelled: list[tuple[str, str]] = field(default_factory=list)  # files without a label
+    without_file: list[tuple[str, str]] = field(default_factory=list)  # rows without a file
+    conflicts: dict[str, str] = field(default_factory=dict)  # files with two labels
+    repeated: list[tuple[str, str]] = field(default_factory=list)  # files with two rows that agree
 
 
 @contextmanager
@@ -130,7 +126,7 @@ def find_structure(root: Path, data: Data) -> FolderStructure:
         relative(path, root): (path, split, name) for split, name, folder in folders for path in files_below(folder)
     }
     strays = [name for path in files_below(root) if (name := relative(path, root)) not in files]
-    excluded = excluded_files(files, data.exclude)
+    excluded = excluded_files(files, data.exclude, "in no class folder")
     kept = [name for name, (_, _, class_name) in files.items() if class_name in classes and name not in excluded]
     groups = groups_of(kept, data.groups)
     candidates = [
@@ -192,15 +188,15 @@ def classes_named_as_splits(root: Path, folders: list[str]) -> bool:
     )
 
 
-def excluded_files(files: Collection[str], exclude: list[str]) -> set[str]:
-    """Return the files that `data.exclude` names. Raises UserError if one of them does not exist."""
+def excluded_files(files: Collection[str], exclude: list[str], where: str) -> set[str]:
+    """Return the files that `data.exclude` names. Raises UserError, which says `where`, if one does not exist."""
     spellings: dict[str, list[str]] = {}
-    for file in files:
+    for file in files if exclude else ():
         spellings.setdefault(canonical(file), []).append(file)
     for name in exclude:
         if canonical(name) not in spellings:
             hint = nearest(name, files, "name files by their paths in the data set")
-            raise UserError(f"data.exclude names {name!r}, which is in no class folder; {hint}")
+            raise UserError(f"data.exclude names {name!r}, which is {where}; {hint}")
     return {file for name in exclude for file in spellings[canonical(name)]}
 
 
@@ -219,7 +215,7 @@ def find_classes(folders: dict[str | None, list[str]], keep: list[str] | None) -
     if len(classes) < 2:
         found = ", ".join(f"{name}/" for name in classes) or "none"
         raise UserError(f"{name_of(first)} must hold a folder for each of at least two classes; it has {found}")
-    classes = kept_classes(classes, keep)
+    classes = kept_classes(classes, keep, "which has no folder")
     for split, names in others:
         used = names if keep is None else [name for name in names if name in classes]
         unknown = sorted(set(used) - set(classes))
@@ -243,46 +239,18 @@ def name_of(split: str | None) -> str:
     return f"data.root's {split}/" if split else "data.root"
 
 
-def kept_classes(classes: list[str], keep: list[str] | None) -> list[str]:
-    """Return the classes that `data.classes` keeps, sorted; all of them if it names none."""
+def kept_classes(classes: list[str], keep: list[str] | None, lacking: str) -> list[str]:
+    """Return the classes that `data.classes` keeps, sorted; all of them if it names none.
+
+    Raises UserError for a name that is none of them, `lacking` what classes have.
+    """
     if keep is None:
         return classes
     for name in keep:
         if canonical(name) not in classes:
             hint = nearest(name, classes, f"there are {' '.join(classes)}")
-            raise UserError(f"data.classes names {name!r}, which has no folder; {hint}")
+            raise UserError(f"data.classes names {name!r}, {lacking}; {hint}")
     kept = sorted(set(map(canonical, keep)))
     if len(kept) < 2:
         raise UserError(f"data.classes names {kept[0]!r} alone, twice: name at least two classes")
     return kept
-
-
-def groups_of(names: list[str], pattern: str | None) -> dict[str, str | None]:
-    """Return the text that the regular expression's group matches in each file's name, or None.
-
-    Python's regular expressions cannot be interrupted everywhere, so another process searches: some patterns take
-    for ever. Raises UserError for such a pattern, and for one that matches no name.
-    """
-    if pattern is None or not names:
-        return dict.fromkeys(names)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", SEARCH],
-            input=json.dumps([pattern, [canonical(name) for name in names]]),
-            capture_output=True,
-            text=True,
-            timeout=SEARCH_SECONDS,
-            check=True,
-        )
-    except subprocess.TimeoutExpired:
-        raise UserError(
-            f"data.groups: {pattern!r} takes more than {SEARCH_SECONDS} s on {len(names)} paths: write it without one "
-            "repetition in another, such as (a+)+"
-        ) from None
-    groups = dict(zip(names, json.loads(done.stdout), strict=True))
-    if not any(groups.values()):
-        raise UserError(
-            f"data.groups: {pattern!r} matches none of the {len(names)} paths in the data set, such as {names[0]!r}: "
-            "make it match, also in upper and lower case, or set it to null"
-        )
-    return {name: group or None for name, group in groups.items()}

@@ -13,6 +13,7 @@ REASONS = (
     "empty", "not an image", "unsupported", "truncated", "damaged", "too large", "too long", "too small",
     "unreadable", "bad name", "misplaced", "excluded",
 )  # fmt: skip
+OF_TABLES = ("no label", "no file")  # counted only where there are some
 CHANNELS = ("red", "green", "blue")
 
 # What `dvc metrics` shows; data/audit/counts.csv has every count.
@@ -36,6 +37,7 @@ def counts(splits: dict[str, list[UsableImage]], audit: Audit, classes: list[str
         "largest_class_train_images": max(per_class.values()),
         "quarantined": len(audit.quarantine),
         **{f"quarantined_{reason.replace(' ', '_')}": reasons[reason] for reason in REASONS},
+        **{f"quarantined_{reason.replace(' ', '_')}": reasons[reason] for reason in OF_TABLES if reasons[reason]},
         **audit.counts,
         "turned_by_orientation": sum(image.facts.orientation != 1 for image in images),
         "of_more_than_8_bits": sum(image.facts.wide for image in images),

@@ -102,21 +102,31 @@ def taken_in_order(sizes: list[int], wanted: int, most: int) -> set[int]:
     return taken or {sizes.index(min(sizes))}
 
 
-def shares_table(splits: Mapping[str, list[UsableImage]], shares: Mapping[str, float]) -> pd.DataFrame:
-    """Return each class's images in each split and their share of the class, and for chosen splits the one wanted."""
-    counts = pd.Series(
-        Counter((image.candidate.class_name, split) for split, images in splits.items() for image in images)
-    )
-    totals = counts.groupby(level=0).transform("sum")
-    names = counts.index.get_level_values(1)
+def shares_table(
+    splits: Mapping[str, list[UsableImage]], shares: Mapping[str, float], chosen: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return each class's images in each split and their share of the class, and for chosen splits the one wanted.
+
+    `chosen` has the names of the images whose split was chosen: the share of a chosen split is one of these.
+    """
+    classes = [image.candidate.class_name for images in splits.values() for image in images]
+    to_choose = [
+        image.candidate.class_name for images in splits.values() for image in images if image.candidate.name in chosen
+    ]
+    counts = Counter((image.candidate.class_name, split) for split, images in splits.items() for image in images)
+    totals, chosen_totals = Counter(classes), Counter(to_choose)
     return pd.DataFrame(
-        {
-            "class": counts.index.get_level_values(0),
-            "split": names,
-            "images": counts.to_numpy(),
-            "share": (counts / totals).to_numpy(),
-            "wanted": [shares.get(name, math.nan) for name in names],
-        }
+        [
+            (
+                name,
+                split,
+                images,
+                images / (chosen_totals if split in shares else totals)[name],
+                shares.get(split, math.nan),
+            )
+            for (name, split), images in counts.items()
+        ],
+        columns=["class", "split", "images", "share", "wanted"],
     )
 
 

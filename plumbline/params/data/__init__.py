@@ -10,8 +10,20 @@ from plumbline.run.fields import Count, Flag, Number, Place, Section, Share, Tex
 Policy = Literal["drop", "keep", "fail"]
 
 
+class Columns(Section):
+    """What the columns of a table of labels are called; None: as usual."""
+
+    path: Text | None
+    label: Text | None
+    split: Text | None
+    group: Text | None
+
+
 class Data(Section):
     root: Place
+    labels: Text | None
+    labels_in_root: Text | None
+    columns: Columns
     classes: Annotated[list[Text], Field(min_length=2)] | None
     exclude: list[Text]
     val_share: Annotated[Number, Field(gt=0, lt=1)]
@@ -57,6 +69,15 @@ class Data(Section):
         if value is not None and not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d{1,5}", value):
             raise ValueError("should be null or an address such as tcp://10.0.0.1:8786")
         return value
+
+    @model_validator(mode="after")
+    def labels_come_from_one_place(self) -> "Data":
+        if self.labels is not None and self.labels_in_root is not None:
+            raise ValueError(
+                f"data.labels and data.labels_in_root are {self.labels} and {self.labels_in_root}: "
+                "one of them should be null"
+            )
+        return self
 
     @model_validator(mode="after")
     def scheduler_is_dasks(self) -> "Data":

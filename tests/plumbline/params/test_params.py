@@ -48,6 +48,9 @@ def mistake(tmp_path: Path, old: str, new: str) -> str:
         ("sha256: null", "sha256: abc", "weights.sha256 is 'abc': should be 64 lower-case hexadecimal digits"),
         ("groups: null", "groups: 'patient_['", "data.groups is 'patient_[': should be a regular expression (unterminated"),
         ("groups: null", "groups: patient_", "data.groups is 'patient_': should have one group in parentheses, and has 0"),
+        ("labels: null  ", "labels: 2024 ", "data.labels is 2024, which YAML does not read as text: put it in quotes"),
+        ("labels_in_root: null", "labels_in_root: true", "data.labels_in_root is True, which YAML does not read as text"),
+        ("    split: null", "    splt: null", "data.columns.splt is not a known key; did you mean data.columns.split?"),
         ("val_share: 0.2", "val_share: 0.9", "data.val_share and data.test_share are 0.9 and 0.2: should leave something"),
         ("classes: null", "classes: [ant]", "data.classes is ['ant']: should"),
         ("conflicts: drop", "conflicts: ignore", "data.conflicts is 'ignore': should be 'drop', 'keep' or 'fail'"),
@@ -75,6 +78,12 @@ def test_a_mistake_is_answered_by_the_key_the_value_and_what_would_be_right(
             "finetune.momentum is missing",
         )
     assert mistake(tmp_path, old, new).startswith(message)
+
+
+def test_labels_come_from_one_place(workspace: Workspace) -> None:
+    workspace.set(data__labels="labels.csv", data__labels_in_root="metadata.csv")
+    with pytest.raises(UserError, match="data.labels and data.labels_in_root are labels.csv and metadata.csv: one of"):
+        params_file.load(AllParams)
 
 
 def test_broken_yaml_and_a_key_given_twice_are_named_by_their_line(tmp_path: Path) -> None:

@@ -109,6 +109,9 @@ def test_what_was_not_tested_follows_from_the_data() -> None:
     settings = params_file.load(AllParams, PROJECT / "params.yaml")
     plain = untested(["train", "val", "test"], settings, {"near_duplicates": 0})
     assert not any("no test split" in line or "nearly equal" in line for line in plain)
+    assert any(line.startswith("Independence") for line in plain)
+    grouped = untested(["train", "val", "test"], settings, {"near_duplicates": 0, "groups": 5})  # perhaps by a table
+    assert not any(line.startswith("Independence") for line in grouped)
     more = untested(["train", "val"], settings, {"near_duplicates": 1234})
     assert more[0].startswith("There is no test split")
     assert more[-1].startswith("1,234 nearly equal pictures")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
-from stages.prepare import duplicates, folder_structure
+from stages.prepare import duplicates, groups
 from stages.prepare.splitting import taken_in_order
 from tests.conftest import PROJECT, Workspace, change_params, write_image
 from tests.stages.prepare.conftest import AUDIT, PREPARED, manifest, quarantine, splits
@@ -181,7 +181,7 @@ def test_groups_that_match_no_path_are_refused(ready: Workspace) -> None:
 
 
 def test_groups_that_backtrack_for_ever_are_refused(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_structure, "SEARCH_SECONDS", 1)
+    monkeypatch.setattr(groups, "SEARCH_SECONDS", 1)
     ready.set(data__groups="((?:a+)+)$")
     write_flat({"a" * 60 + "b": 10, "bee": 10})
     with pytest.raises(UserError, match="data.groups: .* takes more than 1 s on 20 paths"):
@@ -208,6 +208,27 @@ def test_a_missing_val_is_carved_from_train_when_it_is_asked_for(ready: Workspac
     rows = manifest()
     assert Counter(rows["split"]) == {"train": 16, "val": 4, "test": 20}
     assert all(path.startswith("test/") == (split == "test") for path, split in splits().items())
+
+
+def test_what_is_carved_is_a_share_of_train_and_holds_no_copy_of_a_test_image(
+    ready: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split, seed in (("train", 0), ("test", 500)):
+        for i in range(20):
+            write_image(Path("images", split, "ant" if i % 2 else "bee", f"{i}.png"), seed=seed + i)
+    for i in range(0, 20, 2):
+        shutil.copy(f"images/test/bee/{i}.png", f"images/train/bee/copy-{i}.png")
+    ready.set(data__carve=True)
+    prepare.main()
+    assert quarantine() == {f"train/bee/copy-{i}.png": "duplicate" for i in range(0, 20, 2)}
+    assert manifest()["sha256"].is_unique
+    rows = pd.read_csv(AUDIT / "shares.csv").set_index(["class", "split"])
+    assert rows["images"].to_dict() == {  # 0.2 of ten in train
+        ("ant", "train"): 8, ("ant", "val"): 2, ("ant", "test"): 10,
+        ("bee", "train"): 8, ("bee", "val"): 2, ("bee", "test"): 10,
+    }  # fmt: skip
+    assert rows["share"].xs("val", level="split").tolist() == pytest.approx([0.2, 0.2])
+    assert "in place of" not in capsys.readouterr().out
 
 
 def test_too_few_images_of_a_class_are_refused_with_the_way_out(ready: Workspace) -> None:

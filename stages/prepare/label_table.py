@@ -1,0 +1,204 @@
+"""Read a table of labels: for each row the path of an image, its label and, where given, its split and its group.
+
+A table is delimited text (.csv, .tsv), JSON Lines, or JSON: a list of records, or what Label Studio exports. A value is
+the text that the file holds: `01`, `1.0`, `true`, `null` and `NA` are labels like any other.
+"""
+
+import io
+import json
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas.errors import EmptyDataError, ParserError, ParserWarning
+
+from plumbline.params.data import Columns
+from plumbline.run.errors import UserError
+from stages.prepare.class_names import nearest
+
+ROLES = ("path", "label", "split", "group")
+# In lower case, with _ for spaces and hyphens. Of two paths the first of these is taken: `id` often numbers the rows.
+USUAL = {
+    "path": ("filename", "file_name", "filepath", "path", "image_path", "image", "image_id", "id"),
+    "label": ("label", "class", "target", "choice"),  # choice: Label Studio's
+    "split": ("split", "set"),
+    "group": ("group",),
+}
+DELIMITERS = ",;\t|"
+TEXT_KINDS = (".csv", ".tsv")
+JSON_WORDS = {True: "true", False: "false"}  # what is no text is one of these, or a value that is not there
+BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def read_table(path: Path, shown: str, names: Columns) -> pd.DataFrame:
+    """Return the rows as text, with the columns path, label, split and group, empty where the table has no value.
+
+    The index is the row's number, from 1: of delimited text without its header, of JSON Lines the line, of JSON the
+    record. `shown` is the table's name in messages.
+    Raises UserError for a table that cannot be read, or whose columns are not known.
+    """
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        raise UserError(
+            f"{shown}: Parquet is not read, because it needs pyarrow, which is not among the project's requirements: "
+            "save the table as .csv or .jsonl"
+        )
+    if kind not in (*TEXT_KINDS, ".jsonl", ".json"):
+        raise UserError(f"{shown}: a table of labels is a .csv, .tsv, .jsonl or .json: save it as one of them")
+    text = text_of(path, shown)
+    if kind in TEXT_KINDS:
+        return with_roles(shown, delimited(shown, text), names)
+    if kind == ".jsonl":
+        return with_roles(shown, json_lines(shown, text), names)
+    records = parsed(shown, text)
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise UserError(f"{shown} should hold a list of records, as Label Studio exports them")
+    if records and all(isinstance(record.get("data"), dict) for record in records):
+        return with_roles(shown, *label_studio(shown, records, names))
+    return with_roles(shown, pd.DataFrame(records, index=range(1, len(records) + 1), dtype=object), names)
+
+
+def text_of(path: Path, shown: str) -> str:
+    """Return the contents of a file, which is UTF-8, or says by its byte order mark that it is UTF-16."""
+    contents = path.read_bytes()
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if contents.startswith(mark)), "utf-8")
+    try:
+        return contents.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = contents[: error.start].count(b"\n") + 1
+        wanted = encoding.removesuffix("-sig").upper()
+        raise UserError(f"{shown} is not {wanted} text, first in line {line}: save it as UTF-8") from None
+
+
+def delimited(shown: str, text: str) -> pd.DataFrame:
+    """Return delimited text as it stands. The delimiter is the one that the header has most of."""
+    header = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = max(DELIMITERS, key=header.count)
+    fields = f"fields are parted by {delimiter!r}, which in a value needs double quotes around it"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ParserWarning)  # where every row has more fields than the header
+            table = pd.read_csv(
+                io.StringIO(text),
+                sep=delimiter,
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                skipinitialspace=True,
+            )
+    except ParserWarning:
+        raise UserError(f"{shown}: its rows have more fields than its header ({fields})") from None
+    except EmptyDataError:
+        raise UserError(f"{shown} is empty: it should have a header, and a row for each image") from None
+    except ParserError as error:
+        why = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
+        raise UserError(f"{shown}: {why} ({fields})") from None
+    return table.set_axis(range(1, len(table) + 1))
+
+
+def json_lines(shown: str, text: str) -> pd.DataFrame:
+    """Return the record of each line that is not empty."""
+    records = {
+        number: parsed(f"{shown}, line {number}", line)
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip()
+    }
+    for number, record in records.items():
+        if not isinstance(record, dict):
+            raise UserError(f"{shown}, line {number}: should be a record in braces, and is {str(record)[:40]!r}")
+    return pd.DataFrame(list(records.values()), index=list(records), dtype=object)
+
+
+def parsed(where: str, text: str) -> Any:
+    """Return parsed JSON, with every number as the text that stands there."""
+    try:
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where} is not valid JSON: {error}") from None
+    except RecursionError:
+        raise UserError(f"{where} is nested too deeply: it should hold records") from None
+
+
+def label_studio(shown: str, tasks: Sequence[dict[str, Any]], names: Columns) -> tuple[pd.DataFrame, Columns]:
+    """Return the data of each task of Label Studio's JSON export with its choice, and what the columns are called.
+
+    A task has one row for each different choice of its annotations, and one without a label if it has none.
+    Annotations that were cancelled, and predictions, do not count.
+    Source: https://labelstud.io/guide/task_format
+    """
+    try:
+        choices = [list(dict.fromkeys(choices_of(task))) for task in tasks]
+    except (AttributeError, KeyError, TypeError):
+        raise UserError(f"{shown} is not as Label Studio exports its tasks: export them anew as JSON") from None
+    questions = sorted({question for own in choices for question, _ in own})
+    question = names.label or (questions[0] if len(questions) == 1 else None)
+    if question not in questions:
+        found = f"has the choices {', '.join(map(repr, questions))}" if questions else "has no choices"
+        raise UserError(f"{shown} {found}: name in data.columns.label those that are the labels")
+    rows = [
+        (number, task["data"] | {question: label})
+        for number, (task, own) in enumerate(zip(tasks, choices, strict=True), start=1)
+        for label in [label for asked, label in own if asked == question] or [""]
+    ]
+    table = pd.DataFrame([row for _, row in rows], index=[number for number, _ in rows], dtype=object)
+    return table, names.model_copy(update={"label": question})
+
+
+def choices_of(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each choice in the annotations of a task: what was asked, and what was chosen."""
+    for annotation in task["annotations"]:
+        if not annotation.get("was_cancelled"):
+            for result in annotation["result"]:
+                if result["type"] == "choices":
+                    yield from ((result["from_name"], choice) for choice in result["value"]["choices"])
+
+
+def with_roles(shown: str, table: pd.DataFrame, names: Columns) -> pd.DataFrame:
+    """Return the columns that say the path, label, split and group of each row, under these names, as text."""
+    if table.columns.empty:
+        raise UserError(f"{shown} is empty: it should have a row for each image")
+    table.columns = [str(name).strip() for name in table.columns]
+    found = {role: column_of(shown, table.columns, role, getattr(names, role)) for role in ("path", "split", "group")}
+    rest = [name for name in table.columns if name not in found.values()]
+    found["label"] = column_of(shown, rest, "label", names.label)
+    for role in ("path", "label"):
+        if found[role] is None:
+            raise UserError(
+                f"{shown} has the columns {', '.join(map(repr, table.columns))}, of which none is known as the {role}: "
+                f"name it in data.columns.{role}, or add a header with {USUAL[role][0]!r}"
+            )
+    return pd.DataFrame(
+        {role: "" if found[role] is None else texts(shown, table[found[role]], role) for role in ROLES},
+        index=table.index,
+    )
+
+
+def column_of(shown: str, columns: Iterable[str], role: str, given: str | None) -> str | None:
+    """Return the name of the column with this role: the one given, or the one that is usually called so.
+
+    The only column that is left is the label, whatever its name.
+    """
+    columns = list(columns)
+    if given is not None:
+        if given not in columns:
+            hint = nearest(given, columns, f"it has {', '.join(map(repr, columns))}")
+            raise UserError(f"data.columns.{role} names {given!r}, which {shown} does not have; {hint}")
+        return given
+    plain = {name: name.lower().replace(" ", "_").replace("-", "_") for name in columns}
+    usual = [name for wanted in USUAL[role] for name in columns if plain[name] == wanted]
+    if len(usual) > 1 and role != "path":
+        raise UserError(f"{shown} has the columns {', '.join(map(repr, usual))}: name one in data.columns.{role}")
+    if not usual and role == "label" and len(columns) == 1:
+        return columns[0]
+    return usual[0] if usual else None
+
+
+def texts(shown: str, column: pd.Series, role: str) -> list[str]:
+    """Return a column as text. Raises UserError for a list or a record, which JSON may hold."""
+    values = column.tolist()
+    for number, value in zip(column.index, values, strict=True):
+        if isinstance(value, list | dict):
+            raise UserError(f"{shown}, row {number}: its {role} is {str(value)[:60]}: it should be one text")
+    return [value if isinstance(value, str) else JSON_WORDS.get(value, "") for value in values]
