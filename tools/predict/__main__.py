@@ -132,9 +132,7 @@ def keep_of(given: argparse.Namespace) -> float:
 def print_what_is_not_judged(classifier: Classifier, model: str) -> None:
     """Print a line where the model cannot tell whether an image is unknown."""
     if not classifier.has_score:
-        line = (
-            "has no score of unknown images: the columns known and p_known are empty, `dvc repro` writes one that has"
-        )
+        line = "has no score of unknown images: the columns known and p_known are empty; `dvc repro` writes one"
     else:
         line = too_few_images(classifier.keep, classifier.network.score.val_images)
     if line:

@@ -142,7 +142,7 @@ def test_a_model_of_before_predicts_without_a_word_on_unknown_images_and_says_so
     assert all(line.endswith(",,,,") for line in output.splitlines()[1:])
     assert errors == (
         "models/finetuned.safetensors: has no score of unknown images: the columns known and p_known are empty; "
-        "`dvc repro` writes a model that has one\n"
+        "`dvc repro` writes one\n"
     )
 
 
