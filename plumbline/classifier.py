@@ -4,7 +4,7 @@ from plumbline import Classifier
 
 classifier = Classifier.load("models/finetuned.safetensors")
 for prediction in classifier(["photo.jpg", Image.open("other.png"), array]):
-    print(prediction.predicted, prediction.probability)
+    print(prediction.predicted, prediction.probability, prediction.known)
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,9 @@ from plumbline.model.model_file import Model, read_model
 from plumbline.run.errors import UserError
 from plumbline.run.paths import FINETUNED
 from plumbline.training.compute import choose_compute
-from plumbline.training.inference import logits_of
+from plumbline.training.inference import logits_and_distances, logits_of
+
+KEEP = 0.95  # as in params.yaml, evaluate.unknown.keep
 
 AnyImage = str | PathLike | Image.Image | np.ndarray
 
@@ -36,6 +38,8 @@ class Prediction:
     predicted: str  # the likeliest class
     probability: float  # of that class, in [0, 1], after the temperature
     probabilities: dict[str, float]  # of every class, in label order
+    known: bool | None = None  # whether it is like the images of training; None of a model that cannot tell
+    p_known: float | None = None  # how rarely an image like those of training is as far from them, in (0, 1]
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """Return the k likeliest classes with their probabilities, the likeliest first."""
@@ -45,22 +49,26 @@ class Prediction:
 class Classifier:
     """A trained model with its classes, its transform and its temperature. Runs on a GPU, if torch sees one."""
 
-    def __init__(self, model: Model, precision: str = "float32") -> None:
+    def __init__(self, model: Model, precision: str = "float32", keep: float = KEEP) -> None:
         """Take a model; `precision` is float32, as in evaluation, bfloat16, or auto (bfloat16 where it is fast).
 
-        Raises UserError for weights that are not of the model's architecture.
+        `keep` is the share of images like those of training that are to be known. Raises UserError for weights that are
+        not of the model's architecture, and for a share that is not between 0 and 1.
         """
+        if not 0 < keep < 1:
+            raise UserError(f"keep is {keep}: it should be between 0 and 1")
+        self.keep, self.has_score = keep, model.has_score
         self.classes = model.classes
         self.transform = model.transform
         self.temperature = model.temperature
         self.is_repeatable = model.is_repeatable
         self.compute = choose_compute(precision)
-        self.network = self.compute.place(model.network())
+        self.network = self.compute.place(model.network_with_distance() or model.network())
 
     @classmethod
-    def load(cls, path: str | PathLike = FINETUNED, precision: str = "float32") -> "Classifier":
+    def load(cls, path: str | PathLike = FINETUNED, precision: str = "float32", keep: float = KEEP) -> "Classifier":
         """Read a model that the finetune stage wrote. Raises UserError for any other file; nothing is unpickled."""
-        return cls(read_model(Path(path)), precision)
+        return cls(read_model(Path(path)), precision, keep)
 
     def __call__(self, images: AnyImage | Sequence[AnyImage]) -> list[Prediction]:
         """Classify images: paths, PIL images, or arrays of uint8 (H, W, 3) in RGB or (H, W) in grey; one, or several.
@@ -101,14 +109,21 @@ class Classifier:
 
     def classify(self, pixels: np.ndarray) -> list[Prediction]:
         """Return the predictions for arrays as `pixels` gives them, uint8 (N, resize, resize, 3)."""
-        logits = logits_of(self.network, torch.from_numpy(pixels), self.transform, self.compute)
+        images, known, p_known = torch.from_numpy(pixels), [None] * len(pixels), [None] * len(pixels)
+        if self.has_score:
+            logits, distances = logits_and_distances(self.network, images, self.transform, self.compute)
+            score = self.network.score
+            known = (~score.is_unknown(distances, self.keep)).tolist()
+            p_known = [count / (score.val_images + 1) for count in score.count(distances).tolist()]
+        else:
+            logits = logits_of(self.network, images, self.transform, self.compute)
         probabilities = (logits / self.temperature).softmax(dim=1)
         if not probabilities.isfinite().all():
             raise UserError("the model gives no finite number for an image: its weights are damaged, or it diverged")
         likeliest = probabilities.argmax(dim=1).tolist()
         return [
-            Prediction(self.classes[label], own[label], dict(zip(self.classes, own, strict=True)))
-            for label, own in zip(likeliest, probabilities.tolist(), strict=True)
+            Prediction(self.classes[label], own[label], dict(zip(self.classes, own, strict=True)), *judged)
+            for label, own, *judged in zip(likeliest, probabilities.tolist(), known, p_known, strict=True)
         ]
 
 

@@ -50,6 +50,7 @@ RERUNS = {
     "finetune.momentum": {"finetune", "card"},
     "finetune.weight_decay": {"weight_decay", "finetune", "card"},
     "evaluate.confidence": {"evaluate", "plot", "card", "export"},
+    "evaluate.unknown.keep": {"evaluate", "card", "export"},
     "gallery.images": {"gallery"},
     "export.calibration_images": {"export"},
 }
@@ -81,7 +82,7 @@ FOLDERS = {
     "plumbline/audit": {"evaluate", "plot", "report"},
     "plumbline/checks": {"backprop", "convolution", "weight_decay", "curvature", "evaluate", "export"},
     "plumbline/data": {"prepare", "curvature", "finetune", "evaluate", "gallery", "plot", "report", "export", "card"},
-    "plumbline/images": {"prepare", "weights"},
+    "plumbline/images": {"prepare", "weights", "evaluate"},
     "plumbline/model": {
         "params",
         "backprop",

@@ -14,25 +14,41 @@ from torch import nn
 
 from plumbline.model.description import ENTRY, Description, Transform, fields_of, one_line_for
 from plumbline.model.networks import (
+    head_name,
     network_from_tensors,
     refuse_image_size,
     refuse_not_finite,
     shape_of_network,
 )
+from plumbline.model.unknown import PREFIX, NetworkWithDistance, network_tensors, score_of
 from plumbline.run.outputs import whole_file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model(Description):
-    """Weights, by torchvision's names, and their description."""
+    """Weights, by torchvision's names, and their description; with the score of unknown images, if it has one."""
 
     tensors: dict[str, torch.Tensor]
+
+    @property
+    def has_score(self) -> bool:
+        """Whether it knows how far away an image is; models of older versions do not."""
+        return any(key.startswith(PREFIX) for key in self.tensors)
 
     def network(self) -> nn.Module:
         """Return the network with these weights. Raises UserError unless it has such weights and takes such images."""
         shape = shape_of_network(self.architecture, len(self.classes))
         refuse_image_size(shape, self.transform.crop, "image.crop")
-        return network_from_tensors(self.architecture, self.tensors, len(self.classes))
+        return network_from_tensors(self.architecture, network_tensors(self.tensors), len(self.classes))
+
+    def network_with_distance(self) -> NetworkWithDistance | None:
+        """Return the network with the score of unknown images; None for a model that has none.
+
+        Raises UserError as `network`, and for a score that does not fit the network.
+        """
+        network, head = self.network(), head_name(self.architecture)
+        score = score_of(self.tensors, network.get_submodule(head).weight.shape[1])
+        return None if score is None else NetworkWithDistance(network, head, score)
 
 
 def write_model(path: Path, model: Model) -> None:

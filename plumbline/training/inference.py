@@ -1,4 +1,4 @@
-"""What a network makes of images, in batches and without gradients: logits, or what its head takes."""
+"""What a network makes of images, in batches and without gradients: logits, distances, or what its head takes."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from torch import nn
 
 from plumbline.model.description import Transform
 from plumbline.model.networks import head_name
+from plumbline.model.unknown import NetworkWithDistance
 from plumbline.training.compute import Compute
 from plumbline.training.network_input import to_input
 
@@ -24,6 +25,16 @@ def logits_of(network: nn.Module, images: torch.Tensor, transform: Transform, co
     network.eval()
     with torch.inference_mode(), compute.autocast():
         return torch.cat([network(inputs) for inputs in inputs_of(images, transform, compute)]).double().cpu()
+
+
+def logits_and_distances(
+    network: NetworkWithDistance, images: torch.Tensor, transform: Transform, compute: Compute
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits as `logits_of`, and how far away the images are, float32 (N,), on the device."""
+    network.eval()
+    with torch.inference_mode(), compute.autocast():
+        logits, distances = zip(*map(network, inputs_of(images, transform, compute)), strict=True)
+        return torch.cat(logits).double().cpu(), torch.cat(distances)
 
 
 def features_of(

@@ -14,6 +14,7 @@ from plumbline.data.prepared import SPLITS, read_classes, read_manifest
 from plumbline.model.description import PADDING, Description, read_description
 from plumbline.model.timm_names import is_timm, timm_name
 from plumbline.presentation.percent import percent
+from plumbline.presentation.unknown_images import unknown_images
 from plumbline.results.measures_file import read_measures
 from plumbline.results.tables import damaged, read_metrics, read_table
 from plumbline.run import params_file
@@ -67,6 +68,8 @@ def card(settings: Params) -> str:
     if len(splits) < 2:
         raise damaged("metrics/prepare.json", "lacks train_images or val_images")
     name, data_set = f"{model.architecture} on {data_set_name(settings.data.root)}", data_set_name(settings.data.root)
+    own = settings.evaluate.unknown
+    unknown = unknown_images(measures, splits[-1], own.keep, own.images, settings.weights.source)
     template = Environment(
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True, autoescape=False,  # Markdown: `text` escapes what comes from outside
@@ -92,7 +95,8 @@ def card(settings: Params) -> str:
         start=start(read_description(BACKBONE)),
         recipe=recipe_table(settings),
         results=measures_table(measures, splits),
-        untested=untested(splits, settings, metrics["prepare"]),
+        unknown=unknown,
+        untested=untested(splits, settings, metrics["prepare"], names_unknown=unknown is not None),
         provenance=provenance_table(),
     )
 

@@ -113,12 +113,13 @@ def audit(prepare: dict[str, float]) -> str:
     return "; ".join(found) if found else "nothing that is unusual"
 
 
-def untested(splits: Sequence[str], settings: Params, prepare: dict[str, float]) -> list[str]:
-    """Return what the result says nothing about."""
+def untested(splits: Sequence[str], settings: Params, prepare: dict[str, float], *, names_unknown: bool) -> list[str]:
+    """Return what the result says nothing about; `names_unknown` of a model that can call an image unknown."""
     said = [
         f"Other images than those of this data set. The {splits[-1]} images come from the same source as those it was "
         "trained on; with another camera, place, season or preparation the accuracy may be another.",
-        "Images that show none of the classes: the model names one all the same, often with a high probability.",
+        "Images that show none of the classes: the model names one all the same, often with a high probability."
+        + (" How many it calls unknown was measured on those above alone." if names_unknown else ""),
         "Damaged, blurred, noisy or deliberately altered images.",
         "Groups of people or things within a class: the accuracy may differ between them.",
     ]

@@ -1,16 +1,19 @@
 """Measure the fine-tuned model on every split, each number with its interval, and compare it with two baselines.
 
 Reads models/finetuned.safetensors, models/backbone.safetensors for the linear probe, data/prepared, which images belong
-together, plots/history.csv, and metrics/curvature.json, to which the learning rate is compared. Computes in float32,
-whatever the training used. This stage alone reads the test split, after everything is chosen; nothing is chosen by it.
+together, plots/history.csv, metrics/curvature.json, to which the learning rate is compared, and the folder of unknown
+images that evaluate.unknown.images names. Computes in float32, whatever the training used. This stage alone reads the
+test split, after everything is chosen; nothing is chosen by it.
 Writes plots/measures.csv, all measures; metrics/evaluate.json, the few that DVC shows; and further tables under plots/:
 predictions.csv (one row an image), per_class.csv, reliability.csv, roc.csv, precision_recall.csv and label_doubts.csv.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import nn
 from tqdm import tqdm
 
 from plumbline.audit.tables import read_clusters
@@ -28,7 +31,7 @@ from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.paths import BACKBONE, CURVATURE, FINETUNED, HISTORY
 from plumbline.run.timing import timed
 from plumbline.training.compute import Compute, choose_compute, make_repeatable, nondeterministic_operations
-from plumbline.training.inference import features_of, logits_of
+from plumbline.training.inference import features_of, logits_and_distances, logits_of
 from plumbline.training.same_data import refuse_other_data
 from plumbline.training.splits import Split, read_splits
 from stages.evaluate.baseline_models import baseline_measures
@@ -51,6 +54,7 @@ from stages.evaluate.predictions import SplitPredictions, cross_fitted, predicti
 from stages.evaluate.recipe import recipe_of
 from stages.evaluate.roc_curves import curve_tables
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
+from stages.evaluate.unknown_images import Distances, distances_of_unknown, line_of_unknown, p_values, unknown_measures
 
 METRICS = Path("metrics/evaluate.json")
 KEPT_BY = ("val_loss", "val_accuracy")  # the columns of the history that say what a choice by val may have gained
@@ -76,17 +80,20 @@ def positive_class(wish: str | None, classes: list[str]) -> int:
 
 
 def predict(
-    model: Model, splits: dict[str, Split], clusters: Clusters, compute: Compute
-) -> dict[str, SplitPredictions]:
-    """Return the model's predictions on every split."""
-    network, found = compute.place(model.network()), {}
+    network: nn.Module, model: Model, splits: dict[str, Split], clusters: Clusters, compute: Compute
+) -> tuple[dict[str, SplitPredictions], Distances]:
+    """Return the model's predictions on every split, and how far its images are, if the model knows."""
+    found, distances = {}, {}
     for name, split in tqdm(splits.items(), "the model", unit="split", disable=None):
-        logits = logits_of(network, split.images, model.transform, compute)
+        if model.has_score:
+            logits, distances[name] = logits_and_distances(network, split.images, model.transform, compute)
+        else:
+            logits = logits_of(network, split.images, model.transform, compute)
         found[name] = SplitPredictions(
             plain=predictions_of(logits, split.labels, 1.0, clusters[name]),
             calibrated=predictions_of(logits, split.labels, model.temperature, clusters[name]),
         )
-    return found
+    return found, distances
 
 
 def backbone_features(splits: dict[str, Split], transform: Transform, compute: Compute) -> dict[str, np.ndarray]:
@@ -185,7 +192,8 @@ def main() -> None:
     make_repeatable(seed, deterministic=model.is_repeatable)
     compute = choose_compute("float32")
     with timed("evaluate", sum(map(len, labels.values()))), nondeterministic_operations([]):
-        predictions = predict(model, splits, clusters, compute)
+        network = compute.place(model.network_with_distance() or model.network())
+        predictions, distances = predict(network, model, splits, clusters, compute)
         features = backbone_features(splits, model.transform, compute)
         measures: Measures = {("val", "temperature"): Measure(model.temperature, len(labels["val"]))}
         if (share := lr_over_curvature_limit(recipe, curvature, len(labels["train"]))) is not None:
@@ -198,6 +206,10 @@ def main() -> None:
         measures |= accuracy_without_copies(predictions, numbers, own.confidence)
         measures |= baseline_measures(labels, features, clusters, own.confidence)
         measures |= measures_at_threshold(predictions, positive, own, seed)
+        if model.has_score:
+            last, folder = splits[list(splits)[-1]], Path(own.unknown.images)
+            unknown = distances_of_unknown(network, last.images, folder, model.transform, compute, seed)
+            measures |= unknown_measures(network.score, distances, unknown, clusters, own.unknown.keep, own.confidence)
         doubtful = label_doubts(splits, predictions, features["train"], classes, own, seed)
     if "test" not in splits:
         gain = accuracy_gain_by_choice(read_table(HISTORY, columns=KEPT_BY), recipe["keep"], recipe["patience"])
@@ -205,6 +217,10 @@ def main() -> None:
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
     for name in splits:
         print(line_of(name, measures, own.confidence))
+    if line := line_of_unknown(measures, list(splits)[-1], own.unknown.keep):
+        print(line)
+    elif not model.has_score:
+        print(f"{FINETUNED} has no score of unknown images: none can be called so", file=sys.stderr)
     print_clusters(calibrated, measures, own.confidence)
     print_few_mistakes(calibrated, positive, classes)
     if ("val", "threshold") in measures and own.threshold.aim == "recall":
@@ -212,6 +228,11 @@ def main() -> None:
     tables = [
         predictions_table(name, splits[name], after, numbers[name], classes) for name, after in calibrated.items()
     ]
+    if model.has_score:
+        tables = [
+            table.assign(p_known=p_values(network.score, distances[name]) if name != "train" else np.nan)
+            for name, table in zip(calibrated, tables, strict=True)
+        ]
     write_csv(PREDICTIONS, pd.concat(tables))
     write_csv(PER_CLASS, pd.concat([per_class_table(name, after, classes) for name, after in calibrated.items()]))
     reliability = [reliability_table(name, both, own.calibration_bins) for name, both in judged.items()]

@@ -3,7 +3,8 @@
 Reads models/finetuned.safetensors and data/prepared. Writes models/finetuned.onnx and models/finetuned.pt2, which take
 pixels and give probabilities; models/int8, the ONNX file in eight bits, or nothing; plots/exported_files.csv, how
 closely each file matches torch; metrics/export.json, the few numbers that DVC shows; and the speed of each to
-metrics/timing. Nothing is written if a float32 file differs from torch by more than export.tolerance.
+metrics/timing. Nothing is written if a float32 file differs from torch by more than export.tolerance, or calls other
+images unknown.
 """
 
 import io
@@ -28,12 +29,12 @@ from plumbline.run.outputs import whole_file, whole_folder, write_csv, write_jso
 from plumbline.run.paths import EXPORTED_FILES, FINETUNED
 from plumbline.run.timing import timed
 from plumbline.training.compute import Compute, make_repeatable
-from plumbline.training.inference import logits_of
+from plumbline.training.inference import logits_and_distances, logits_of
 from plumbline.training.same_data import refuse_other_data
 from plumbline.training.splits import read_splits
-from stages.export.agreement import agreement, agreement_table, print_int8, refuse_other_models
+from stages.export.agreement import Outputs, agreement_table, print_int8, refuse_other_models
 from stages.export.from_pixels import INPUT, description, exported_program
-from stages.export.int8 import int8_file, spread
+from stages.export.int8 import int8_file, spread, with_val_distances
 from stages.export.onnx_file import onnx_file
 from stages.export.speed import speed
 from stages.export.torch_file import torch_file
@@ -43,7 +44,7 @@ TORCH = Path("models/finetuned.pt2")
 INT8 = Path("models/int8")
 METRICS = Path("metrics/export.json")
 
-Answer = Callable[[np.ndarray], np.ndarray]  # from images, uint8 (N, resize, resize, 3), to probabilities (N, classes)
+Answer = Callable[[np.ndarray], list[np.ndarray]]  # from images, uint8 (N, resize, resize, 3), to what OUTPUTS names
 
 PROCESSOR = torch.device("cpu")  # the files are made for processors; a GPU would round differently
 BATCH = 16  # images
@@ -54,14 +55,20 @@ class Params(SomeSections):
     export: Export
 
 
-def torch_answer(model: Model, precision: torch.dtype) -> Answer:
+def torch_answer(model: Model, precision: torch.dtype, keep: float) -> Answer:
     """Return the model in torch, as evaluate computes it, in the precision given."""
     compute = Compute(PROCESSOR, precision)
-    network = compute.place(model.network())
+    network = compute.place(model.network_with_distance() or model.network())
 
-    def answer(images: np.ndarray) -> np.ndarray:
-        logits = logits_of(network, torch.from_numpy(images), model.transform, compute)
-        return (logits / model.temperature).softmax(dim=1).numpy()
+    def answer(images: np.ndarray) -> list[np.ndarray]:
+        pixels = torch.from_numpy(images)
+        if not model.has_score:
+            logits = logits_of(network, pixels, model.transform, compute)
+            return [(logits / model.temperature).softmax(dim=1).numpy()]
+        logits, distances = logits_and_distances(network, pixels, model.transform, compute)
+        score = network.score
+        judged = score.is_unknown(distances, keep), score.p_known(distances), distances
+        return [each.numpy() for each in ((logits / model.temperature).softmax(dim=1), *judged)]
 
     return answer
 
@@ -69,23 +76,25 @@ def torch_answer(model: Model, precision: torch.dtype) -> Answer:
 def onnx_answer(contents: bytes) -> Answer:
     """Return an ONNX file's model."""
     session = onnxruntime.InferenceSession(contents, providers=["CPUExecutionProvider"])
-    return lambda images: session.run(None, {INPUT: images})[0]
+    return lambda images: session.run(None, {INPUT: images})
 
 
 def torch_file_answer(contents: bytes) -> Answer:
     """Return a .pt2 file's model."""
     network = torch.export.load(io.BytesIO(contents)).module()
 
-    def answer(images: np.ndarray) -> np.ndarray:
+    def answer(images: np.ndarray) -> list[np.ndarray]:
         with torch.inference_mode():
-            return network(torch.from_numpy(images)).numpy()
+            found = network(torch.from_numpy(images))
+        return [each.numpy() for each in (found if isinstance(found, tuple) else (found,))]
 
     return answer
 
 
-def probabilities(answer: Answer, images: np.ndarray) -> np.ndarray:
-    """Return a model's probabilities for all images, computed in batches."""
-    return np.concatenate([answer(np.array(images[i : i + BATCH])) for i in range(0, len(images), BATCH)])
+def outputs(answer: Answer, images: np.ndarray) -> Outputs:
+    """Return what a model says of all images, computed in batches."""
+    batches = [answer(np.array(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
+    return Outputs(*map(np.concatenate, zip(*batches, strict=True)))
 
 
 def headline(table: pd.DataFrame) -> dict[str, float]:
@@ -107,23 +116,27 @@ def main() -> None:
     model, classes, splits = read_model(FINETUNED), read_classes(), read_splits()
     refuse_other_data(FINETUNED, model, classes, splits)
     make_repeatable(0)
-    about, val = description(model, sha256_of(FINETUNED)), splits["val"]
+    keep = settings.evaluate.unknown.keep
+    about, val = description(model, sha256_of(FINETUNED), keep), splits["val"]
     images, labels = val.images.numpy(), val.labels.numpy()
     with timed("export") as measured:
-        program = exported_program(model)
+        program = exported_program(model, keep)
         files = {"onnx": onnx_file(program, about), "pt2": torch_file(program, about)}
         answers = {"onnx": onnx_answer(files["onnx"]), "pt2": torch_file_answer(files["pt2"])}
-        plain = torch_answer(model, torch.float32)
-        wanted = probabilities(plain, images)
-        found = {name: probabilities(answer, images) for name, answer in answers.items()}
-        refuse_other_models({name: agreement(each, wanted) for name, each in found.items()}, own.tolerance)
-        timings = {"torch_float32": plain, "torch_bfloat16": torch_answer(model, torch.bfloat16)}
+        plain = torch_answer(model, torch.float32, keep)
+        wanted = outputs(plain, images)
+        found = {name: outputs(answer, images) for name, answer in answers.items()}
+        refuse_other_models(found, wanted, own.tolerance)
+        timings = {"torch_float32": plain, "torch_bfloat16": torch_answer(model, torch.bfloat16, keep)}
         timings |= {"onnx_float32": answers["onnx"]}
         if own.int8 != "none":
             few = spread(splits["train"].images.numpy(), own.calibration_images)
             files["int8"] = int8_file(files["onnx"], own.int8, few, about)
+            if model.has_score:  # eight bits have other distances: they are judged beside their own of val
+                own_distances = outputs(onnx_answer(files["int8"]), images).distance
+                files["int8"] = with_val_distances(files["int8"], own_distances)
             timings["onnx_int8"] = onnx_answer(files["int8"])
-            found["int8"] = probabilities(timings["onnx_int8"], images)
+            found["int8"] = outputs(timings["onnx_int8"], images)
         for name, answer in timings.items():
             measured |= speed(name, answer, images)
     sizes = {name: len(contents) for name, contents in files.items()}

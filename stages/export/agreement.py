@@ -13,6 +13,15 @@ from plumbline.checks.claims import Checks
 from plumbline.results.intervals import difference_of_shares
 
 
+class Outputs(NamedTuple):
+    """What a model says of images; of one without a score of unknown images the probabilities alone."""
+
+    probabilities: np.ndarray  # (N, classes)
+    unknown: np.ndarray | None = None  # bool (N,)
+    p_known: np.ndarray | None = None  # (N,)
+    distance: np.ndarray | None = None  # (N,)
+
+
 class Agreement(NamedTuple):
     """How closely an exported model's probabilities match torch's."""
 
@@ -28,32 +37,43 @@ def agreement(found: np.ndarray, wanted: np.ndarray) -> Agreement:
     return Agreement(math.inf if math.isnan(largest) else largest, same, len(found))
 
 
-def refuse_other_models(found: dict[str, Agreement], tolerance: float) -> None:
-    """Raise UserError if a float32 file's probabilities differ from torch's by more than the tolerance."""
+def refuse_other_models(found: dict[str, Outputs], wanted: Outputs, tolerance: float) -> None:
+    """Raise UserError if a float32 file's probabilities differ from torch's by more than the tolerance.
+
+    Its distances are held to the same, relative to torch's. Other images may be unknown to it only where a distance is
+    at the very threshold: of fewer than 1,000 images none.
+    """
     checks = Checks()
-    for name, own in found.items():
+    for name, outputs in found.items():
+        own = agreement(outputs.probabilities, wanted.probabilities)
         claim = f"{name}: {own.same_class:.1%} of {own.images} val images in torch's class, probabilities as torch's"
         checks.expect_error(own.largest_difference, tolerance, claim)
+        if wanted.distance is not None:
+            difference = np.abs(outputs.distance / wanted.distance - 1).max()
+            checks.expect_error(float(difference), tolerance, f"{name}: distances as torch's")
+            others = int((outputs.unknown != wanted.unknown).sum())
+            claim = f"{name}: the images that are unknown are torch's"
+            checks.expect(others <= own.images // 1000, claim, f"{others} of {own.images} are not")
     checks.end()
 
 
 def agreement_table(
-    sizes: dict[str, int], found: dict[str, np.ndarray], wanted: np.ndarray, labels: np.ndarray, confidence: float
+    sizes: dict[str, int], found: dict[str, Outputs], wanted: Outputs, labels: np.ndarray, confidence: float
 ) -> pd.DataFrame:
     """Return one row a file: its bytes, its agreement with torch, its accuracy, and the change from torch's accuracy.
 
-    By file: sizes, and probabilities (N, classes); `wanted` are torch's, labels are (N,).
+    By file: sizes, and what it says of the images; `wanted` is what torch says, labels are (N,).
     """
-    right = wanted.argmax(axis=1) == labels
+    right = wanted.probabilities.argmax(axis=1) == labels
     rows = []
-    for name, probabilities in found.items():
-        own_right = probabilities.argmax(axis=1) == labels
+    for name, outputs in found.items():
+        own_right = outputs.probabilities.argmax(axis=1) == labels
         change = difference_of_shares(right, own_right, confidence)
         rows.append(
             {
                 "file": name,
                 "bytes": sizes[name],
-                **agreement(probabilities, wanted)._asdict(),
+                **agreement(outputs.probabilities, wanted.probabilities)._asdict(),
                 "accuracy": float(own_right.mean()),
                 "accuracy_change": change.value,
                 "accuracy_change_low": change.low,

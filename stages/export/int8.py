@@ -17,6 +17,7 @@ from stages.export.onnx_file import described
 
 MULTIPLYING = ["Conv", "Gemm", "MatMul"]
 # The layers between are in eight bits too, which avoids conversions; normalisation and softmax stay in float32.
+VAL_DISTANCES = "val_distances"  # how the name of the tensor that holds them ends
 BETWEEN = ["Add", "MaxPool", "GlobalAveragePool", "ReduceMean"]
 
 
@@ -36,6 +37,31 @@ def spread(images: np.ndarray, count: int) -> np.ndarray:
     return images[np.unique(np.linspace(0, len(images) - 1, count).round().astype(int))]
 
 
+def nodes_of_the_score(graph: onnx.GraphProto) -> list[str]:
+    """Return the names of the nodes from which no probability follows: they stay in float32, as the score is small."""
+    made_by = {name: node for node in graph.node for name in node.output}
+
+    def before(output: str) -> set[str]:
+        found, open_ = set(), [output]
+        while open_:
+            node = made_by.get(open_.pop())
+            if node is not None and node.name not in found:
+                found.add(node.name)
+                open_ += node.input
+        return found
+
+    outputs = [output.name for output in graph.output]
+    return sorted(set().union(*map(before, outputs)) - before(outputs[0]))
+
+
+def with_val_distances(contents: bytes, distances: np.ndarray) -> bytes:
+    """Return an ONNX model's bytes with these distances, float32 (V,), as those of the val images."""
+    model = onnx.load_from_string(contents)
+    (own,) = (tensor for tensor in model.graph.initializer if tensor.name.endswith(VAL_DISTANCES))
+    own.CopyFrom(onnx.numpy_helper.from_array(np.sort(distances), own.name))
+    return model.SerializeToString(deterministic=True)
+
+
 def int8_file(contents: bytes, kind: str, images: np.ndarray, description: dict[str, str]) -> bytes:
     """Return an ONNX model's bytes in eight bits.
 
@@ -47,6 +73,7 @@ def int8_file(contents: bytes, kind: str, images: np.ndarray, description: dict[
         folder = Path(name)
         (folder / "float32.onnx").write_bytes(contents)
         quant_pre_process(folder / "float32.onnx", folder / "folded.onnx", skip_symbolic_shape=True)
+        excluded = nodes_of_the_score(onnx.load(folder / "folded.onnx").graph)
         if kind == "static":
             quantize_static(
                 folder / "folded.onnx",
@@ -58,6 +85,7 @@ def int8_file(contents: bytes, kind: str, images: np.ndarray, description: dict[
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 op_types_to_quantize=MULTIPLYING + BETWEEN,
+                nodes_to_exclude=excluded,
             )
         else:
             quantize_dynamic(
@@ -67,5 +95,6 @@ def int8_file(contents: bytes, kind: str, images: np.ndarray, description: dict[
                 per_channel=True,
                 reduce_range=True,
                 op_types_to_quantize=MULTIPLYING,
+                nodes_to_exclude=excluded,
             )
         return described(onnx.load(folder / "int8.onnx"), description)

@@ -6,7 +6,7 @@ import onnx
 import torch
 
 from plumbline.run.errors import UserError
-from stages.export.from_pixels import INPUT, OUTPUT
+from stages.export.from_pixels import INPUT, OUTPUTS
 
 LARGEST = 2**31 - 2**24  # bytes: the limit of a protocol buffer, less the size of the graph itself
 
@@ -19,9 +19,8 @@ def onnx_file(program: torch.export.ExportedProgram, description: dict[str, str]
             f"the network has {weights / 2**30:.1f} GiB of weights, and an ONNX file holds 2: "
             "choose a smaller weights.architecture; everything but the export is done"
         )
-    model = torch.onnx.export(
-        program, input_names=[INPUT], output_names=[OUTPUT], dynamo=True, verbose=False
-    ).model_proto
+    names = OUTPUTS[: len(program.graph_signature.user_outputs)]
+    model = torch.onnx.export(program, input_names=[INPUT], output_names=names, dynamo=True, verbose=False).model_proto
     name_the_batch(model.graph)
     for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info,
                  *model.graph.initializer, *model.functions):  # fmt: skip

@@ -34,6 +34,7 @@ from stages.finetune.interruption import Interrupted, Interruption
 from stages.finetune.run_state import History, Progress, Run, Tensors
 from stages.finetune.training_loop import kept_epoch, train
 from stages.finetune.training_setup import Params, Setup, begin_run, read_setup, with_weights_transform
+from stages.finetune.unknown_images import knowing_unknown
 
 CHECKS = ("backprop", "convolution", "weight_decay")
 METRICS = Path("metrics/finetune.json")
@@ -162,7 +163,7 @@ def finetune(settings: Params, distributed: Distributed) -> None:
             sha256=sha256_of(BACKBONE),
             tensors=tensors,
         )
-        write_model(FINETUNED, calibrated(model, setup))
+        write_model(FINETUNED, knowing_unknown(calibrated(model, setup), setup.train, setup.val))
         write_csv(HISTORY, pd.DataFrame(ended[0].history))
         write_json(METRICS, summary(ended, setup.recipe, setup.compute))
         for own in checkpoints:

@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from plumbline.params.all import AllParams
+from plumbline.presentation.unknown_images import unknown_images
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.outputs import whole_file
@@ -21,6 +22,7 @@ from stages.report.provenance import hashes_table, params_table, versions_table
 from stages.report.result_section import (
     accuracy_figures,
     baselines_sentence,
+    final_split,
     headline,
     measures_table,
     mistakes_sentence,
@@ -49,6 +51,13 @@ def page(results: Results, settings: AllParams) -> str:
         baselines=baselines_sentence(results),
         accuracy_figures=accuracy_figures(results),
         measures=measures_table(results),
+        unknown=unknown_images(
+            results.measures,
+            final_split(results),
+            settings.evaluate.unknown.keep,
+            settings.evaluate.unknown.images,
+            settings.weights.source,
+        ),
         probability_figures=probability_figures(results),
         data_sentence=data_sentence(results),
         audit_figure=audit_figure(results),

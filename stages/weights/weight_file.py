@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from plumbline.model.file_kinds import LOOKED_AT, is_safetensors, kind_of_file
+from plumbline.model.unknown import network_tensors
 from plumbline.run.errors import UserError
 
 Tensors = dict[str, torch.Tensor]
@@ -48,9 +49,9 @@ def read_dictionaries(path: Path, source: str) -> dict[str, Tensors]:
 
 
 def read_safetensors(path: Path, source: str) -> Tensors:
-    """Return the tensors of a safetensors file."""
+    """Return the tensors of a safetensors file, of one of Plumbline's without its score of unknown images."""
     try:
-        return load_file(path)
+        return network_tensors(load_file(path))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{source} is not a whole safetensors file: {first_line(error)}") from None
 

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from plumbline.model.description import Transform
 from plumbline.model.families import build_network
 from plumbline.model.model_file import Model, write_model
+from plumbline.training.splits import Split
+from stages.finetune.unknown_images import knowing_unknown
 
 FINETUNED = Path("models/finetuned.safetensors")
 # What the curvature stage measured: the limit of the learning rate is 2 (1 + 0.9) / 100, half to twice that.
@@ -45,10 +48,21 @@ def small_model(**changes: Any) -> Model:
     return Model(**values)
 
 
+def with_score(model: Model, val_images: int = 24) -> Model:
+    """Return a model with a score of unknown images that was fitted on noise."""
+    chance, size = np.random.default_rng(0), model.transform.resize
+    splits = []
+    for images in (12, val_images):
+        pixels = chance.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
+        labels = torch.arange(images) % len(model.classes)
+        splits.append(Split(torch.from_numpy(pixels), labels, [""] * images, [""] * images))
+    return knowing_unknown(model, *splits)
+
+
 def write_random_model(
     classes: list[str], resize: int = 40, path: Path = FINETUNED, temperature: float = 1.0, keep: str = "last"
 ) -> Model:
-    """Write a ResNet18 with random weights, as finetune would have written it."""
+    """Write a ResNet18 with random weights, as finetune wrote it before it knew unknown images."""
     torch.manual_seed(3)
     tensors = build_network("resnet18", len(classes)).state_dict()
     transform = Transform(resize, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])

@@ -6,6 +6,7 @@
     python -m tools.predict photos --output predictions.csv --top 3
     python -m tools.predict photos --model faster            the model of a commit, branch, tag or experiment
 
+Column `known` says no where an image is not like those of training, and p_known how rarely one of those is as far away.
 Decoding, orientation, colours and transform are the same as in training. A file that gives no image is a row with the
 reason. Exit status: 0, all were classified; 3, some gave no image; 1, an error, which is printed in one line.
 """
@@ -25,10 +26,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from plumbline.classifier import Classifier
+from plumbline.classifier import KEEP, Classifier
 from plumbline.images.decoded import MAX_PIXELS
 from plumbline.images.unreadable import Unreadable
-from plumbline.run.errors import UserError, run
+from plumbline.model.unknown_share import too_few_images
+from plumbline.run.errors import UserError, one_line, run
 from plumbline.run.outputs import whole_file
 from plumbline.run.paths import FINETUNED
 from plumbline.training.compute import make_repeatable, nondeterministic_operations
@@ -56,6 +58,13 @@ def count(text: str) -> int:
     return value
 
 
+def share(text: str) -> float:
+    """Read a share between 0 and 1."""
+    if not 0 < (value := float(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -66,6 +75,12 @@ def arguments() -> argparse.Namespace:
         "--model", default=str(FINETUNED), help=f"file, or a revision that has {FINETUNED}; default: {FINETUNED}"
     )
     parser.add_argument("--top", type=count, default=1, metavar="K", help="likeliest classes of each image; default: 1")
+    parser.add_argument(
+        "--keep",
+        type=share,
+        metavar="SHARE",
+        help="share of images like those of training that are to be known; default: evaluate.unknown.keep, params.yaml",
+    )
     parser.add_argument("--format", choices=WRITERS, help="default: by the output's suffix, else table")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
     parser.add_argument(
@@ -98,6 +113,30 @@ def format_of(given: argparse.Namespace) -> str:
     if given.spreadsheet and found not in SPREADSHEETS:
         raise UserError(f"--spreadsheet is for {' and '.join(SPREADSHEETS)}, and the output's format is {found}")
     return found
+
+
+def keep_of(given: argparse.Namespace) -> float:
+    """Return the share given, else that of params.yaml, else, in a folder without it, the usual one."""
+    if given.keep is not None or not Path("params.yaml").exists():
+        return given.keep or KEEP
+    from plumbline.params.evaluate import Evaluate  # what these import is needed here alone
+    from plumbline.run import params_file
+    from plumbline.run.fields import SomeSections
+
+    class Params(SomeSections):
+        evaluate: Evaluate
+
+    return params_file.load(Params).evaluate.unknown.keep
+
+
+def print_what_is_not_judged(classifier: Classifier, model: str) -> None:
+    """Print a line where the model cannot tell whether an image is unknown."""
+    if not classifier.has_score:
+        line = "has no score of unknown images: the columns known and p_known are empty; `dvc repro` writes one"
+    else:
+        line = too_few_images(classifier.keep, classifier.network.score.val_images)
+    if line:
+        print(one_line(f"{model}: {line}"), file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -158,9 +197,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, nondeterministic_operations([]):
         sources = find_sources(given.paths, Path(scratch), null=given.null)
         with model_file(given.model) as path:
-            classifier = Classifier.load(path, given.precision)
+            classifier = Classifier.load(path, given.precision, keep_of(given))
         if given.top > len(classifier.classes):
             raise UserError(f"--top is {given.top}, and the model knows {len(classifier.classes)} classes")
+        print_what_is_not_judged(classifier, given.model)
         make_repeatable(0, deterministic=classifier.is_repeatable)
         reasons: Counter[str] = Counter()
         rows = counted(classified(sources, classifier, given.max_pixels), reasons)

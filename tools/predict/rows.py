@@ -12,6 +12,9 @@ from plumbline.images.unreadable import Unreadable
 from plumbline.run.errors import one_line
 
 PAIR = ("predicted", "probability")
+JUDGED = ("known", "p_known")
+IF_ANY = (*JUDGED, "reason", "detail")
+NAMES_OF_KNOWN = {True: "yes", False: "no", None: ""}  # None: the model cannot tell
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")  # the last four are full width
 
 
@@ -29,17 +32,19 @@ def printable(path: str) -> str:
 
 
 def columns(top: int) -> list[str]:
-    """Return the names of the columns: the `top` likeliest classes with their probabilities, and the reason."""
+    """Return the names of the columns: the `top` likeliest classes with their probabilities, whether the image is like
+    those of training, and the reason."""
     pairs = ["predicted", "probability", *(f"{name}_{k}" for k in range(2, top + 1) for name in PAIR)]
-    return ["path", *pairs, "reason", "detail"]
+    return ["path", *pairs, *JUDGED, "reason", "detail"]
 
 
 def cells(row: Row, top: int) -> list[Any]:
     """Return a row's values, in the order of the columns."""
     if isinstance(row.found, Unreadable):
-        return [printable(row.path), *[""] * (2 * top), row.found.reason, str(row.found)]
+        return [printable(row.path), *[""] * (2 * top + len(JUDGED)), row.found.reason, str(row.found)]
     pairs = [value for pair in row.found.top(top) for value in pair]
-    return [printable(row.path), *pairs, "", ""]
+    judged = [NAMES_OF_KNOWN[row.found.known], "" if row.found.p_known is None else row.found.p_known]
+    return [printable(row.path), *pairs, *judged, "", ""]
 
 
 def inert(cell: Any) -> Any:
@@ -68,6 +73,7 @@ def described(row: Row, top: int) -> str:
     else:
         likeliest = [{"class": name, "probability": share} for name, share in row.found.top(top)]
         values = {"path": printable(row.path), **dict(zip(PAIR, likeliest[0].values(), strict=True))}
+        values |= {"known": row.found.known, "p_known": row.found.p_known}
         values |= {"top": likeliest} if top > 1 else {}
     return json.dumps(values, ensure_ascii=False)
 
@@ -88,13 +94,12 @@ def write_json(rows: Iterable[Row], file: TextIO, top: int) -> None:
 
 
 def write_table(rows: Iterable[Row], file: TextIO, top: int) -> None:
-    """Write the rows as a table for people, once all are known; the reason's columns only if a file gave no image."""
+    """Write the rows as a table for people, once all are known; some columns only where a row has something there."""
     from tabulate import tabulate  # imported only for people
 
-    lines = [[shown(cell) for cell in cells(row, top)] for row in rows]
-    names = columns(top)
-    if not any(line[-2] for line in lines):
-        names, lines = names[:-2], [line[:-2] for line in lines]
+    lines, names = [[shown(cell) for cell in cells(row, top)] for row in rows], columns(top)
+    kept = [i for i, name in enumerate(names) if name not in IF_ANY or any(line[i] for line in lines)]
+    lines, names = [[line[i] for i in kept] for line in lines], [names[i] for i in kept]
     file.write(tabulate(lines, names, tablefmt="plain", disable_numparse=True) + "\n")
 
 

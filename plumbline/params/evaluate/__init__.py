@@ -14,6 +14,11 @@ class Threshold(Section):
     false_negative_cost: Annotated[Number, Field(ge=0)]
 
 
+class Unknown(Section):
+    keep: Annotated[Number, Field(gt=0, lt=1)]
+    images: Text
+
+
 class Evaluate(Section):
     confidence: Annotated[Number, Field(gt=0, lt=1)]
     sampling: Literal["classes", "images"]
@@ -21,5 +26,6 @@ class Evaluate(Section):
     calibration_bins: Count
     positive: Text | None
     threshold: Threshold
+    unknown: Unknown
     folds: Annotated[Count, Field(ge=2)]
     doubts: Annotated[Whole, Field(ge=0)]

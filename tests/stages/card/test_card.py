@@ -107,14 +107,27 @@ def test_hostile_class_names_are_text_in_it(tiny_copy: Path, monkeypatch: pytest
 
 def test_what_was_not_tested_follows_from_the_data() -> None:
     settings = params_file.load(AllParams, PROJECT / "params.yaml")
-    plain = untested(["train", "val", "test"], settings, {"near_duplicates": 0})
+    plain = untested(["train", "val", "test"], settings, {"near_duplicates": 0}, names_unknown=False)
     assert not any("no test split" in line or "nearly equal" in line for line in plain)
     assert any(line.startswith("Independence") for line in plain)
-    grouped = untested(["train", "val", "test"], settings, {"near_duplicates": 0, "groups": 5})  # perhaps by a table
+    counts = {"near_duplicates": 0, "groups": 5}  # perhaps by a table
+    grouped = untested(["train", "val", "test"], settings, counts, names_unknown=False)
     assert not any(line.startswith("Independence") for line in grouped)
-    more = untested(["train", "val"], settings, {"near_duplicates": 1234})
+    more = untested(["train", "val"], settings, {"near_duplicates": 1234}, names_unknown=True)
     assert more[0].startswith("There is no test split")
     assert more[-1].startswith("1,234 nearly equal pictures")
+    assert not any("calls unknown" in line for line in plain) and any("calls unknown" in line for line in more)
+
+
+@pytest.mark.slow
+def test_the_card_and_the_report_say_how_many_images_are_called_unknown(tiny_project: Path) -> None:
+    share = read_measures(tiny_project / "plots/measures.csv")["test", "rejected_unknown"]
+    contents = (tiny_project / "models/CARD.md").read_text()
+    page = (tiny_project / "report/index.html").read_text()
+    assert f"of {share.images} images of data/digits-source, on which the network was pre-trained" in contents
+    for text_ in (contents, page):
+        assert "The model calls images unknown that are far from those of training: " in text_
+    assert "The further outputs are `unknown`" in contents
 
 
 def test_long_lists_are_cut_and_say_so() -> None:

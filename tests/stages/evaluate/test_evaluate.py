@@ -15,8 +15,8 @@ from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv, write_json
 from stages.evaluate import __main__ as evaluate
 from stages.prepare import __main__ as prepare
-from tests.conftest import Workspace, write_data_set
-from tests.support.models import CURVATURES, RECIPE, write_random_model
+from tests.conftest import Workspace, write_data_set, write_image
+from tests.support.models import CURVATURES, RECIPE, with_score, write_random_model
 
 CLASSES = ["ant", "bee"]
 
@@ -66,6 +66,33 @@ def test_predictions_measures_and_the_network_agree(ready: Workspace) -> None:
     manifest = pd.read_csv("data/prepared/manifest.csv")
     assert predictions["path"].to_list() == manifest["path"].to_list()
     assert predictions["actual"].to_list() == manifest["class"].to_list()
+
+
+def test_unknown_images_are_measured_and_the_probabilities_stay_as_they_are(
+    ready: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = evaluated()
+    assert "has no score of unknown images" in capsys.readouterr().err
+    predictions = Path("plots/predictions.csv").read_text().splitlines()
+    write_model(evaluate.FINETUNED, with_score(read_model(evaluate.FINETUNED)))
+    for i in range(3):
+        write_image(Path("others", f"{i}.png"), seed=i)
+    ready.set(evaluate__unknown__images="others")
+    measures = evaluated()
+    assert {key: measures[key] for key in before} == before
+    assert {(split, measures[split, name].images) for split, name in measures.keys() - before.keys()} == {
+        ("val", 3),
+        ("val", 10),
+        ("val", 100),
+    }
+    assert "called unknown: " in capsys.readouterr().out
+    rows = Path("plots/predictions.csv").read_text().splitlines()
+    assert [row.rpartition(",")[0] for row in rows] == predictions
+    last = {row.partition(",")[0]: row.rpartition(",")[2] for row in rows}
+    assert (last["split"], last["train"]) == ("p_known", "") and 0 < float(last["val"]) <= 1
+    ready.set(evaluate__unknown__images="absent")
+    with pytest.raises(UserError, match="evaluate.unknown.images: there is no folder absent"):
+        evaluate.main()
 
 
 def test_a_split_with_no_image_of_a_class_gives_finite_numbers(ready: Workspace) -> None:

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from plumbline.model.model_file import Model
 from stages.export.from_pixels import description, exported_program
 from stages.export.onnx_file import onnx_file
 from stages.export.torch_file import torch_file
-from tests.support.models import small_model
+from tests.support.models import small_model, with_score
 
 
 def noise(images: int, size: int = 40, seed: int = 0) -> np.ndarray:
@@ -17,5 +18,18 @@ def noise(images: int, size: int = 40, seed: int = 0) -> np.ndarray:
 @pytest.fixture(scope="session")
 def exported() -> dict[str, bytes]:
     """The small model's files, by their suffix."""
-    program, about = exported_program(small_model()), description(small_model(), "ab" * 32)
+    program, about = exported_program(small_model(), 0.95), description(small_model(), "ab" * 32, 0.95)
+    return {"onnx": onnx_file(program, about), "pt2": torch_file(program, about)}
+
+
+@pytest.fixture(scope="session")
+def scored() -> Model:
+    """The small model with a score of unknown images, beside 24 val images of noise."""
+    return with_score(small_model())
+
+
+@pytest.fixture(scope="session")
+def exported_with_score(scored: Model) -> dict[str, bytes]:
+    """Its files, by their suffix; 0.8 of the known images are to be kept."""
+    program, about = exported_program(scored, 0.8), description(scored, "ab" * 32, 0.8)
     return {"onnx": onnx_file(program, about), "pt2": torch_file(program, about)}

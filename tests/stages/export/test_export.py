@@ -1,9 +1,11 @@
 """The stage: what it writes, and that it writes nothing where a file is not torch's."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 
@@ -13,7 +15,7 @@ from plumbline.run.outputs import write_csv
 from stages.export import __main__ as export
 from tests.conftest import Workspace
 from tests.stages.export.conftest import noise
-from tests.support.models import small_model
+from tests.support.models import small_model, with_score
 
 
 @pytest.fixture
@@ -61,12 +63,36 @@ def test_without_int8_its_folder_is_empty_and_nothing_is_said_of_it(trained: Wor
     assert pd.read_csv(export.EXPORTED_FILES)["file"].to_list() == ["onnx", "pt2"]
 
 
+def changed_by(change: Callable[..., tuple[np.ndarray, ...]]) -> Callable:
+    """Return what gives an ONNX file's outputs, changed."""
+    plain = export.onnx_answer
+    return lambda contents: lambda images: change(*plain(contents)(images))
+
+
+@pytest.mark.slow
+def test_a_file_that_calls_other_images_unknown_ends_the_stage_and_nothing_is_written(
+    trained: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(export.FINETUNED, with_score(small_model(), 12))
+    changes = {
+        r"onnx: the images that are unknown are torch's: 12 of 12 are not": lambda a, unknown, *b: (a, ~unknown, *b),
+        r"onnx: distances as torch's: error 1.0e-01": lambda a, b, c, distance: (a, b, c, 1.1 * distance),
+    }
+    for message, change in changes.items():
+        with monkeypatch.context() as patch, pytest.raises(UserError, match=message):
+            patch.setattr(export, "onnx_answer", changed_by(change))
+            export.main()
+        assert [path.name for path in Path("models").iterdir()] == ["finetuned.safetensors"]
+    export.main()
+    outputs = onnxruntime.InferenceSession(export.INT8 / "finetuned.onnx").run(None, {"images": noise(12, seed=3)})
+    assert outputs[2].min() == pytest.approx(2 / 13)  # the 12 val images, beside themselves
+
+
 @pytest.mark.slow
 def test_a_file_that_is_not_torchs_ends_the_stage_and_nothing_is_written(
     trained: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = export.onnx_answer
-    monkeypatch.setattr(export, "onnx_answer", lambda contents: lambda images: plain(contents)(images) + 2e-4)
+    monkeypatch.setattr(export, "onnx_answer", changed_by(lambda probabilities: (probabilities + 2e-4,)))
     with pytest.raises(UserError, match=r"check failed: onnx: .* error 2.0e-04, at most 1e-04"):
         export.main()
     assert [path.name for path in Path("models").iterdir()] == ["finetuned.safetensors"]

@@ -14,15 +14,18 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
+from plumbline.classifier import Classifier
 from plumbline.model.description import Transform
+from plumbline.model.model_file import Model
 from plumbline.run.errors import UserError
+from stages.export import __main__ as export
 from stages.export import onnx_file as onnx_module
 from stages.export.from_pixels import exported_program
 from stages.export.onnx_file import onnx_file
 from stages.export.torch_file import METADATA
 from tests.conftest import PROJECT
 from tests.stages.export.conftest import noise
-from tests.support.models import small_model
+from tests.support.models import small_model, with_score
 
 
 def torchvisions(model, images: np.ndarray) -> np.ndarray:
@@ -50,6 +53,32 @@ def test_both_files_give_what_torchvision_and_the_network_give(exported: dict[st
     np.testing.assert_allclose(program(torch.from_numpy(images)).detach().numpy(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("count", [1, 7])
+def test_both_files_say_what_torch_says_of_unknown_images(
+    scored: Model, exported_with_score: dict[str, bytes], count: int
+) -> None:
+    images = np.concatenate([noise(count), np.full((1, 40, 40, 3), 255, np.uint8)])
+    wanted = export.torch_answer(scored, torch.float32, 0.8)(images)
+    assert wanted[1].tolist()[-1] is True  # white, where all others are noise
+    found = {"onnx": export.onnx_answer, "pt2": export.torch_file_answer}
+    for name, answer in found.items():
+        own = answer(exported_with_score[name])(images)
+        for ours, torchs, tolerance in zip(own, wanted, (1e-6, 0, 0, 1e-2), strict=True):
+            np.testing.assert_allclose(ours, torchs, atol=tolerance)
+    (prediction,) = Classifier(scored, keep=0.8).classify(images[-1:])
+    assert (prediction.known, prediction.p_known) == (False, pytest.approx(float(wanted[2][-1])))
+    session = onnxruntime.InferenceSession(exported_with_score["onnx"])
+    assert [(own.name, own.type, own.shape) for own in session.get_outputs()] == [
+        ("probabilities", "tensor(float)", ["batch", 3]),
+        ("unknown", "tensor(bool)", ["batch"]),
+        ("p_known", "tensor(float)", ["batch"]),
+        ("distance", "tensor(float)", ["batch"]),
+    ]
+    about = session.get_modelmeta().custom_metadata_map["output"]
+    assert "unknown: bool (batch,), where 0.8 of the images like those of training are to be known" in about
+    onnx.checker.check_model(onnx.load_from_string(exported_with_score["onnx"]), full_check=True)
+
+
 # Of each kind: attention, shifted windows, squeeze-and-excitation, concatenation, an input that is transformed.
 KINDS = ["vit_b_32", "swin_t", "mobilenet_v3_small", "densenet121", "googlenet", "maxvit_t"]
 
@@ -59,11 +88,14 @@ KINDS = ["vit_b_32", "swin_t", "mobilenet_v3_small", "densenet121", "googlenet",
 def test_every_kind_of_network_is_exported_for_any_number_of_images(
     architecture: str, capfd: pytest.CaptureFixture
 ) -> None:
-    model = small_model(architecture=architecture, transform=Transform(232, 224, [0.5] * 3, [0.5] * 3))
-    session = onnxruntime.InferenceSession(onnx_file(exported_program(model), {}))
+    model = with_score(small_model(architecture=architecture, transform=Transform(232, 224, [0.5] * 3, [0.5] * 3)), 4)
+    session = onnxruntime.InferenceSession(onnx_file(exported_program(model, 0.8), {}))
+    torch_ = export.torch_answer(model, torch.float32, 0.8)
     for count in (1, 3):
         images = noise(count, size=232)
-        np.testing.assert_allclose(session.run(None, {"images": images})[0], torchvisions(model, images), atol=1e-5)
+        probabilities, _, _, distances = session.run(None, {"images": images})
+        np.testing.assert_allclose(probabilities, torchvisions(model, images), atol=1e-5)
+        np.testing.assert_allclose(distances, torch_(images)[3], rtol=1e-4)
     assert "Shape mismatch" not in capfd.readouterr().err
 
 
@@ -101,8 +133,8 @@ import hashlib
 from stages.export.from_pixels import description, exported_program
 from stages.export.onnx_file import onnx_file
 from stages.export.torch_file import torch_file
-from tests.support.models import small_model
-program, about = exported_program(small_model()), description(small_model(), "ab" * 32)
+from tests.support.models import small_model, with_score
+program, about = exported_program(small_model(), 0.95), description(small_model(), "ab" * 32, 0.95)
 for contents in (onnx_file(program, about), torch_file(program, about)):
     print(hashlib.sha256(contents).hexdigest())
 """
@@ -113,4 +145,4 @@ for contents in (onnx_file(program, about), torch_file(program, about)):
 def test_a_network_that_is_too_large_for_one_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_module, "LARGEST", 1000)
     with pytest.raises(UserError, match="GiB of weights, and an ONNX file holds 2"):
-        onnx_file(exported_program(small_model()), {})
+        onnx_file(exported_program(small_model(), 0.95), {})

@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from stages.export.int8 import int8_file, spread
+from stages.export.int8 import int8_file, spread, with_val_distances
 from tests.stages.export.conftest import noise
 
 
@@ -42,3 +42,24 @@ def test_the_calibration_images_are_spread_over_all() -> None:
     assert spread(images, 3).tolist() == [0, 4, 9]
     assert spread(images, 100).tolist() == list(range(10))
     assert spread(images, 1).tolist() == [0]
+
+
+def test_eight_bits_judge_an_image_beside_their_own_val_distances_and_compute_them_in_float32(
+    exported_with_score: dict[str, bytes],
+) -> None:
+    images, val = noise(6), noise(24, seed=2)
+    contents = int8_file(exported_with_score["onnx"], "static", images, {"classes": "x"})
+    distances = onnxruntime.InferenceSession(contents).run(None, {"images": val})[3]
+    contents = with_val_distances(contents, distances)
+    model = onnx.load_from_string(contents)
+    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    np.testing.assert_array_equal(held["network.score.val_distances"], np.sort(distances))
+    assert held["network.score.whitening"].dtype == np.float32
+    # Beside its own, the farthest of 24 has (1 + 1) / 25, and the n-th farthest (1 + n) / 25.
+    session = onnxruntime.InferenceSession(contents)
+    assert session.get_modelmeta().custom_metadata_map == {"classes": "x"}
+    _, unknown, p_known, again = session.run(None, {"images": val})
+    np.testing.assert_array_equal(again, distances)
+    farther = (distances >= distances[:, None] * (1 - 1e-4)).sum(axis=1)
+    np.testing.assert_allclose(p_known, (1 + farther) / 25, rtol=1e-6)
+    assert unknown.sum() == (1 + farther <= 5).sum() > 0  # 1 - 0.8 of 25

@@ -16,9 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
+from plumbline.model.model_file import write_model
 from plumbline.results.predictions_file import read_predictions
-from tests.conftest import PROJECT, run_in, write_image
-from tests.support.models import small_model
+from tests.conftest import PROJECT, change_params, run_in, write_image
+from tests.support.models import small_model, with_score
 from tests.tools.predict.conftest import predict
 
 
@@ -42,6 +43,8 @@ def test_the_images_that_were_evaluated_are_predicted_alike(
     for row in evaluated.itertuples():
         assert found[row.path]["predicted"] == row.predicted
         assert float(found[row.path]["probability"]) == pytest.approx(row.probability, abs=1e-5)
+        if row.split != "train":
+            assert float(found[row.path]["p_known"]) == row.p_known
 
 
 @pytest.mark.slow
@@ -85,7 +88,9 @@ def test_csv_json_lines_and_the_table_say_the_same(folder: Path) -> None:
     write_image(Path("photos/a, b.png"))
     Path("photos/notes.txt").write_text("x")
     (image, notes) = rows("photos", "--top", 2, status=3)
-    assert list(image) == ["path", "predicted", "probability", "predicted_2", "probability_2", "reason", "detail"]
+    assert list(image) == [
+        "path", "predicted", "probability", "predicted_2", "probability_2", "known", "p_known", "reason", "detail",
+    ]  # fmt: skip
     assert (image["path"], image["reason"]) == ("photos/a, b.png", "")
     assert (notes["predicted"], notes["reason"]) == ("", "not an image")
     assert float(image["probability"]) >= float(image["probability_2"])
@@ -98,6 +103,47 @@ def test_csv_json_lines_and_the_table_say_the_same(folder: Path) -> None:
     assert table.splitlines()[0].split() == ["path", "predicted", "probability", "reason", "detail"]
     assert image["predicted"] in table.splitlines()[1]
     assert errors.endswith("1 of 2 files gave no image (1 not an image); their rows say why\n")
+
+
+def test_an_image_unlike_those_of_training_is_called_unknown(folder: Path) -> None:
+    write_model(Path("models/finetuned.safetensors"), with_score(small_model()))  # of noise
+    Image.new("RGB", (40, 40), "white").save("white.png")
+    write_image(Path("noise.png"), size=(40, 40))
+    white, noise = rows("white.png", "noise.png")
+    assert (white["known"], float(white["p_known"])) == ("no", 1 / 25)
+    assert noise["known"] == "yes" and float(noise["p_known"]) > 0.05
+    objects = json.loads(predict("white.png", "noise.png", "--format", "json")[0])
+    assert [(own["known"], own["p_known"]) for own in objects] == [(False, 0.04), (True, float(noise["p_known"]))]
+    assert predict("white.png")[0].splitlines()[0].split() == ["path", "predicted", "probability", "known", "p_known"]
+    # To keep more of the known images takes more val images than there are.
+    output, errors = predict("white.png", "--keep", 0.99, "--format", "csv")
+    assert output.splitlines()[1].endswith(",yes,0.04,,")
+    assert errors == (
+        "models/finetuned.safetensors: no image can be called unknown: to keep 0.99 of the known ones takes 99 val "
+        "images, and there are 24\n"
+    )
+    assert "is not between 0 and 1" in predict("white.png", "--keep", 1, status=2)[1]
+
+
+def test_the_share_to_keep_is_that_of_params_yaml_where_there_is_one(folder: Path) -> None:
+    write_model(Path("models/finetuned.safetensors"), with_score(small_model()))
+    Image.new("RGB", (40, 40), "white").save("white.png")
+    shutil.copy(PROJECT / "params.yaml", "params.yaml")
+    for keep, known in ((0.97, "yes"), (0.95, "no")):  # its p-value is 1 / 25
+        change_params(Path(), {"evaluate.unknown.keep": keep})
+        assert rows("white.png")[0]["known"] == known
+    assert rows("white.png", "--keep", 0.97)[0]["known"] == "yes"
+
+
+def test_a_model_of_before_predicts_without_a_word_on_unknown_images_and_says_so_once(folder: Path) -> None:
+    for i in range(40):  # three batches
+        write_image(Path(f"photos/{i}.png"), seed=i)
+    output, errors = predict("photos", "--format", "csv")
+    assert all(line.endswith(",,,,") for line in output.splitlines()[1:])
+    assert errors == (
+        "models/finetuned.safetensors: has no score of unknown images: the columns known and p_known are empty; "
+        "`dvc repro` writes one\n"
+    )
 
 
 def test_an_output_file_is_whole_or_absent_and_its_suffix_says_its_format(folder: Path) -> None:
@@ -251,6 +297,7 @@ def test_an_unusual_name_is_told_in_full(folder: Path) -> None:
 
 def test_a_reader_that_ends_early_ends_it_without_a_word(folder: Path) -> None:
     write_image(Path("a.png"))
+    write_model(Path("models/finetuned.safetensors"), with_score(small_model()))
     command = f"{sys.executable} -m tools.predict a.png --format csv 2>errors.txt | true"
     subprocess.run(command, shell=True, env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=True)
     assert Path("errors.txt").read_text() == ""

@@ -1,0 +1,130 @@
+"""How far an image is from what the network was fine-tuned on, and whether it is unknown.
+
+The distance is Mahalanobis's, of what the head takes, scaled to length 1, to the nearest class's mean over the training
+images; the classes share one covariance. What it is computed from stands in the model file, in tensors whose names
+begin with `unknown.`: `finetune` fits them. torch and the exported files run this same code.
+Sources: Lee, Lee, Lee and Shin 2018, "A simple unified framework for detecting out-of-distribution samples and
+adversarial attacks", arXiv:1807.03888; Mueller and Hein 2025, "Mahalanobis++", arXiv:2505.18032, for the length.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from plumbline.model.unknown_share import largest_count
+from plumbline.run.errors import UserError
+
+PREFIX = "unknown."
+NAMES = ("mean", "whitening", "centres", "val_distances")
+ROUNDING = 1e-4  # of a distance: two computations of it differ by less
+
+
+class UnknownScore(nn.Module):
+    """The distance of an image's features, and what it says beside the distances of the val images."""
+
+    def __init__(
+        self, mean: torch.Tensor, whitening: torch.Tensor, centres: torch.Tensor, val_distances: torch.Tensor
+    ) -> None:
+        """Take the training features' mean (F,), what makes their covariance 1 (F, F), and, so whitened, the classes'
+        means (C, F); and the distances of the val images (V,)."""
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("whitening", whitening)
+        self.register_buffer("centres", centres)
+        self.register_buffer("val_distances", val_distances)
+
+    @property
+    def val_images(self) -> int:
+        """How many val images the p-values rest on."""
+        return len(self.val_distances)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the squared distances, float32 (N,), of features (N, F), or of feature maps (N, F, H, W)."""
+        if features.dim() == 4:
+            features = features.mean(dim=(2, 3))
+        directions = nn.functional.normalize(features.float(), dim=1)
+        whitened = (directions - self.mean) @ self.whitening  # (N, F)
+        products = whitened @ self.centres.T  # (N, C)
+        squares = whitened.square().sum(dim=1, keepdim=True) - 2 * products + self.centres.square().sum(dim=1)
+        return squares.min(dim=1).values
+
+    def count(self, distances: torch.Tensor) -> torch.Tensor:
+        """Return 1 + how many val images are at least as far away, int64 (N,): the numerators of the p-values.
+
+        Where rounding could decide, a val image counts as farther.
+        """
+        nearer = distances * (1 - ROUNDING)
+        return 1 + (self.val_distances >= nearer[:, None]).sum(dim=1)
+
+    def p_known(self, distances: torch.Tensor) -> torch.Tensor:
+        """Return the p-values, float32 (N,): how rarely a known image is as far away."""
+        return self.count(distances).float() / (self.val_images + 1)
+
+    def is_unknown(self, distances: torch.Tensor, keep: float) -> torch.Tensor:
+        """Return whether images are unknown, bool (N,), where this share of the known ones is to be kept."""
+        return self.count(distances) <= largest_count(keep, self.val_images)
+
+
+class NetworkWithDistance(nn.Module):
+    """A network that gives each image's logits (N, classes), and its distance (N,)."""
+
+    def __init__(self, network: nn.Module, head: str, score: UnknownScore) -> None:
+        super().__init__()
+        self.network, self.head, self.score = network, head, score
+
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return both for inputs (N, 3, crop, crop)."""
+        logits, features = with_features(self.network, self.head, inputs)
+        return logits, self.score(features)
+
+
+def with_features(network: nn.Module, head: str, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a network's logits, and what its head takes, which the layer's name tells."""
+    taken = []
+    handle = network.get_submodule(head).register_forward_pre_hook(lambda _, arguments: taken.append(arguments[0]))
+    try:
+        return network(inputs), taken[-1]
+    finally:
+        handle.remove()
+
+
+def network_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors of the network alone."""
+    return {key: value for key, value in tensors.items() if not key.startswith(PREFIX)}
+
+
+def score_tensors(score: UnknownScore) -> dict[str, torch.Tensor]:
+    """Return what a model file holds of a score."""
+    return {f"{PREFIX}{name}": value for name, value in score.named_buffers()}
+
+
+def score_of(tensors: Mapping[str, torch.Tensor], features: int) -> UnknownScore | None:
+    """Return the score that a model's tensors hold for a head that takes so many features; None if they hold none.
+
+    Raises UserError for tensors that are not those of a score.
+    """
+    own = {key: value for key, value in tensors.items() if key.startswith(PREFIX)}
+    if not own:
+        return None
+    if set(own) != {f"{PREFIX}{name}" for name in NAMES}:
+        raise UserError(
+            f"the model's score of unknown images has the tensors {', '.join(sorted(own))[:200]}, and should have "
+            f"{', '.join(PREFIX + name for name in NAMES)}: another program changed it"
+        )
+    mean, whitening, centres, val_distances = (own[f"{PREFIX}{name}"] for name in NAMES)
+    shapes = [tuple(value.shape) for value in own.values()]
+    if (
+        any(value.dtype != torch.float32 for value in own.values())
+        or mean.shape != (features,)
+        or whitening.shape != (features, features)
+        or centres.dim() != 2
+        or centres.shape[1] != features
+        or val_distances.dim() != 1
+        or not all(map(len, own.values()))
+    ):
+        raise UserError(
+            f"the model's score of unknown images has tensors of the shapes {str(shapes)[:200]}, which do not fit a "
+            f"head that takes {features} features in float32: another program changed it"
+        )
+    return UnknownScore(mean, whitening, centres, val_distances)
