@@ -53,7 +53,11 @@ from stages.evaluate.roc_curves import curve_tables
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 
 METRICS = Path("metrics/evaluate.json")
-KEPT_BY = ("val_loss", "val_accuracy")  # the columns of the history that say what a choice by val may have gained
+KEPT_BY = (
+    "epoch",
+    "val_loss",
+    "val_accuracy",
+)  # the columns of the history that say what a choice by val may have gained
 PER_CLASS = Path("plots/per_class.csv")
 RELIABILITY = Path("plots/reliability.csv")
 ROC = Path("plots/roc.csv")

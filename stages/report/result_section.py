@@ -2,6 +2,7 @@
 
 from plumbline.presentation.percent import percent
 from plumbline.results.measures_file import Measure
+from plumbline.results.training_history import begins_with_probe, rows_of_epochs
 from stages.report.figures_and_tables import Figure, Table, counted, figure, interval, shown, table
 from stages.report.stage_results import Results
 
@@ -154,12 +155,16 @@ def probability_figures(results: Results) -> list[Figure]:
 
 def training_figures(results: Results) -> list[Figure]:
     """Return the figures of loss, accuracy and learning rate over the epochs."""
-    history = results.history
-    epochs, rates = counted(len(history), "epoch"), history["learning_rate"]
+    trained = rows_of_epochs(results.history)
+    epochs, rates = counted(len(trained), "epoch"), trained["learning_rate"]
+    course = "there is none, for only the head was fitted"
+    if len(trained):
+        course = f"it starts at {rates.iloc[0]:.3g}, is at most {rates.max():.3g} and ends at {rates.iloc[-1]:.3g}"
+    probe = " Epoch -1 is the network with the probe's head." if begins_with_probe(results.history) else ""
     return [
         figure(
             quantity,
-            f"{quantity.capitalize()} of the train and val phase of each epoch.",
+            f"{quantity.capitalize()} of the train and val phase of each epoch.{probe}",
             f"Line chart of the {quantity} over {epochs}: {first_and_last(results, quantity)}.",
         )
         for quantity in ("loss", "accuracy")
@@ -167,14 +172,13 @@ def training_figures(results: Results) -> list[Figure]:
         figure(
             "learning_rate",
             "The learning rate of each epoch.",
-            f"Line chart of the learning rate over {epochs}: it starts at {rates.iloc[0]:.3g}, is at most "
-            f"{rates.max():.3g} and ends at {rates.iloc[-1]:.3g}.",
+            f"Line chart of the learning rate over {epochs}: {course}.",
         )
     ]
 
 
 def first_and_last(results: Results, quantity: str) -> str:
-    """Return a quantity of both phases in the first and in the last epoch."""
+    """Return a quantity of both phases in the first and in the last row of the history."""
     first, last = results.history.iloc[0], results.history.iloc[-1]
     return " and ".join(
         f"from {first[f'{split}_{quantity}']:.3f} to {last[f'{split}_{quantity}']:.3f} ({split})"
