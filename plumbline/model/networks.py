@@ -1,5 +1,6 @@
 """Look at a network's shapes, tell its head from its backbone, and give it tensors. `families` builds it."""
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -53,13 +54,14 @@ def refuse_unserved(architecture: str, crop: int) -> None:
     refuse_image_size(shape_of_network(architecture, 2), crop, "image.crop")
 
 
-def head_keys(architecture: str) -> set[str]:
+@functools.cache
+def head_keys(architecture: str) -> frozenset[str]:
     """Return the names of the head's tensors: those whose shape follows the number of classes.
 
     Raises UserError if they are not those of one layer.
     """
     two, three = (shape_of_network(architecture, classes).state_dict() for classes in (2, 3))
-    keys = {key for key in two if two[key].shape != three[key].shape}
+    keys = frozenset(key for key in two if two[key].shape != three[key].shape)
     layers = {key.rpartition(".")[0] for key in keys}
     if len(layers) != 1:
         which = f" ({', '.join(sorted(layers))})" if layers else ""

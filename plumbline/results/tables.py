@@ -24,7 +24,7 @@ TEXT = (
 
 # The columns of the tables under plots/ that are read. In some a row is certain, in others there may be none.
 COLUMNS = {
-    "history": ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"),
+    "history": ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"),
     "per_class": ("split", "class", "images", "precision", "recall", "f1"),
     "network_layers": ("layer", "kind", "parameters", "macs"),
     "cost_ratio": ("outputs_per_input", "ratio", "backward_pass"),

@@ -1,10 +1,11 @@
 """Choose where the network runs and in which precision, and make it repeatable."""
 
+import ctypes
 import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,8 @@ from torch import nn
 from plumbline.run.errors import NONDETERMINISTIC, UserError, nondeterministic_operation
 
 FAST_MEMORY_FORMAT = torch.channels_last
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's numbers for mallopt
+KEPT_BYTES, LARGEST_FROM_HEAP = 2**30, 2**25  # the second is the most that glibc takes
 EVALUATION_BATCH = {"cpu": 16, "cuda": 256}  # images; on the processor few enough to stay in its caches
 
 
@@ -67,12 +70,21 @@ def choose_compute(wish: str) -> Compute:
     float32 has all of its bits from here on: by default torch's convolutions on a GPU round to TF32's ten.
     """
     torch.backends.cudnn.allow_tf32 = False
+    keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wish == "bfloat16" and device.type == "cuda" and not has_bfloat16(device):
         raise UserError("the precision is bfloat16, which this GPU lacks: set it to float32 or auto")
     if wish == "bfloat16" or (wish == "auto" and has_bfloat16(device)):
         return Compute(device, torch.bfloat16)
     return Compute(device, torch.float64 if wish == "float64" else torch.float32)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep a GiB of freed memory, rather than have the kernel clear new pages for each layer's output."""
+    with suppress(AttributeError, OSError):  # glibc's own
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_FROM_HEAP)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -57,7 +57,11 @@ from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, m
 from stages.evaluate.unknown_images import Distances, distances_of_unknown, line_of_unknown, p_values, unknown_measures
 
 METRICS = Path("metrics/evaluate.json")
-KEPT_BY = ("val_loss", "val_accuracy")  # the columns of the history that say what a choice by val may have gained
+KEPT_BY = (
+    "epoch",
+    "val_loss",
+    "val_accuracy",
+)  # the columns of the history that say what a choice by val may have gained
 PER_CLASS = Path("plots/per_class.csv")
 RELIABILITY = Path("plots/reliability.csv")
 ROC = Path("plots/roc.csv")

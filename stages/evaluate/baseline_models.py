@@ -1,37 +1,10 @@
 """What a model has to beat: the commonest class, and a linear probe on the network before it was fine-tuned."""
 
-import contextlib
-import sys
-import warnings
-from collections.abc import Iterator
-
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from plumbline.results.intervals import share_of_images
 from plumbline.results.measures_file import Measures
-
-ITERATIONS = 5000  # at most; it converges in a few hundred
-
-
-def linear_probe() -> Pipeline:
-    """Return a logistic regression on standardised features, with scikit-learn's default penalty."""
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=ITERATIONS))
-
-
-@contextlib.contextmanager
-def library_warnings_off() -> Iterator[None]:
-    """Suppress scikit-learn's warnings of many classes with few images each, and of a fit that did not converge.
-
-    The first takes the labels of a classifier for those of a regression; the second is printed in our own words.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
+from plumbline.training.linear_probe import fitted_probe
 
 
 def commonest_class(labels: np.ndarray) -> int:
@@ -50,11 +23,7 @@ def baseline_measures(
     By split: labels (N,), the backbone's features (N, features), and clusters (N,) of images that belong together.
     """
     commonest = commonest_class(labels["train"])
-    probe = linear_probe()
-    with library_warnings_off():
-        probe.fit(features["train"], labels["train"])
-    if probe[-1].n_iter_.max() >= ITERATIONS:
-        print(f"the linear probe did not converge in {ITERATIONS} iterations: it may be too low", file=sys.stderr)
+    probe = fitted_probe(features["train"], labels["train"])
     found = {}
     for split, own in labels.items():
         right = {"majority": own == commonest, "probe": probe.predict(features[split]) == own}

@@ -9,6 +9,7 @@ import pandas as pd
 
 from plumbline.checks.stability import lr_over_limit
 from plumbline.results.measures_file import Measure
+from plumbline.results.training_history import epochs_trained
 from plumbline.run.errors import one_line
 from stages.evaluate.predictions import Predictions
 from stages.evaluate.ranking import ranking_scores
@@ -24,9 +25,16 @@ def lr_over_curvature_limit(recipe: dict[str, Any], curvature: dict[str, float],
     `recipe` is section `finetune` of the parameters that the model carries, `curvature` what the stage measured on
     several draws of images: the share has its least and its largest value over the draws. It warns if all are above 1.
     None for what the curvature says nothing about: Adam and AdamW, which divide by the gradient's size; frozen layers;
-    and a loss other than the plain cross-entropy of unchanged images.
+    a head that is not random, as the measured one; and a loss other than the plain cross-entropy of unchanged images.
     """
-    measured = {"optimiser": "sgd", "freeze": None, "class_weights": "none", "label_smoothing": 0, "sampler": "shuffle"}
+    measured = {
+        "head": "random",
+        "optimiser": "sgd",
+        "freeze": None,
+        "class_weights": "none",
+        "label_smoothing": 0,
+        "sampler": "shuffle",
+    }
     unchanged = recipe["augment"]["mixup"] == recipe["augment"]["cutmix"] == 0
     if not unchanged or any(recipe[key] != value for key, value in measured.items()):
         return None
@@ -58,7 +66,8 @@ def accuracy_gain_by_choice(history: pd.DataFrame, keep: str, patience: int | No
     kept = int(history["val_loss"].idxmin())
     near = history["val_accuracy"][max(kept - NEIGHBOURS, 0) : kept + NEIGHBOURS + 1]
     gain = max(float(history["val_accuracy"][kept] - near.mean()), 0.0)
-    print(f"; choosing epoch {kept} of {len(history)} may have gained {100 * gain:.1f} points")
+    of = f"epoch {history['epoch'][kept]} of {epochs_trained(history)}"
+    print(f"; choosing {of} may have gained {100 * gain:.1f} points")
     return gain
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import cross_val_predict
 
-from stages.evaluate.baseline_models import library_warnings_off, linear_probe
+from plumbline.training.linear_probe import library_warnings_off, linear_probe
 from stages.evaluate.folds import folds_of
 
 COLUMNS = ["split", "path", "actual", "suggested", "probability_of_actual", "probability_of_suggested"]

@@ -22,6 +22,7 @@ class Recipe(Section):
 
     model_config = ConfigDict(extra="ignore")
 
+    head: str
     optimiser: str
     lr: Number
     momentum: Number

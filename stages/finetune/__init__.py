@@ -1,9 +1,10 @@
 """The finetune stage: problem 4, trained so that a run that is killed ends as if it never had been.
 
 `__main__` is the stage, and `training_loop` its loop: epochs, updates, what ends them. Before it, `training_setup`
-reads the images and gives the network its head, and `optimiser_and_schedule` makes the optimiser. An update's images:
-`sampling` orders them, `augmentation` changes them, `minibatches` makes inputs of them; `frozen_layers` trains only
-what lies behind a layer. `run_state` is everything that the rest of a run follows from, with the moving average (EMA)
-of the weights: `checkpoints` keep it on disk, `interruption` turns signals into a clean end, `divergence` stops a
-loss that is not finite. `temperature` calibrates the result. `distributed` is for several processes only.
+reads the images and gives the network its head, random or from `probe_head`, and `optimiser_and_schedule` makes the
+optimiser. An update's images: `sampling` orders them, `augmentation` changes them, `minibatches` makes inputs of them;
+`frozen_layers` trains only what lies behind a layer. `run_state` is everything that the rest of a run follows from,
+with the moving average (EMA) of the weights: `checkpoints` keep it on disk, `interruption` turns signals into a clean
+end, `divergence` stops a loss that is not finite. `temperature` calibrates the result. `distributed` is for several
+processes only.
 """

@@ -32,8 +32,15 @@ from stages.finetune.distributed import Distributed, joined, launch, started_by_
 from stages.finetune.divergence import Diverged
 from stages.finetune.interruption import Interrupted, Interruption
 from stages.finetune.run_state import History, Progress, Run, Tensors
-from stages.finetune.training_loop import kept_epoch, train
-from stages.finetune.training_setup import Params, Setup, begin_run, read_setup, with_weights_transform
+from stages.finetune.training_loop import BEFORE, epochs_done, kept_row, train
+from stages.finetune.training_setup import (
+    Params,
+    Setup,
+    begin_run,
+    read_setup,
+    with_probe_head,
+    with_weights_transform,
+)
 from stages.finetune.unknown_images import knowing_unknown
 
 CHECKS = ("backprop", "convolution", "weight_decay")
@@ -89,11 +96,12 @@ def train_to_the_end(run: Run, setup: Setup, checkpoints: Checkpoints) -> int:
 
 def train_seeds(
     settings: Params, setup: Setup, backbone: Model, checkpoints: list[Checkpoints]
-) -> tuple[Tensors, list[Progress]]:
-    """Train one run a seed, and return the first one's weights and where each of them ended."""
+) -> tuple[Tensors, list[Progress], Setup]:
+    """Train one run a seed, and return the first one's weights, where each of them ended, and the setup of all."""
     tensors, ended = {}, []
     timing = timed("finetune", images=0) if setup.distributed.is_main else nullcontext({"images": 0})
     with timing as measured:
+        setup = with_probe_head(setup, backbone)
         for seed, own in enumerate(checkpoints, settings.seed):
             if len(checkpoints) > 1:
                 print(f"seed {seed}")
@@ -103,14 +111,17 @@ def train_seeds(
             ended.append(run.progress)
         if setup.compute.device.type == "cuda":
             measured["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() // 2**20
-    return tensors, ended
+    return tensors, ended, setup
 
 
-def calibrated(model: Model, setup: Setup) -> Model:
+def calibrated(model: Model, setup: Setup, kept_epoch: int) -> Model:
     """Return the model with the temperature that val gives it, in float32 as the model is evaluated."""
-    compute = choose_compute("float32")
-    network = compute.place(model.network())
-    logits, labels = logits_of(network, setup.val.images, setup.transform, compute), setup.val.labels.cpu()
+    labels = setup.val.labels.cpu()
+    if kept_epoch == BEFORE:
+        logits = setup.probe_head.logits["val"]
+    else:
+        compute = choose_compute("float32")
+        logits = logits_of(compute.place(model.network()), setup.val.images, setup.transform, compute)
     temperature = fit_temperature(logits, labels)
     if line := caveat(temperature, logits, labels):
         print(line, file=sys.stderr)
@@ -120,10 +131,11 @@ def calibrated(model: Model, setup: Setup) -> Model:
 def summary(ended: list[Progress], recipe: Finetune, compute: Compute) -> dict[str, int | float]:
     """Return the metrics: the kept epoch of the first run, the spread over all runs, and how the network computed."""
     histories = [progress.history for progress in ended]
-    kept = kept_epoch(histories[0], recipe)
-    first = {"epochs": len(histories[0]), "kept_epoch": kept} | {key: histories[0][kept][key] for key in MEASURED}
+    kept = kept_row(histories[0], recipe)
+    first = {"epochs": epochs_done(histories[0]), "kept_epoch": kept["epoch"]} | {key: kept[key] for key in MEASURED}
+    precision = compute.precision if first["epochs"] else torch.float32  # the probe's features
     computed = {
-        "precision_bits": torch.finfo(compute.precision).bits,
+        "precision_bits": torch.finfo(precision).bits,
         "nondeterministic_operations": len(set().union(*(progress.nondeterministic for progress in ended))),
     }
     return first | computed | (spread(histories, recipe) if len(histories) > 1 else {})
@@ -133,7 +145,7 @@ def spread(histories: list[History], recipe: Finetune) -> dict[str, int | float]
     """Return the mean and the sample standard deviation of every measure over the seeds."""
     found: dict[str, int | float] = {"seeds": len(histories)}
     for key in MEASURED:
-        values = [history[kept_epoch(history, recipe)][key] for history in histories]
+        values = [kept_row(history, recipe)[key] for history in histories]
         found[f"{key}_mean"] = statistics.fmean(values)
         found[f"{key}_deviation"] = statistics.stdev(values)
     return found
@@ -151,7 +163,7 @@ def finetune(settings: Params, distributed: Distributed) -> None:
             remove_old_checkpoints(checkpoint_root())
             for own in checkpoints:
                 locks.enter_context(own)
-        tensors, ended = train_seeds(settings, setup, backbone, checkpoints)
+        tensors, ended, setup = train_seeds(settings, setup, backbone, checkpoints)
         if not distributed.is_main:
             return
         model = Model(
@@ -163,9 +175,11 @@ def finetune(settings: Params, distributed: Distributed) -> None:
             sha256=sha256_of(BACKBONE),
             tensors=tensors,
         )
-        write_model(FINETUNED, knowing_unknown(calibrated(model, setup), setup.train, setup.val))
+        metrics = summary(ended, setup.recipe, setup.compute)
+        model = calibrated(model, setup, metrics["kept_epoch"])
+        write_model(FINETUNED, knowing_unknown(model, setup.train, setup.val))
         write_csv(HISTORY, pd.DataFrame(ended[0].history))
-        write_json(METRICS, summary(ended, setup.recipe, setup.compute))
+        write_json(METRICS, metrics)
         for own in checkpoints:
             own.remove()
 

@@ -11,7 +11,7 @@ from plumbline.model.networks import load_tensors
 from stages.finetune.distributed import SINGLE_PROCESS, Distributed
 
 Tensors = dict[str, torch.Tensor]
-History = list[dict[str, float]]  # one row an epoch that is complete
+History = list[dict[str, float]]  # one row an epoch that is complete; before them, if it is so, the probe's
 IN_AVERAGE = "module."  # what AveragedModel puts in front of the network's names
 
 

@@ -23,6 +23,8 @@ from stages.finetune.run_state import History, Run
 from stages.finetune.sampling import draw_order
 from stages.finetune.training_setup import Setup
 
+BEFORE = -1  # the epoch under which the history has the network before its first update, where its head is the probe's
+
 
 def train(run: Run, setup: Setup, save: Callable[[], None], interruption: Interruption) -> None:
     """Train to the last epoch, saving after each one and every `checkpoint_steps` updates.
@@ -32,6 +34,8 @@ def train(run: Run, setup: Setup, save: Callable[[], None], interruption: Interr
     before the update.
     """
     recipe, progress, part = setup.recipe, run.progress, None
+    if setup.probe_head is not None and not progress.history:
+        begin_history(run, setup)
     with progress_bar(run, setup) as bar:
         while not is_finished(progress.history, recipe):
             if part is None or part.is_frozen_in_part != is_frozen_in_part(progress.epoch, recipe):
@@ -52,6 +56,20 @@ def train(run: Run, setup: Setup, save: Callable[[], None], interruption: Interr
             end_epoch(run, setup, part, interruption.check)
             save()
             interruption.check_together()
+
+
+def begin_history(run: Run, setup: Setup) -> None:
+    """Add the network with the probe's head, before its first update, to the history; it may be the best of all."""
+    row: dict[str, float] = {"epoch": BEFORE}
+    for phase, split in (("train", setup.train), ("val", setup.val)):
+        logits, labels = setup.probe_head.logits[phase], split.labels.cpu()
+        loss = nn.functional.cross_entropy(logits, labels)
+        result = PhaseResult(loss.item(), is_correct(logits, labels).double().mean().item())
+        print_phase(BEFORE, phase, result)
+        row |= {f"{phase}_loss": result.loss, f"{phase}_accuracy": result.accuracy}
+    run.progress.history.append(row | {"learning_rate": 0.0})
+    if setup.recipe.keep == "best":
+        run.keep_best(everything=True)
 
 
 def update(run: Run, setup: Setup, part: TrainedPart, indices: torch.Tensor) -> None:
@@ -162,7 +180,7 @@ def end_epoch(run: Run, setup: Setup, part: TrainedPart, check: Callable[[], Non
             "learning_rate": learning_rate(progress.step - 1, setup),
         }
     )
-    if recipe.keep == "best" and best_epoch(progress.history) == progress.epoch:
+    if recipe.keep == "best" and best_row(progress.history)["epoch"] == progress.epoch:
         run.keep_best(everything=recipe.thaw_epoch is not None)
     progress.epoch += 1
     progress.order, progress.position = None, 0
@@ -186,21 +204,27 @@ def val_phase(setup: Setup, part: TrainedPart, check: Callable[[], None]) -> Pha
     return PhaseResult(loss / images, round(correct) / images)
 
 
-def best_epoch(history: History) -> int:
+def best_row(history: History) -> dict[str, float]:
     """Return the epoch with the lowest val loss, the first of several."""
-    return min(range(len(history)), key=lambda epoch: history[epoch]["val_loss"])
+    return min(history, key=lambda row: row["val_loss"])
+
+
+def epochs_done(history: History) -> int:
+    """Return how many epochs were trained."""
+    return history[-1]["epoch"] + 1 if history else 0
 
 
 def is_finished(history: History, recipe: Finetune) -> bool:
     """Return whether the last epoch is done, or the val loss has not fallen for `patience` epochs."""
+    done = epochs_done(history)
     if not history or recipe.patience is None:
-        return len(history) == recipe.epochs
-    return len(history) == recipe.epochs or len(history) - 1 - best_epoch(history) >= recipe.patience
+        return done == recipe.epochs
+    return done == recipe.epochs or done - 1 - best_row(history)["epoch"] >= recipe.patience
 
 
-def kept_epoch(history: History, recipe: Finetune) -> int:
-    """Return the epoch, counted from 0, whose weights are written."""
-    return best_epoch(history) if recipe.keep == "best" else len(history) - 1
+def kept_row(history: History, recipe: Finetune) -> dict[str, float]:
+    """Return the epoch whose weights are written."""
+    return best_row(history) if recipe.keep == "best" else history[-1]
 
 
 def progress_bar(run: Run, setup: Setup) -> tqdm:

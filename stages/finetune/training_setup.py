@@ -1,6 +1,7 @@
 """What a run is set up from: the images, the recipe and the hardware, none of which changes during training.
 
-`read_setup` reads what other stages wrote; `begin_run` makes the network, with a new head, and its optimiser.
+`read_setup` reads what other stages wrote; `with_probe_head` fits the head that the recipe may ask for; `begin_run`
+makes the network, with a new head, and its optimiser.
 """
 
 import sys
@@ -12,15 +13,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from plumbline.data.prepared import read_classes, read_value_ranges
 from plumbline.model.description import Description, Transform
 from plumbline.model.model_file import Model
-from plumbline.model.networks import replace_head
+from plumbline.model.networks import load_tensors, replace_head
 from plumbline.params.finetune import Augment, Finetune
 from plumbline.params.image import Image
 from plumbline.run.fields import Seed, SomeSections
-from plumbline.training.compute import Compute, choose_compute, make_repeatable
+from plumbline.training.compute import Compute, choose_compute, make_repeatable, nondeterministic_operations
 from plumbline.training.same_data import refuse_other_resizing
 from plumbline.training.splits import Split, read_splits
 from stages.finetune.distributed import SINGLE_PROCESS, Distributed, synchronised
 from stages.finetune.optimiser_and_schedule import build_optimiser
+from stages.finetune.probe_head import ProbeHead, fit_probe_head
 from stages.finetune.run_state import Run
 from stages.finetune.sampling import balanced_weights, images_to_overfit
 
@@ -47,6 +49,7 @@ class Setup:
     compute: Compute
     class_weights: torch.Tensor | None  # (classes,), on the device; None where all count alike
     distributed: Distributed = SINGLE_PROCESS
+    probe_head: ProbeHead | None = None  # the one to begin with, where the recipe asks for it
 
     @property
     def steps_per_epoch(self) -> int:
@@ -73,6 +76,20 @@ def with_weights_transform(settings: Params, backbone: Description) -> Params:
     return settings.model_copy(update={"image": settings.image.filled_in(asdict(backbone.transform))})
 
 
+def with_probe_head(setup: Setup, backbone: Model) -> Setup:
+    """Return the setup with the probe's head, which the main process fits, if the recipe begins with it."""
+    if setup.recipe.head != "probe":
+        return setup
+    make_repeatable(0, deterministic=setup.recipe.deterministic)  # nothing is drawn
+    head = None
+    if setup.distributed.is_main:
+        balanced = "balanced" in (setup.recipe.class_weights, setup.recipe.sampler)
+        with nondeterministic_operations([]):
+            splits = {"train": setup.train, "val": setup.val}
+            head = fit_probe_head(backbone, splits, setup.transform, balanced=balanced)
+    return replace(setup, probe_head=setup.distributed.broadcast(head))
+
+
 def begin_run(setup: Setup, backbone: Model, seed: int) -> Run:
     """Seed torch, and return the pre-trained network with a new head, before its first update.
 
@@ -80,6 +97,8 @@ def begin_run(setup: Setup, backbone: Model, seed: int) -> Run:
     """
     make_repeatable(seed, deterministic=setup.recipe.deterministic)
     network = replace_head(backbone.architecture, backbone.tensors, setup.classes, crop=setup.transform.crop)
+    if setup.probe_head is not None:
+        load_tensors(network, setup.probe_head.tensors)
     network = setup.compute.place(network)
     if setup.distributed.world_size > 1:
         network = network if setup.recipe.freeze_statistics else synchronised(network)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from plumbline.params.all import AllParams
 from plumbline.presentation.percent import percent
+from plumbline.results.training_history import begins_with_probe, epochs_trained, rows_of_epochs
 from stages.report.figures_and_tables import Figure, Table, counted, figure, shown, table
 from stages.report.formulas import mathml
 from stages.report.live_figures import LIVE_FIGURES, LiveFigure
@@ -121,7 +122,8 @@ def network_figures(results: Results) -> list[Figure]:
 def weight_decay_figures(results: Results) -> list[Figure]:
     """Return the figures of the largest stable step size: on a quadratic, and for the learning rate of this run."""
     measured = results.measures.get(("train", "lr_over_curvature_limit"))
-    rate = results.history["learning_rate"].max()
+    trained = rows_of_epochs(results.history)
+    rate = f"at most {trained['learning_rate'].max():.3g}" if len(trained) else "with which no epoch was trained"
     stable, bound = "No limit is known for this recipe.", ""
     if measured:
         curvature = results.metrics["curvature"]
@@ -142,7 +144,7 @@ def weight_decay_figures(results: Results) -> list[Figure]:
             "step_size",
             f"The learning rate of this run, and the largest step sizes.{bound} With weight decay there is also the "
             "one that keeps the sign, (d).",
-            f"A logarithmic axis with the learning rate, at most {rate:.3g}. {stable}",
+            f"A logarithmic axis with the learning rate, {rate}. {stable}",
         ),
     ]
 
@@ -151,11 +153,18 @@ def fine_tuning_answer(results: Results) -> str:
     """Return problem 4's answer: the accuracies of the last epoch, and where loss and accuracy went from and to."""
     last, sizes = results.history.iloc[-1], results.manifest["split"].value_counts()
     train, val = (share_of(last[f"{split}_accuracy"], int(sizes[split])) for split in ("train", "val"))
+    epochs = epochs_trained(results.history)
+    if not epochs:
+        return (
+            "No epoch was trained: the head is a logistic regression on the features of the pre-trained network, "
+            f"which is unchanged. The train accuracy is {train} and the val accuracy {val}."
+        )
     loss, accuracy = (first_and_last(results, quantity) for quantity in ("loss", "accuracy"))
+    start = "linear probe, epoch -1," if begins_with_probe(results.history) else "first"
     return (
-        f"After {counted(len(results.history), 'epoch')} the train accuracy is {train} and the val accuracy {val}. As "
-        "in the homework, train's is the average over the epoch, while the weights change. From the first to the last "
-        f"epoch the loss goes {loss}; the accuracy goes {accuracy}."
+        f"After {counted(epochs, 'epoch')} the train accuracy is {train} and the val accuracy {val}. As "
+        f"in the homework, train's is the average over the epoch, while the weights change. From the {start} to the "
+        f"last epoch the loss goes {loss}; the accuracy goes {accuracy}."
     )
 
 
@@ -167,7 +176,7 @@ def lag_of_val(results: Results, settings: AllParams) -> str:
     history = results.history
     lags = history["train_accuracy"] - history["val_accuracy"]
     measured = settings.data.root, settings.weights.source, settings.weights.architecture
-    if measured != (DIGITS, "digits", "resnet34") or lags.max() < VISIBLE_LAG:
+    if measured != (DIGITS, "digits", "resnet34") or lags.max() < VISIBLE_LAG or begins_with_probe(history):
         return ""
     batches = math.ceil((results.manifest["split"] == "train").sum() / settings.finetune.batch_size)
     return (

@@ -2,6 +2,7 @@
 
 from plumbline.presentation.percent import percent
 from plumbline.results.measures_file import Measure
+from plumbline.results.training_history import begins_with_probe, rows_of_epochs
 from stages.report.figures_and_tables import Figure, Table, counted, figure, interval, shown, table
 from stages.report.stage_results import Results
 
@@ -160,17 +161,20 @@ def probability_figures(results: Results) -> list[Figure | str]:
 
 
 def training_figures(results: Results) -> list[Figure | str]:
-    """Return the figures of loss, accuracy and learning rate over the epochs; a constant rate is a sentence."""
-    history = results.history
-    epochs, rates = counted(len(history), "epoch"), history["learning_rate"]
+    """Return the figures of loss, accuracy and learning rate over the epochs; a rate without a course is a sentence."""
+    trained = rows_of_epochs(results.history)
+    epochs, rates = counted(len(trained), "epoch"), trained["learning_rate"]
+    probe = " Epoch -1 is the network with the probe's head." if begins_with_probe(results.history) else ""
     over_epochs = [
         figure(
             quantity,
-            f"{quantity.capitalize()} of the train and val phase of each epoch.",
+            f"{quantity.capitalize()} of the train and val phase of each epoch.{probe}",
             f"Line chart of the {quantity} over {epochs}: {first_and_last(results, quantity)}.",
         )
         for quantity in ("loss", "accuracy")
     ]
+    if rates.empty:
+        return [*over_epochs, "No epoch was trained: only the head was fitted."]
     if rates.nunique() == 1:
         return [*over_epochs, f"The learning rate is {rates.iloc[0]:.3g} in every epoch."]
     learning_rate = figure(
@@ -183,7 +187,7 @@ def training_figures(results: Results) -> list[Figure | str]:
 
 
 def first_and_last(results: Results, quantity: str) -> str:
-    """Return a quantity of both phases in the first and in the last epoch."""
+    """Return a quantity of both phases in the first and in the last row of the history."""
     first, last = results.history.iloc[0], results.history.iloc[-1]
     return " and ".join(
         f"from {first[f'{split}_{quantity}']:.3f} to {last[f'{split}_{quantity}']:.3f} ({split})"

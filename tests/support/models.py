@@ -17,6 +17,7 @@ FINETUNED = Path("models/finetuned.safetensors")
 CURVATURES = {"largest_curvature": 100.0, "largest_curvature_low": 50.0, "largest_curvature_high": 200.0}
 
 RECIPE = {
+    "head": "random",
     "optimiser": "sgd",
     "freeze": None,
     "lr": 0.019,

@@ -30,7 +30,7 @@ from stages.finetune.optimiser_and_schedule import set_lr
 from stages.finetune.run_state import Run
 from stages.finetune.sampling import draw_order
 from stages.finetune.training_loop import to_training_mode, update
-from stages.finetune.training_setup import Params, Setup, begin_run, read_setup, with_weights_transform
+from stages.finetune.training_setup import Params, Setup, begin_run, read_setup, with_probe_head, with_weights_transform
 
 CURVE = Path("plots/lr_finder.csv")
 FIGURE = Path("plots/lr_finder.png")
@@ -108,7 +108,7 @@ def main() -> None:
     settings = params_file.load(Params)
     backbone = read_model(BACKBONE)
     settings = with_weights_transform(settings, backbone)
-    setup = read_setup(settings, backbone.architecture)
+    setup = with_probe_head(read_setup(settings, backbone.architecture), backbone)
     with nondeterministic_operations([]):
         losses = losses_on_the_way_up(begin_run(setup, backbone, settings.seed), setup)
     if len(losses) < FEWEST:

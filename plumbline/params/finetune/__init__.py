@@ -16,7 +16,8 @@ class Augment(Section):
 
 
 class Finetune(Section):
-    epochs: Count
+    head: Literal["random", "probe"]
+    epochs: Annotated[Whole, Field(ge=0)]
     batch_size: Count
     accumulate: Count
     optimiser: Literal["sgd", "adam", "adamw"]
@@ -49,8 +50,14 @@ class Finetune(Section):
     overfit_batches: Annotated[Whole, Field(ge=0)]
 
     @model_validator(mode="after")
+    def something_is_fitted(self) -> "Finetune":
+        if self.epochs == 0 and self.head == "random":
+            raise ValueError("finetune.epochs is 0: should be at least 1 where finetune.head is random")
+        return self
+
+    @model_validator(mode="after")
     def warm_up_ends(self) -> "Finetune":
-        if self.warmup_epochs >= self.epochs:
+        if self.warmup_epochs and self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"finetune.warmup_epochs is {self.warmup_epochs}: should be less than finetune.epochs, {self.epochs}"
             )

@@ -28,7 +28,9 @@ def mistake(tmp_path: Path, old: str, new: str) -> str:
     ("old", "new", "message"),
     [
         ("  lr: 0.001                     # learning", "  lr: fast # learning", "finetune.lr is 'fast': should be a number"),
-        ("epochs: 20", "epochs: 0", "finetune.epochs is 0: should be greater than or equal to 1"),
+        ("epochs: 20", "epochs: -1", "finetune.epochs is -1: should be greater than or equal to 0"),
+        ("epochs: 20", "epochs: 0", "finetune.epochs is 0: should be at least 1 where finetune.head is random"),
+        ("head: random", "head: linear", "finetune.head is 'linear': should be 'random' or 'probe'"),
         ("epochs: 20", "epochs: 2.5", "finetune.epochs is 2.5: should be a valid integer"),
         ("epochs: 20", "epochs: true", "finetune.epochs is True: should be a valid integer"),
         ("momentum: 0.9", "momentum: true", "finetune.momentum is True: should be a number"),

@@ -60,8 +60,8 @@ def test_metrics_that_are_none_are_one_line(
         ("epoch,loss\n0,1e999\n", "in line 2, column loss"),
         ("epoch,loss\n0,0.5,7\n1,2,3,4,5\n", "is no table"),
         ("epoch,loss\n\x00,\x00\n", "in line 2, column epoch"),
-        ("train_loss,train_accuracy,val_loss,val_accuracy\n1,1,1,1\n", "has no column learning_rate"),
-        ("train_loss,train_accuracy,val_loss,val_accuracy,learning_rate\n", "has no row"),
+        ("epoch,train_loss,train_accuracy,val_loss,val_accuracy\n1,1,1,1,1\n", "has no column learning_rate"),
+        ("epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate\n", "has no row"),
     ],
 )
 def test_a_table_that_has_text_for_a_number_is_one_line(text: str, message: str, tmp_path: Path) -> None:

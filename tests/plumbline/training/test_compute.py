@@ -1,5 +1,6 @@
 """The precision is the one that was asked for, and `auto` follows the hardware."""
 
+import sys
 import warnings
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from plumbline.training import compute
 from plumbline.training.compute import choose_compute
+from tests.conftest import PROJECT, run_in
 
 
 def test_a_named_precision_is_taken_as_it_is() -> None:
@@ -59,3 +61,19 @@ def test_operations_that_cannot_be_repeated_are_named_once_and_other_warnings_ar
         "warning: on this device torch cannot repeat put_",
         "warning: on this device torch cannot repeat Memory Efficient attention",
     ]
+
+
+def test_memory_that_layers_have_freed_is_not_taken_from_the_kernel_again() -> None:
+    layers = """
+import resource, torch
+from plumbline.training.compute import choose_compute
+choose_compute("float32")
+def new_pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    outputs = [torch.zeros(6 * 2**20) for _ in range(8)]
+    del outputs
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(*[new_pages() for _ in range(3)])
+"""
+    first, *later = map(int, run_in(PROJECT, sys.executable, "-c", layers).stdout.split())
+    assert sum(later) < first / 2

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from stages.evaluate import baseline_models
+from plumbline.training import linear_probe
 from stages.evaluate.baseline_models import baseline_measures
 from stages.evaluate.label_doubts import out_of_fold_probabilities
 from stages.evaluate.measures import per_class_table
@@ -27,7 +27,7 @@ def test_few_images_of_many_classes_give_no_warning() -> None:
 def test_a_probe_that_did_not_converge_is_said_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(baseline_models, "ITERATIONS", 2)
+    monkeypatch.setattr(linear_probe, "ITERATIONS", 2)
     labels = np.arange(60) % 3
     features = np.random.default_rng(0).normal(size=(60, 30))
     baseline_measures({"train": labels}, {"train": features}, {"train": None}, 0.95)

@@ -29,6 +29,7 @@ def test_a_learning_rate_beyond_what_the_curvature_of_every_draw_allows_is_warne
 
 def test_what_the_curvature_was_not_measured_for_has_no_limit() -> None:
     for change in (
+        {"head": "probe"},
         {"optimiser": "adam"},
         {"optimiser": "adamw"},
         {"freeze": "layer4"},
@@ -57,17 +58,19 @@ def test_the_gain_by_choice_is_chance_beside_the_epoch_and_no_overfitting_at_the
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     # Nothing but overfitting: val is at 0.9 for six epochs, and falls to 0.5 in the four after them.
-    falling = pd.DataFrame(
-        {"val_loss": [9, 8, 7, 6.5, 6, 6.1, 7, 8, 9, 10], "val_accuracy": [0.9] * 7 + [0.7, 0.6, 0.5]}
-    )
+    losses = [9, 8, 7, 6.5, 6, 6.1, 7, 8, 9, 10]
+    falling = pd.DataFrame({"epoch": range(10), "val_loss": losses, "val_accuracy": [0.9] * 7 + [0.7, 0.6, 0.5]})
     assert accuracy_gain_by_choice(falling, "best", None) == pytest.approx(0)
     # Nothing but chance, and the best epoch is the last one.
-    lucky = pd.DataFrame({"val_loss": [5, 5, 5, 4], "val_accuracy": [0.8, 0.8, 0.8, 0.95]})
+    lucky = pd.DataFrame({"epoch": range(4), "val_loss": [5, 5, 5, 4], "val_accuracy": [0.8, 0.8, 0.8, 0.95]})
     assert accuracy_gain_by_choice(lucky, "best", None) == pytest.approx(0.1)
     assert accuracy_gain_by_choice(lucky, "last", None) == 0
     assert capsys.readouterr().out.endswith("no epoch was chosen\n")
     assert accuracy_gain_by_choice(lucky, "last", 3) == 0
     assert capsys.readouterr().out.endswith("patience ended the training by it\n")
+    probe = pd.DataFrame({"epoch": [-1, 0, 1], "val_loss": [1, 2, 3], "val_accuracy": [0.9, 0.9, 0.6]})
+    assert accuracy_gain_by_choice(probe, "best", None) == pytest.approx(0.1)
+    assert capsys.readouterr().out.endswith("choosing epoch -1 of 2 may have gained 10.0 points\n")
 
 
 def in_two_classes(sizes: list[int], wrong: list[int], other: float = 1.0) -> Predictions:

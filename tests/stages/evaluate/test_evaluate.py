@@ -29,7 +29,8 @@ def ready(workspace: Workspace) -> Workspace:
     write_random_model(CLASSES)
     write_random_model(["ant", "bee", "cat"], path=evaluate.BACKBONE)
     write_json(evaluate.CURVATURE, dict.fromkeys(CURVATURES, 100.0))
-    write_csv(evaluate.HISTORY, pd.DataFrame({"val_loss": [0.6, 0.3, 0.5], "val_accuracy": [0.5, 0.9, 0.6]}))
+    history = {"epoch": [0, 1, 2], "val_loss": [0.6, 0.3, 0.5], "val_accuracy": [0.5, 0.9, 0.6]}
+    write_csv(evaluate.HISTORY, pd.DataFrame(history))
     return workspace
 
 
@@ -182,7 +183,7 @@ def test_a_positive_class_that_is_none_is_refused_in_one_line(ready: Workspace) 
         ({}, "finetune: Input should be"),
         ({"finetune": None}, "finetune: Input should be"),
         ({"finetune": "sgd"}, "finetune: Input should be"),
-        ({"finetune": {"lr": 0.1}}, "finetune.optimiser: Field required"),
+        ({"finetune": {"lr": 0.1}}, "finetune.head: Field required"),
         ({"finetune": RECIPE | {"keep": "last", "patience": None, "lr": "fast"}}, "finetune.lr: "),
         ({"finetune": RECIPE | {"keep": "last", "patience": None, "augment": []}}, "finetune.augment: "),
         ({"finetune": RECIPE | {"keep": "last"}}, "finetune.patience: Field required"),

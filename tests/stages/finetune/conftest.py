@@ -17,6 +17,12 @@ def pass_checks() -> None:
 
 
 @pytest.fixture
+def passed(workspace: Workspace) -> None:
+    """The certificates of the checks, in a workspace."""
+    pass_checks()
+
+
+@pytest.fixture
 def ready(workspace: Workspace) -> Workspace:
     """A workspace in which fine-tuning can start: ten small images, random weights, passed checks."""
     workspace.set(data__root="images", image__resize=40, image__crop=33, weights__source="none")

@@ -12,12 +12,12 @@ from plumbline.model.model_file import read_model
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from stages.finetune import __main__ as finetune
-from stages.finetune.training_loop import best_epoch, is_finished, kept_epoch
+from stages.finetune.training_loop import best_row, is_finished, kept_row
 from tests.conftest import Workspace
 
 
 def history(*losses: float) -> list[dict[str, float]]:
-    return [{"val_loss": loss} for loss in losses]
+    return [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate(losses)]
 
 
 def test_patience_counts_epochs_without_a_lower_val_loss(workspace: Workspace) -> None:
@@ -34,10 +34,10 @@ def test_patience_counts_epochs_without_a_lower_val_loss(workspace: Workspace) -
 
 
 def test_the_best_epoch_is_the_first_of_the_lowest(workspace: Workspace) -> None:
-    assert best_epoch(history(3, 1, 2, 1)) == 1
-    assert kept_epoch(history(3, 1, 2), params_file.load(AllParams).finetune) == 2
+    assert best_row(history(3, 1, 2, 1))["epoch"] == 1
+    assert kept_row(history(3, 1, 2), params_file.load(AllParams).finetune)["epoch"] == 2
     workspace.set(finetune__keep="best")
-    assert kept_epoch(history(3, 1, 2), params_file.load(AllParams).finetune) == 1
+    assert kept_row(history(3, 1, 2), params_file.load(AllParams).finetune)["epoch"] == 1
 
 
 def weights_after(ready: Workspace, **values: object) -> dict[str, torch.Tensor]:

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.text import Text
 from PIL import Image
 
-from plumbline.presentation.figure_style import LINES, MOST_NAMES, STYLE, shortened
+from plumbline.presentation.figure_style import LINES, MOST_NAMES, STYLE, save, shortened
 from plumbline.results.measures_file import Measure
 from stages.plot import __main__ as plot
 from stages.plot.accuracy_and_confusion import draw_baselines, draw_confusion
@@ -20,7 +20,7 @@ from stages.plot.data_audit import NOTED, draw_data_audit
 from stages.plot.homework_figures import draw_network_layers, draw_step_size
 from stages.plot.reliability import draw_reliability
 from stages.plot.roc_and_precision_recall import draw_trade_offs
-from stages.plot.training_curves import draw_curves
+from stages.plot.training_curves import draw_curves, draw_learning_rate
 from stages.prepare.arrays_and_tables import QUARANTINE_COLUMNS
 from tests.support.results import make_results
 
@@ -84,6 +84,21 @@ def test_the_curves_are_the_histories() -> None:
         "val, 24 images": history["val_loss"].to_list(),
     }
     assert axes.get_xlabel() == "epoch"
+
+
+def test_the_probe_stands_at_minus_one_and_has_no_learning_rate(tmp_path: Path) -> None:
+    columns = ("epoch", "train_loss", "val_loss", "learning_rate")
+    history = pd.DataFrame([(-1, 0.1, 0.4, 0.0), (0, 0.2, 0.3, 0.01)], columns=columns)
+    for rows in (1, 2):
+        with mpl.rc_context(STYLE):
+            curves = draw_curves(history[:rows], {"train": 60, "val": 24}, "loss", "(nats)")
+            rates = draw_learning_rate(history[:rows])
+        save(curves, tmp_path / "curves.png")
+        save(rates, tmp_path / "rates.png")
+        assert curves.axes[0].get_xlabel() == "epoch (-1: the linear probe)"
+        assert curves.axes[0].lines[0].get_xdata().tolist() == [-1, 0][:rows]
+        assert rates.axes[0].lines[0].get_ydata().tolist() == [0.01][: rows - 1]
+        assert rates.axes[0].get_title(loc="left") == f"Learning rate over {rows - 1} epochs"
 
 
 def test_the_confusion_has_actual_classes_in_rows() -> None:

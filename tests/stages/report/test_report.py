@@ -22,7 +22,7 @@ from stages.report.data_section import data_sentence
 from stages.report.figures_and_tables import shown, table
 from stages.report.formulas import math_font, mathml
 from stages.report.homework_section import differences_from_homework, fine_tuning_answer, lag_of_val, share_of
-from stages.report.result_section import baselines_sentence, headline, mistakes_sentence
+from stages.report.result_section import baselines_sentence, headline, mistakes_sentence, training_figures
 from stages.report.stage_results import Results
 from tests.conftest import Workspace, commit_all, run_in
 
@@ -142,13 +142,13 @@ def test_the_data_are_summed_up_with_what_was_not_used() -> None:
 
 def test_problem_4_is_answered_as_k_of_n_and_says_what_differs_from_the_homework(workspace: Workspace) -> None:
     manifest = pd.DataFrame({"split": ["train"] * 60 + ["val"] * 24})
-    columns = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-    history = pd.DataFrame([[1.0, 0.5, 0.8, 0.5], [0.1, 57 / 60, 0.2, 23 / 24]], columns=columns)
+    columns = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    history = pd.DataFrame([[0, 1.0, 0.5, 0.8, 0.5], [1, 0.1, 57 / 60, 0.2, 23 / 24]], columns=columns)
     results = results_of({}, manifest=manifest, history=history)
     said = "After 2 epochs the train accuracy is 57 of 60 (95.0%) and the val accuracy 23 of 24 (95.8%)."
     assert fine_tuning_answer(results).startswith(said)
     assert lag_of_val(results, params_file.load(AllParams)) == ""
-    lagging = pd.DataFrame([[1.0, 0.5, 0.8, 0.5], [0.2, 0.9, 0.9, 0.5]], columns=columns)
+    lagging = pd.DataFrame([[0, 1.0, 0.5, 0.8, 0.5], [1, 0.2, 0.9, 0.9, 0.5]], columns=columns)
     lag = lag_of_val(results_of({}, manifest=manifest, history=lagging), params_file.load(AllParams))
     assert lag.startswith("In epoch 1, counted from 0, val accuracy is 0.40 below train accuracy.")
     assert "there are 4 batches an epoch" in lag
@@ -162,6 +162,29 @@ def test_problem_4_is_answered_as_k_of_n_and_says_what_differs_from_the_homework
     assert len(own) == 3
     workspace.set(data__root="flowers")
     assert lag_of_val(results_of({}, manifest=manifest, history=lagging), params_file.load(AllParams)) == ""
+
+
+def test_a_run_that_began_with_the_probe_says_so(workspace: Workspace) -> None:
+    manifest = pd.DataFrame({"split": ["train"] * 60 + ["val"] * 24})
+    columns = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate")
+    rows = [[-1, 0.1, 1.0, 0.3, 0.5, 0.0], [0, 0.05, 57 / 60, 0.2, 23 / 24, 0.01]]
+    probe, tuned = (
+        results_of({}, manifest=manifest, history=pd.DataFrame(rows[:end], columns=columns)) for end in (1, 2)
+    )
+    answer = fine_tuning_answer(probe)
+    assert answer.startswith("No epoch was trained: the head is a logistic regression")
+    assert answer.endswith("The train accuracy is 60 of 60 (100%) and the val accuracy 12 of 24 (50.0%).")
+    answer = fine_tuning_answer(tuned)
+    assert answer.startswith("After 1 epoch the train accuracy is 57 of 60 (95.0%)")
+    assert "From the linear probe, epoch -1, to the last epoch the loss goes from 0.100 to 0.050 (train)" in answer
+    assert lag_of_val(probe, params_file.load(AllParams)) == ""
+    Path("data/figures").mkdir(parents=True)
+    for name in ("loss", "accuracy", "learning_rate"):
+        Path(f"data/figures/{name}.svg").write_text("<svg/>")
+    *_, none = training_figures(probe)
+    assert none.alt.endswith("over 0 epochs: there is none, for only the head was fitted.")
+    *_, one = training_figures(tuned)
+    assert one.alt.endswith("over 1 epoch: it starts at 0.01, is at most 0.01 and ends at 0.01.")
 
 
 def test_the_changes_lead_with_the_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
