@@ -70,7 +70,6 @@ def choose_compute(wish: str) -> Compute:
     float32 has all of its bits from here on: by default torch's convolutions on a GPU round to TF32's ten.
     """
     torch.backends.cudnn.allow_tf32 = False
-    keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wish == "bfloat16" and device.type == "cuda" and not has_bfloat16(device):
         raise UserError("the precision is bfloat16, which this GPU lacks: set it to float32 or auto")
@@ -103,8 +102,10 @@ def has_bfloat16(device: torch.device) -> bool:
 def make_repeatable(seed: int, *, deterministic: bool = True) -> None:
     """Seed torch, and allow only algorithms that give the same bits for the same seed and thread count.
 
-    With `deterministic: false` an operation that has no such algorithm runs all the same, and torch warns.
+    With `deterministic: false` an operation that has no such algorithm runs all the same, and torch warns. For programs
+    of this project's own: `Classifier` leaves the process of its user as it is.
     """
+    keep_freed_memory()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
     torch.use_deterministic_algorithms(True, warn_only=not deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time, and nothing here reads such memory

@@ -66,8 +66,8 @@ def test_operations_that_cannot_be_repeated_are_named_once_and_other_warnings_ar
 def test_memory_that_layers_have_freed_is_not_taken_from_the_kernel_again() -> None:
     layers = """
 import resource, torch
-from plumbline.training.compute import choose_compute
-choose_compute("float32")
+from plumbline.training.compute import make_repeatable
+make_repeatable(0)
 def new_pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     outputs = [torch.zeros(6 * 2**20) for _ in range(8)]
