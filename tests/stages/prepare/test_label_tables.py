@@ -54,7 +54,7 @@ HEADER = "path,label,split"
 
 
 NAMES = st.text("abcXYZ019 _-éß", min_size=1, max_size=8).filter(lambda name: name.strip(" .") == name)
-TREES = st.dictionaries(NAMES, st.lists(st.integers(0, 60), min_size=1, max_size=8), min_size=2, max_size=4)
+TREES = st.dictionaries(NAMES, st.lists(st.integers(0, 200), min_size=3, max_size=8), min_size=2, max_size=4)
 
 
 def outcome() -> dict[str, bytes] | None:
@@ -75,10 +75,10 @@ def test_a_table_gives_the_bytes_that_class_folders_give(tree: dict, splits: boo
         shutil.copy(PROJECT / "params.yaml", "params.yaml")
         change_params(Path(), {"data.root": "images", "image.resize": 16, "image.crop": 16})
         rows = []
-        for split in ("train", "val") if splits else ("",):
+        for first, split in enumerate(("train", "val") if splits else ("",)):
             for class_name, images in tree.items():
                 for number, image in enumerate(images):
-                    path = write_image(Path("images", split, class_name, f"{number}.png"), seed=image)
+                    path = write_image(Path("images", split, class_name, f"{number}.png"), seed=image + 195 * first)
                     rows.append([path.relative_to("images").as_posix(), class_name, split])
         by_folders = outcome()
         chance.shuffle(rows)
