@@ -74,7 +74,8 @@ def splits_to_choose(structure: FolderStructure, data: Data) -> dict[str, float]
     if "val" in missing:
         if structure.table:
             raise UserError(
-                f"{structure.table} has train and no val: add it, or set data.carve to true to take it from train"
+                f"{structure.table} has rows of train, and none of val for a file in {data.root}: add some, or set "
+                "data.carve to true to take it from train"
             )
         raise UserError(
             f"data.root: {data.root} has train/ and no val/: add one, or set data.carve to true to take it from train/"

@@ -491,7 +491,7 @@ def called(header: str) -> Callable[[list[list[str]]], str]:
         (add("train/wasp/0.png", "wasp", "train"), {}, "no image that labels.csv labels 'wasp' in train is usable: add some, or leave the label out with data.classes"),
         (edit(15, 1, "wasp"), {}, "labels.csv has the label 'wasp' in val, which no row of train has: ant bee; add it there, or name"),
         (keep(lambda row: row[1] == "ant"), {}, "labels.csv must have rows of at least two labels; it has 'ant'"),
-        (keep(lambda row: row[2] == "train"), {}, "labels.csv has train and no val: add it, or set data.carve to true"),
+        (keep(lambda row: row[2] == "train"), {}, "labels.csv has rows of train, and none of val for a file in images: add some, or set data.carve to true"),
         (keep(lambda row: row[2] == "val"), {}, "labels.csv has rows of val and none of train"),
         (keep(lambda row: False), {}, "labels.csv has no row"),
         (called("a,b,c"), {}, "labels.csv has the columns 'a', 'b', 'c', of which none is known as the path: name it in data.columns.path"),
