@@ -20,7 +20,7 @@ from plumbline.model.networks import (
     refuse_not_finite,
     shape_of_network,
 )
-from plumbline.model.unknown import PREFIX, NetworkWithDistance, network_tensors, score_of
+from plumbline.model.unknown import PREFIX, NetworkWithDistance, features_taken, network_tensors, score_of
 from plumbline.run.outputs import whole_file
 
 
@@ -47,7 +47,7 @@ class Model(Description):
         Raises UserError as `network`, and for a score that does not fit the network.
         """
         network, head = self.network(), head_name(self.architecture)
-        score = score_of(self.tensors, network.get_submodule(head).weight.shape[1])
+        score = score_of(self.tensors, features_taken(network, head))
         return None if score is None else NetworkWithDistance(network, head, score)
 
 

@@ -40,9 +40,7 @@ class UnknownScore(nn.Module):
         return len(self.val_distances)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return the squared distances, float32 (N,), of features (N, F), or of feature maps (N, F, H, W)."""
-        if features.dim() == 4:
-            features = features.mean(dim=(2, 3))
+        """Return the squared distances, float32 (N,), of features (N, F)."""
         directions = nn.functional.normalize(features.float(), dim=1)
         whitened = (directions - self.mean) @ self.whitening  # (N, F)
         products = whitened @ self.centres.T  # (N, C)
@@ -80,13 +78,27 @@ class NetworkWithDistance(nn.Module):
 
 
 def with_features(network: nn.Module, head: str, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a network's logits, and what its head takes, which the layer's name tells."""
+    """Return a network's logits, and what its head, named here, takes: (N, F), of several places the mean."""
     taken = []
     handle = network.get_submodule(head).register_forward_pre_hook(lambda _, arguments: taken.append(arguments[0]))
     try:
-        return network(inputs), taken[-1]
+        return network(inputs), pooled(taken[-1], features_taken(network, head))
     finally:
         handle.remove()
+
+
+def features_taken(network: nn.Module, head: str) -> int:
+    """Return how many features the head takes."""
+    return network.get_submodule(head).weight.shape[1]
+
+
+def pooled(features: torch.Tensor, count: int) -> torch.Tensor:
+    """Return features (N, F) for those of an image or, `count` in the first or else the last place, of its places."""
+    if features.dim() == 2:
+        return features
+    if features.shape[1] == count:
+        return features.flatten(2).mean(dim=2)
+    return features.flatten(1, -2).mean(dim=1)
 
 
 def network_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

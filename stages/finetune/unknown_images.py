@@ -39,8 +39,7 @@ def knowing_unknown(model: Model, train: Split, val: Split) -> Model:
     few, features = train.images[torch.from_numpy(chosen).to(train.images.device)], []
     with torch.inference_mode():
         for inputs in inputs_of(few, model.transform, compute):
-            taken = with_features(network, head, inputs)[1]
-            features.append((taken.mean(dim=(2, 3)) if taken.dim() == 4 else taken).cpu().numpy())
+            features.append(with_features(network, head, inputs)[1].cpu().numpy())
     fitted = fit_gaussians(np.concatenate(features), train.labels.cpu().numpy()[chosen])
     score = UnknownScore(*(torch.from_numpy(each).float() for each in fitted), torch.empty(0))
     both = compute.place(NetworkWithDistance(network, head, score))

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
+from torch import nn
 
 from plumbline.model import unknown, unknown_share
 from plumbline.model.model_file import Model, read_model, write_model
-from plumbline.model.unknown import UnknownScore
+from plumbline.model.unknown import UnknownScore, with_features
 from plumbline.model.unknown_share import images_needed, largest_count, too_few_images
 from plumbline.run.errors import UserError
 from tests.support.models import small_model, with_score
@@ -44,8 +45,16 @@ def test_the_distance_is_scipys_to_the_nearest_class() -> None:
     directions = features / np.linalg.norm(features, axis=1, keepdims=True)
     wanted = [min(mahalanobis(each, own, precision) ** 2 for own in means) for each in directions]
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
-    maps = torch.tensor(features).float()[:, :, None, None] * torch.tensor([[0.5, 1.5], [1.0, 1.0]])
-    np.testing.assert_allclose(score(maps), wanted, rtol=1e-4)  # of a feature map, its mean over the places
+
+
+@pytest.mark.parametrize(
+    "head", [nn.Linear(3, 2), nn.Conv2d(3, 2, 1)], ids=["a head of each place's features", "a head of feature maps"]
+)
+def test_of_several_places_the_mean_is_taken(head: nn.Module) -> None:
+    inputs = torch.arange(24.0).view(2, 2, 2, 3)  # two images of four places with three features
+    inputs = inputs if isinstance(head, nn.Linear) else inputs.permute(0, 3, 1, 2)
+    found = with_features(nn.Sequential(head), "0", inputs)[1]
+    assert found.tolist() == [[4.5, 5.5, 6.5], [16.5, 17.5, 18.5]]
 
 
 def test_p_values_and_decisions_are_those_worked_by_hand() -> None:

@@ -79,6 +79,19 @@ def test_both_files_say_what_torch_says_of_unknown_images(
     onnx.checker.check_model(onnx.load_from_string(exported_with_score["onnx"]), full_check=True)
 
 
+@pytest.mark.slow
+def test_of_the_tiny_pipeline_onnx_decides_on_every_val_image_as_torch(tiny_project: Path) -> None:
+    val = np.load(tiny_project / "data/prepared/val.npy")
+    session = onnxruntime.InferenceSession(tiny_project / "models/finetuned.onnx")
+    classifier = Classifier.load(tiny_project / "models/finetuned.safetensors")
+    for images in (val, 255 - val):
+        _, unknown, _, distances = session.run(None, {"images": images})
+        assert [not own for own in unknown] == [own.known for own in classifier.classify(images)]
+        assert len(set(distances)) == len(images)
+        if images is val:  # the farthest of 24, beside them, has (1 + 1) / 25
+            assert not unknown.any()
+
+
 # Of each kind: attention, shifted windows, squeeze-and-excitation, concatenation, an input that is transformed.
 KINDS = ["vit_b_32", "swin_t", "mobilenet_v3_small", "densenet121", "googlenet", "maxvit_t"]
 
