@@ -75,5 +75,5 @@ def new_pages():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 print(*[new_pages() for _ in range(3)])
 """
-    first, *later = map(int, run_in(PROJECT, sys.executable, "-c", layers).stdout.split())
-    assert sum(later) < first / 2
+    first, _, third = map(int, run_in(PROJECT, sys.executable, "-c", layers).stdout.split())
+    assert third < first / 4  # by default it is nearly the first; the second still fills gaps in what was kept
