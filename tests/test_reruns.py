@@ -45,6 +45,7 @@ RERUNS = {
     "weights.pretraining.epochs": {"weights", "card"},
     "curvature.images": {"curvature"},
     "curvature.steps": {"curvature"},
+    "finetune.head": {"finetune", "card"},
     "finetune.epochs": {"finetune", "card"},
     "finetune.lr": {"weight_decay", "finetune", "plot", "card"},
     "finetune.momentum": {"finetune", "card"},
