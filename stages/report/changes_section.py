@@ -155,4 +155,6 @@ def sentence(commit: str, before: Measures, now: Measures, split: str, differing
     same = abs(difference) < VISIBLE
     became = f"the same {words} as in" if same else f"{words} {difference:+.3f} compared with"
     others = differing if same else differing - 1
+    if others == 0:
+        return f"{became} commit {commit}; no other measure differs"
     return f"{became} commit {commit}; {counted(others, 'other measure')} {'differs' if others == 1 else 'differ'}"

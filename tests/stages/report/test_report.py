@@ -182,9 +182,12 @@ def test_a_run_that_began_with_the_probe_says_so(workspace: Workspace) -> None:
     for name in ("loss", "accuracy", "learning_rate"):
         Path(f"data/figures/{name}.svg").write_text("<svg/>")
     *_, none = training_figures(probe)
-    assert none.alt.endswith("over 0 epochs: there is none, for only the head was fitted.")
+    assert none == "No epoch was trained: only the head was fitted."
     *_, one = training_figures(tuned)
-    assert one.alt.endswith("over 1 epoch: it starts at 0.01, is at most 0.01 and ends at 0.01.")
+    assert one == "The learning rate is 0.01 in every epoch."
+    falling = pd.DataFrame([*rows, [1, 0.04, 1.0, 0.2, 23 / 24, 0.002]], columns=columns)
+    *_, two = training_figures(results_of({}, manifest=manifest, history=falling))
+    assert two.alt.endswith("over 2 epochs: it starts at 0.01, is at most 0.01 and ends at 0.002.")
 
 
 def test_the_changes_lead_with_the_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +204,8 @@ def test_the_changes_lead_with_the_accuracy(tmp_path: Path, monkeypatch: pytest.
     found = changes(results_of(before | {("val", "loss"): Measure(0.25, 4)}))
     assert found.sentence == f"the same val accuracy as in commit {found.commit}; 1 other measure differs"
     assert found.remarks == []  # the loss has no interval
+    found = changes(results_of(before | {("train", "loss"): Measure(0.25, 4)}))
+    assert found.sentence == f"the same val accuracy as in commit {found.commit}; no other measure differs"
 
 
 def test_what_changed_within_its_interval_is_counted_and_not_shown(
