@@ -17,6 +17,7 @@ from plumbline.model.families import build_network, layers_in_order
 from plumbline.model.model_file import read_model
 from plumbline.model.networks import head_keys, head_name, refuse_unserved, replace_head, shape_of_network
 from plumbline.model.timm_names import refuse_unknown_timm_name, timm_names
+from plumbline.model.unknown import network_tensors
 from plumbline.run.certificates import write_certificate
 from plumbline.run.errors import UserError
 from stages.backprop.network_cost import check_network_cost
@@ -79,6 +80,7 @@ def test_every_stage_takes_the_network(workspace: Workspace, name: str) -> None:
         **small | {"image__crop": size, "image__resize": size, "data__root": "photos", "export__int8": "none"}
     )
     workspace.set(weights__architecture=f"timm/{name}", weights__source="none", finetune__batch_size=4)
+    workspace.set(evaluate__unknown__images="photos/val")
     workspace.set(finetune__freeze=layer, finetune__thaw_epoch=1, finetune__first_layer_lr=0.1, gallery__images=1)
     if name != WHOLE:
         for stage in CHECKS:
@@ -91,7 +93,7 @@ def test_every_stage_takes_the_network(workspace: Workspace, name: str) -> None:
     assert f"A timm/{name} that tells 2 classes" in Path("models/CARD.md").read_text()
     # Nothing of ours between the file and timm's own network.
     network = timm.create_model(name, num_classes=2).eval()
-    network.load_state_dict(model.tensors)
+    network.load_state_dict(network_tensors(model.tensors))
     (prediction,) = Classifier(model)("photos/val/ant/0.png")
     pixels = Classifier(model).pixels("photos/val/ant/0.png")
     mean, std = (np.array(values, dtype=np.float32) for values in (model.transform.mean, model.transform.std))
