@@ -181,7 +181,7 @@ def test_the_params_stage_needs_no_torch_for_a_known_name(workspace: Workspace) 
 def test_the_exports_say_in_words_what_the_cards_code_does(tmp_path: Path, fit: str) -> None:
     transform = replace(small_model().transform, resize=32, fit=fit, interpolation="bicubic")
     model = small_model(transform=transform)
-    words = exported_description(model, "")
+    words = exported_description(model, "", 0.95)
     assert json.loads(words["transform"]).get("fit", "crop") == fit
     assert "32 pixels, bicubic" in words["input"]
     write_model(tmp_path / "m.safetensors", model)

@@ -56,7 +56,7 @@ def test_every_row_has_its_images_and_a_second_run_gives_the_same_bytes(
     write_random_model(list(names))
     write_random_model(list(names), path=evaluate.BACKBONE)
     write_json(evaluate.CURVATURE, CURVATURES)
-    write_csv(evaluate.HISTORY, pd.DataFrame({"val_loss": [0.6], "val_accuracy": [0.5]}))
+    write_csv(evaluate.HISTORY, pd.DataFrame({"epoch": [0], "val_loss": [0.6], "val_accuracy": [0.5]}))
     evaluate.main()
     gallery.main()
     table = pd.read_csv(gallery.GALLERY / gallery.TABLE)
