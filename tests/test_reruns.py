@@ -114,6 +114,7 @@ def other_value(key: str) -> object:
         "data.columns.label": "breed",
         "weights.architecture": "resnet50",
         "weights.source": "none",
+        "finetune.head": "probe",
     }
     if key in texts:
         return texts[key]
