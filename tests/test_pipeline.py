@@ -112,7 +112,10 @@ def test_every_stage_refuses_a_mistake_in_its_own_sections_before_it_works(works
     ("values", "line"),
     [
         ({"finetune.lr": "fast"}, "error: params.yaml: finetune.lr is 'fast': should be a number"),
-        ({"finetune.epochs": 0}, "error: params.yaml: finetune.epochs is 0: should be greater than or equal to 1"),
+        (
+            {"finetune.epochs": 0},
+            "error: params.yaml: finetune.epochs is 0: should be at least 1 where finetune.head is random",
+        ),
         (
             {"finetune.lr": 4.0, "finetune.weight_decay": 0.5},
             "error: finetune.lr is 4, too large for finetune.weight_decay 0.5",

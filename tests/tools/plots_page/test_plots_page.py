@@ -49,7 +49,7 @@ def test_it_shows_every_plot_of_one_revision_and_both_of_two(tiny_copy: Path) ->
     listed = json.loads(run_in(tiny_copy, "dvc", "plots", "show", "--json").stdout)["data"]
     images = [name for name in listed if name.endswith(".png")]
     plots = [name for name, data in listed.items() if data and name not in images]
-    assert len(images) == 14
+    assert len(images) == 15
     assert drawn(tiny_copy) == (len(plots), len(images))
     change_params(tiny_copy, {"finetune.epochs": 3})
     run_in(tiny_copy, "dvc", "repro")
