@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import Workspace
+from tests.conftest import Workspace, write_data_set
 from tests.support.python_path import python_path
 
 PREPARED = Path("data/prepared")
@@ -23,6 +23,13 @@ def ready(workspace: Workspace) -> Workspace:
     """A workspace whose data is to lie in images/, made for images of 32 pixels."""
     workspace.set(data__root="images", image__resize=32, image__crop=24)
     return workspace
+
+
+@pytest.fixture
+def root(ready: Workspace) -> Path:
+    """Images in train/ and val/, whose folders are their classes."""
+    ready.set(data__max_unusable=0.5)
+    return write_data_set(Path("images"), images=4)
 
 
 def manifest() -> pd.DataFrame:
