@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import Workspace, write_data_set
+from tests.conftest import Workspace, write_data_set, write_image
 from tests.support.python_path import python_path
 
 PREPARED = Path("data/prepared")
@@ -83,3 +83,9 @@ def leftovers() -> set[str]:
         if Path("data").exists()
         else set()
     )
+
+
+def write_flat(counts: dict[str, int], start: int = 0) -> None:
+    for c, (class_name, images) in enumerate(sorted(counts.items())):
+        for i in range(images):
+            write_image(Path("images", class_name, f"{start + i:03}.png"), seed=10_000 * c + start + i)
