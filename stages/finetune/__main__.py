@@ -28,9 +28,10 @@ from plumbline.training.compute import Compute, choose_compute, nondeterministic
 from plumbline.training.inference import logits_of
 from plumbline.training.temperature import caveat, fit_temperature
 from stages.finetune.checkpoints import Checkpoints, checkpoint_root, fingerprint, remove_old_checkpoints
-from stages.finetune.distributed import Distributed, joined, launch, started_by_torchrun
+from stages.finetune.distributed import Distributed, joined, started_by_torchrun
 from stages.finetune.divergence import Diverged
 from stages.finetune.interruption import Interrupted, Interruption
+from stages.finetune.launched_processes import launch
 from stages.finetune.run_state import History, Progress, Run, Tensors
 from stages.finetune.training_loop import BEFORE, epochs_done, kept_row, train
 from stages.finetune.training_setup import (

@@ -19,9 +19,9 @@ from plumbline.params.finetune import Finetune
 from plumbline.run.errors import UserError
 from plumbline.training.compute import Compute
 from stages.finetune.augmentation import batch_changes, changes_anything, image_changes
-from stages.finetune.distributed import SynchronisedBatchNorm
 from stages.finetune.minibatches import Batch, Batches, PixelBatches
 from stages.finetune.run_state import Run
+from stages.finetune.synchronised_batch_norm import SynchronisedBatchNorm
 from stages.finetune.training_setup import Setup
 
 GIB = 2**30

@@ -20,11 +20,12 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.training.compute import Compute, choose_compute, make_repeatable, nondeterministic_operations
 from plumbline.training.same_data import refuse_other_resizing
 from plumbline.training.splits import Split, read_splits
-from stages.finetune.distributed import SINGLE_PROCESS, Distributed, synchronised
+from stages.finetune.distributed import SINGLE_PROCESS, Distributed
 from stages.finetune.optimiser_and_schedule import build_optimiser
 from stages.finetune.probe_head import ProbeHead, fit_probe_head
 from stages.finetune.run_state import Run
 from stages.finetune.sampling import balanced_weights, images_to_overfit
+from stages.finetune.synchronised_batch_norm import synchronised
 
 NO_CHANGES = Augment(flip=0.0, smallest_crop=None, policy="none", mixup=0.0, cutmix=0.0)
 LARGEST_SHARE = 0.5  # of the GPU's free memory, that the images may take

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from plumbline.run.errors import UserError
-from stages.finetune.distributed import joined, launch, take_gpu
+from stages.finetune.distributed import joined, take_gpu
+from stages.finetune.launched_processes import launch
 from tests.conftest import PROJECT, Workspace
 from tests.support.hold import Hold
 from tests.support.together import OUTPUTS, train_together, written
