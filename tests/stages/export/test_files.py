@@ -92,8 +92,8 @@ def test_of_the_tiny_pipeline_onnx_decides_on_every_val_image_as_torch(tiny_proj
             assert not unknown.any()
 
 
-# Of each kind: attention, shifted windows, squeeze-and-excitation, concatenation, an input that is transformed.
-KINDS = ["vit_b_32", "swin_t", "mobilenet_v3_small", "densenet121", "googlenet", "maxvit_t"]
+# Of each kind: attention, shifted windows, squeeze-and-excitation, and concatenation with an input that is transformed.
+KINDS = ["vit_b_32", "swin_t", "mobilenet_v3_small", "googlenet"]
 
 
 @pytest.mark.slow
