@@ -124,7 +124,7 @@ def test_a_planted_fault_is_caught_and_nothing_is_written(
 ) -> None:
     name, right, wrong = FAULTS[fault]
     stage = STAGES_OF_SHARED.get(name, name.split("/")[0])
-    workspace.set(backprop__trials=3, weight_decay__steps=20)
+    workspace.set(backprop__trials=3, weight_decay__steps=20, weights__architecture="resnet18")
     finder = FaultFinder((PROJECT / "stages" / name).resolve(), right, wrong)
     monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
     # Factors that no longer fit are torch's or NumPy's error; all others are a check's.
@@ -135,6 +135,6 @@ def test_a_planted_fault_is_caught_and_nothing_is_written(
 
 
 def test_without_a_fault_every_check_stage_passes(workspace: Workspace) -> None:
-    workspace.set(backprop__trials=3, weight_decay__steps=20)
+    workspace.set(backprop__trials=3, weight_decay__steps=20, weights__architecture="resnet18")
     for stage in ("backprop", "convolution", "weight_decay"):
         importlib.import_module(f"stages.{stage}.__main__").main()
