@@ -1,6 +1,6 @@
-"""Give the trained model what its file holds beside the weights: the temperature and the score of unknown images.
+"""Give the trained model what its file holds beside the weights: temperature, score of unknown images, val images.
 
-Both come from one pass over val and one over some of the training images. Where the kept network is the probe's, before
+All come from one pass over val and one over some of the training images. Where the kept network is the probe's, before
 its first update, what the probe was fitted on serves in their place.
 """
 
@@ -12,6 +12,7 @@ import torch
 from plumbline.model.model_file import Model
 from plumbline.model.networks import head_name
 from plumbline.model.unknown import score_tensors
+from plumbline.model.val_images import val_images, val_tensors
 from plumbline.training.compute import choose_compute
 from plumbline.training.inference import logits_and_features
 from plumbline.training.splits import Split
@@ -21,7 +22,7 @@ from stages.finetune.unknown_images import fit_score, some_of_each_class
 
 
 def finished(model: Model, train: Split, val: Split, probe_head: ProbeHead | None = None) -> Model:
-    """Return the model with its temperature and its score, computed in float32 as the model is evaluated.
+    """Return the model with what was fitted on val and train, computed in float32 as the model is evaluated.
 
     `probe_head` is given where the network is the backbone with this head. Prints a line where val says little.
     """
@@ -38,4 +39,5 @@ def finished(model: Model, train: Split, val: Split, probe_head: ProbeHead | Non
     if line := caveat(temperature, logits, labels):
         print(line, file=sys.stderr)
     score = fit_score(train_features, train.labels.cpu()[chosen], val_features, compute)
-    return replace(model, temperature=temperature, tensors=model.tensors | score_tensors(score))
+    own = val_tensors(val_images(val.images, labels, logits, temperature))
+    return replace(model, temperature=temperature, tensors=model.tensors | score_tensors(score) | own)

@@ -5,6 +5,7 @@
     find . -name '*.jpg' -print0 | python -m tools.predict --null -
     python -m tools.predict photos --output predictions.csv --top 3
     python -m tools.predict photos --model faster            the model of a commit, branch, tag or experiment
+    python -m tools.predict photos --coverage 0.95           with classes of which 0.95 of all sets hold the true one
 
 Column `known` says no where an image is not like those of training, and p_known how rarely one of those is as far away.
 Decoding, orientation, colours and transform are the same as in training. A file that gives no image is a row with the
@@ -29,6 +30,7 @@ from tqdm import tqdm
 from plumbline.classifier import KEEP, Classifier
 from plumbline.images.decoded import MAX_PIXELS
 from plumbline.images.unreadable import Unreadable
+from plumbline.model.prediction_sets import promise
 from plumbline.model.unknown_share import too_few_images
 from plumbline.run.errors import UserError, one_line, run
 from plumbline.run.outputs import whole_file
@@ -80,6 +82,12 @@ def arguments() -> argparse.Namespace:
         type=share,
         metavar="SHARE",
         help="share of images like those of training that are to be known; default: evaluate.unknown.keep, params.yaml",
+    )
+    parser.add_argument(
+        "--coverage",
+        type=share,
+        metavar="SHARE",
+        help="column set: the classes that, for this share of images like those of val, hold the true one",
     )
     parser.add_argument("--format", choices=WRITERS, help="default: by the output's suffix, else table")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
@@ -191,16 +199,19 @@ def write_to_standard_output(write, rows: Iterator[Row], top: int) -> None:
 
 def main() -> None:
     given = arguments()
-    write = WRITERS[format_of(given)]
+    write = partial(WRITERS[format_of(given)], sets=given.coverage is not None)
     if given.spreadsheet:
         write = partial(write, for_spreadsheet=True)
     with tempfile.TemporaryDirectory() as scratch, nondeterministic_operations([]):
         sources = find_sources(given.paths, Path(scratch), null=given.null)
         with model_file(given.model) as path:
-            classifier = Classifier.load(path, given.precision, keep_of(given))
+            classifier = Classifier.load(path, given.precision, keep_of(given), given.coverage)
         if given.top > len(classifier.classes):
             raise UserError(f"--top is {given.top}, and the model knows {len(classifier.classes)} classes")
         print_what_is_not_judged(classifier, given.model)
+        if classifier.sets is not None:
+            line = promise(classifier.sets, classifier.val.labels.numpy(), classifier.classes, given.coverage)
+            print(one_line(line), file=sys.stderr)
         make_repeatable(0, deterministic=classifier.is_repeatable)
         reasons: Counter[str] = Counter()
         rows = counted(classified(sources, classifier, given.max_pixels), reasons)
