@@ -1,21 +1,34 @@
-"""How often what is promised of new images holds, by simulation: prediction sets.
+"""How often what is promised of new images holds, by simulation: prediction sets, and thresholds.
 
     python -m benchmarks.promises [DRAWS]
 
-Each draw makes new val images and 2,000 new ones, and asks whether the promise that was made by val holds on the new
-ones. It depends on no machine. Prints the tables of docs/statistics.md.
+Each draw makes new val images, and asks whether the promise that was made by val holds: of prediction sets on 2,000
+new images, of thresholds by the normal distribution, from which the scores are drawn. It depends on no machine. Prints
+the tables of docs/statistics.md.
 """
 
+import contextlib
+import io
 import sys
 
 import numpy as np
+from scipy.special import logit
+from scipy.stats import norm
 
 from plumbline.model.prediction_sets import in_set, relative_probabilities, thresholds
+from plumbline.params.evaluate import Threshold
+from plumbline.run.errors import UserError
+from stages.evaluate.predictions import Predictions
+from stages.evaluate.promised_threshold import KINDS, promised_threshold
+from stages.evaluate.threshold import choose_threshold
 
 DRAWS, NEW = 2000, 2000
 SIZES = (24, 153, 1000)
 COVERAGE = 0.95
 SHARES = np.array([0.6, 0.27, 0.13])  # of the classes
+LEVELS = (0.75, 0.9, 0.95)  # what thresholds promise with so many val images
+CONFIDENCE = 0.95
+DISTANCE = 2.5  # between two classes: an accuracy of 0.89
 SKILL = np.array([2.5, 2.0, 1.2])  # how far each class's own logit lies above the others, in deviations
 
 
@@ -63,9 +76,55 @@ def print_sets(draws: int) -> None:
                 print(f"| {images:,} | {kind} | {len(part):,} | {held} | {classes} | {size:.2f} | {plain:.3f} |")
 
 
+def two_classes(images: int, chance: np.random.Generator) -> Predictions:
+    """Return predictions of a true model for two classes, whose scores are normal and DISTANCE apart."""
+    labels = chance.integers(0, 2, images)
+    score = chance.normal(size=images) + DISTANCE * (labels - 0.5)
+    logits = np.stack([np.zeros(images), DISTANCE * score], axis=1)
+    return Predictions(labels, logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+
+def on_new_images(threshold: float, aim: str) -> tuple[float, float]:
+    """Return what a threshold of the probability has on new images: what the aim names, and the share that it takes."""
+    border = logit(min(threshold, 1 - 1e-16)) / DISTANCE
+    right, wrong = norm.sf(border - DISTANCE / 2), norm.sf(border + DISTANCE / 2)
+    if aim == "promised_accuracy":  # as sure of either class
+        border = max(border, 0.0)
+        right, wrong = norm.sf(border - DISTANCE / 2), norm.sf(border + DISTANCE / 2)
+        return right / (right + wrong), right + wrong
+    return (right if aim == "promised_recall" else right / (right + wrong)), (right + wrong) / 2
+
+
+def print_thresholds(draws: int) -> None:
+    """Print how often thresholds fall short of what they promise, and of an aim that promises nothing."""
+    print("\n| aim | val images | level | draws with a threshold | fall short, of all | taken | recall falls short |")
+    print(f"|{' --- |' * 7}")
+    for aim in KINDS:
+        for images, level in zip(SIZES, LEVELS, strict=True):
+            wish = Threshold(
+                aim=aim, promised=level, minimum_recall=level, false_positive_cost=1, false_negative_cost=1
+            )
+            plain, chance = wish.model_copy(update={"aim": "recall"}), np.random.default_rng(images)
+            found, short_of_plain = [], []
+            for _ in range(draws):
+                val = two_classes(images, chance)
+                with contextlib.suppress(UserError), contextlib.redirect_stderr(io.StringIO()):
+                    if (threshold := promised_threshold(val, 1, wish, CONFIDENCE)) is not None:
+                        found.append(on_new_images(threshold, aim))
+                if aim == "promised_recall" and (threshold := choose_threshold(val, 1, plain)) is not None:
+                    short_of_plain.append(on_new_images(threshold, aim)[0] < level)
+            short = sum(value < level for value, _ in found) / draws
+            error = np.sqrt(short * (1 - short) / draws)
+            taken = np.mean([share for _, share in found]) if found else np.nan
+            others = f"{np.mean(short_of_plain):.3f}" if short_of_plain else ""
+            shares = f"{short:.4f} (error {error:.4f}) | {taken:.2f} | {others}"
+            print(f"| {aim} | {images:,} | {level} | {len(found):,} | {shares} |")
+
+
 def main() -> None:
     (draws,) = map(int, sys.argv[1:] or [DRAWS])
     print_sets(draws)
+    print_thresholds(draws)
 
 
 if __name__ == "__main__":
