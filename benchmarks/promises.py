@@ -1,13 +1,15 @@
-"""How often what is promised of new images holds, by simulation: prediction sets, and thresholds.
+"""How often what is promised of new images holds, by simulation: sets, thresholds, and false alarms.
 
     python -m benchmarks.promises [DRAWS]
 
 Each draw makes new val images, and asks whether the promise that was made by val holds: of prediction sets on 2,000
-new images, of thresholds by the normal distribution, from which the scores are drawn. It depends on no machine. Prints
-the tables of docs/statistics.md.
+new images, of thresholds by the normal distribution, from which the scores are drawn, and of the comparison of new
+images with val by how often it calls images of the same kind otherwise. It depends on no machine. Prints the tables of
+docs/statistics.md.
 """
 
 import contextlib
+import functools
 import io
 import sys
 
@@ -21,6 +23,7 @@ from plumbline.run.errors import UserError
 from stages.evaluate.predictions import Predictions
 from stages.evaluate.promised_threshold import KINDS, promised_threshold
 from stages.evaluate.threshold import choose_threshold
+from tools.predict import drift
 
 DRAWS, NEW = 2000, 2000
 SIZES = (24, 153, 1000)
@@ -121,10 +124,31 @@ def print_thresholds(draws: int) -> None:
             print(f"| {aim} | {images:,} | {level} | {len(found):,} | {shares} |")
 
 
+def print_alarms(draws: int) -> None:
+    """Print how often new images are said not to look like those of val: alike, and with one measure shifted."""
+    drift.exact = functools.cache(drift.exact)  # few gaps differ
+    print("\n| val images | new images | false alarms | uncorrected | shifted by 0.5 deviations | by 1 |")
+    print(f"|{' --- |' * 6}")
+    for images in SIZES:
+        for new in (20, images):
+            chance, alarms = np.random.default_rng([images, new]), []
+            for _ in range(draws):
+                val, own = (chance.normal(size=(len(drift.ABOUT), number)) for number in (images, new))
+                p_values = [drift.p_value(*pair) for pair in zip(own, val, strict=True)]
+                shifted = [drift.p_value(own[0] + by, val[0]) for by in (0.5, 1)]
+                corrected = [min(drift.holm(each)) for each in (p_values, *([p, *p_values[1:]] for p in shifted))]
+                alarms.append(np.array([corrected[0], min(p_values), *corrected[1:]]) <= drift.LEVEL)
+            false, *others = np.mean(alarms, axis=0)
+            error = np.sqrt(false * (1 - false) / draws)
+            shares = " | ".join(f"{share:.3f}" for share in others)
+            print(f"| {images:,} | {new:,} | {false:.4f} (error {error:.4f}) | {shares} |")
+
+
 def main() -> None:
     (draws,) = map(int, sys.argv[1:] or [DRAWS])
     print_sets(draws)
     print_thresholds(draws)
+    print_alarms(draws)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from plumbline.images.square import to_square
 from plumbline.images.unreadable import Unreadable
 from plumbline.model.model_file import Model, read_model
 from plumbline.model.prediction_sets import Thresholds, in_set, thresholds
-from plumbline.model.val_images import val_images_of
+from plumbline.model.val_images import brightness, val_images_of
 from plumbline.run.errors import UserError
 from plumbline.run.paths import FINETUNED
 from plumbline.training.compute import choose_compute
@@ -43,6 +43,8 @@ class Prediction:
     known: bool | None = None  # whether it is like the images of training; None of a model that cannot tell
     p_known: float | None = None  # how rarely an image like those of training is as far from them, in (0, 1]
     prediction_set: list[str] | None = None  # with a coverage: classes that hold the true one so often, likeliest first
+    brightness: float | None = None  # mean of its pixels, in [0, 1]
+    distance: float | None = None  # from the training images; None of a model that cannot tell
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """Return the k likeliest classes with their probabilities, the likeliest first."""
@@ -132,10 +134,11 @@ class Classifier:
     def classify(self, pixels: np.ndarray) -> list[Prediction]:
         """Return the predictions for arrays as `pixels` gives them, uint8 (N, resize, resize, 3)."""
         images = torch.from_numpy(pixels)
-        known, p_known, sets = ([None] * len(pixels) for _ in range(3))
+        known, p_known, sets, far = ([None] * len(pixels) for _ in range(4))
         if self.has_score:
             logits, distances = logits_and_distances(self.network, images, self.transform, self.compute)
             score = self.network.score
+            far = distances.tolist()
             known = (~score.is_unknown(distances, self.keep)).tolist()
             p_known = [count / (score.val_images + 1) for count in score.count(distances).tolist()]
         else:
@@ -146,9 +149,10 @@ class Classifier:
         if self.sets is not None:
             sets = self._classes_of(probabilities.numpy())
         likeliest = probabilities.argmax(dim=1).tolist()
+        columns = likeliest, probabilities.tolist(), known, p_known, sets, brightness(images).tolist(), far
         return [
             Prediction(self.classes[label], own[label], dict(zip(self.classes, own, strict=True)), *judged)
-            for label, own, *judged in zip(likeliest, probabilities.tolist(), known, p_known, sets, strict=True)
+            for label, own, *judged in zip(*columns, strict=True)
         ]
 
     def _classes_of(self, probabilities: np.ndarray) -> list[list[str]]:

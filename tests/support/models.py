@@ -1,6 +1,5 @@
 """Small models for tests."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +56,10 @@ def split_of_noise(images: int, seed: int, size: int = 40, classes: int = 3) -> 
 
 
 def with_score(model: Model, val_images: int = 24) -> Model:
-    """Return a model with what `finetune` adds to the weights, but for the temperature, from images of noise."""
+    """Return a model with what `finetune` adds to the weights, from images of noise."""
     size, classes = model.transform.resize, len(model.classes)
     splits = (split_of_noise(images, seed, size, classes) for images, seed in ((12, 0), (val_images, 1)))
-    return replace(finished(model, *splits), temperature=model.temperature)
+    return finished(model, *splits)
 
 
 def write_random_model(
