@@ -98,6 +98,9 @@ def test_the_stage_promises_and_measures_on_the_other_splits(
     found = evaluate.measures_at_threshold(predictions, 1, settings(workspace, aim=f"promised_{aim}"), 0)
     threshold = found.pop(("val", "threshold")).value
     assert f"it has a {aim} of at least 0.9" in capsys.readouterr().out
+    of_val = {"val": predictions["val"]}
+    wish = settings(workspace, aim=f"promised_{aim}")
+    assert evaluate.measures_at_threshold(of_val, 1, wish, 0)["val", "threshold"].value == threshold
     assert {split for split, _ in found} == {"test"}
     test = predictions["test"].plain
     positive, actual = test.probabilities[:, 1] >= threshold, test.labels == 1
