@@ -21,6 +21,8 @@ from plumbline.images.eight_bit_rgb import upright_rgb
 from plumbline.images.square import to_square
 from plumbline.images.unreadable import Unreadable
 from plumbline.model.model_file import Model, read_model
+from plumbline.model.prediction_sets import Thresholds, in_set, thresholds
+from plumbline.model.val_images import brightness, val_images_of
 from plumbline.run.errors import UserError
 from plumbline.run.paths import FINETUNED
 from plumbline.training.compute import choose_compute
@@ -40,6 +42,9 @@ class Prediction:
     probabilities: dict[str, float]  # of every class, in label order
     known: bool | None = None  # whether it is like the images of training; None of a model that cannot tell
     p_known: float | None = None  # how rarely an image like those of training is as far from them, in (0, 1]
+    prediction_set: list[str] | None = None  # with a coverage: classes that hold the true one so often, likeliest first
+    brightness: float | None = None  # mean of its pixels, in [0, 1]
+    distance: float | None = None  # from the training images; None of a model that cannot tell
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """Return the k likeliest classes with their probabilities, the likeliest first."""
@@ -49,14 +54,19 @@ class Prediction:
 class Classifier:
     """A trained model with its classes, its transform and its temperature. Runs on a GPU, if torch sees one."""
 
-    def __init__(self, model: Model, precision: str = "float32", keep: float = KEEP) -> None:
+    def __init__(
+        self, model: Model, precision: str = "float32", keep: float = KEEP, coverage: float | None = None
+    ) -> None:
         """Take a model; `precision` is float32, as in evaluation, bfloat16, or auto (bfloat16 where it is fast).
 
-        `keep` is the share of images like those of training that are to be known. Raises UserError for weights that are
-        not of the model's architecture, and for a share that is not between 0 and 1.
+        `keep` is the share of images like those of training that are to be known; `coverage`, where it is given, that
+        of images like those of val whose true class is to be in their prediction set. Raises UserError for weights that
+        are not of the model's architecture, for a share that is not between 0 and 1, and for a coverage that takes more
+        val images than the model has seen.
         """
-        if not 0 < keep < 1:
-            raise UserError(f"keep is {keep}: it should be between 0 and 1")
+        for name, share in (("keep", keep), ("coverage", coverage)):
+            if share is not None and not 0 < share < 1:
+                raise UserError(f"{name} is {share}: it should be between 0 and 1")
         self.keep, self.has_score = keep, model.has_score
         self.classes = model.classes
         self.transform = model.transform
@@ -64,11 +74,25 @@ class Classifier:
         self.is_repeatable = model.is_repeatable
         self.compute = choose_compute(precision)
         self.network = self.compute.place(model.network_with_distance() or model.network())
+        self.val = val_images_of(model.tensors, len(model.classes))
+        self.sets = None if coverage is None else self._sets(coverage)
+
+    def _sets(self, coverage: float) -> Thresholds:
+        if self.val is None:
+            raise UserError("the model says nothing of its val images, which sets take: `dvc repro` writes that")
+        labels, relative = self.val.labels.numpy(), self.val.relative_probability.numpy()
+        return thresholds(labels, relative, len(self.classes), coverage)
 
     @classmethod
-    def load(cls, path: str | PathLike = FINETUNED, precision: str = "float32", keep: float = KEEP) -> "Classifier":
+    def load(
+        cls,
+        path: str | PathLike = FINETUNED,
+        precision: str = "float32",
+        keep: float = KEEP,
+        coverage: float | None = None,
+    ) -> "Classifier":
         """Read a model that the finetune stage wrote. Raises UserError for any other file; nothing is unpickled."""
-        return cls(read_model(Path(path)), precision, keep)
+        return cls(read_model(Path(path)), precision, keep, coverage)
 
     def __call__(self, images: AnyImage | Sequence[AnyImage]) -> list[Prediction]:
         """Classify images: paths, PIL images, or arrays of uint8 (H, W, 3) in RGB or (H, W) in grey; one, or several.
@@ -109,10 +133,12 @@ class Classifier:
 
     def classify(self, pixels: np.ndarray) -> list[Prediction]:
         """Return the predictions for arrays as `pixels` gives them, uint8 (N, resize, resize, 3)."""
-        images, known, p_known = torch.from_numpy(pixels), [None] * len(pixels), [None] * len(pixels)
+        images = torch.from_numpy(pixels)
+        known, p_known, sets, far = ([None] * len(pixels) for _ in range(4))
         if self.has_score:
             logits, distances = logits_and_distances(self.network, images, self.transform, self.compute)
             score = self.network.score
+            far = distances.tolist()
             known = (~score.is_unknown(distances, self.keep)).tolist()
             p_known = [count / (score.val_images + 1) for count in score.count(distances).tolist()]
         else:
@@ -120,11 +146,18 @@ class Classifier:
         probabilities = (logits / self.temperature).softmax(dim=1)
         if not probabilities.isfinite().all():
             raise UserError("the model gives no finite number for an image: its weights are damaged, or it diverged")
+        if self.sets is not None:
+            sets = self._classes_of(probabilities.numpy())
         likeliest = probabilities.argmax(dim=1).tolist()
+        columns = likeliest, probabilities.tolist(), known, p_known, sets, brightness(images).tolist(), far
         return [
             Prediction(self.classes[label], own[label], dict(zip(self.classes, own, strict=True)), *judged)
-            for label, own, *judged in zip(likeliest, probabilities.tolist(), known, p_known, strict=True)
+            for label, own, *judged in zip(*columns, strict=True)
         ]
+
+    def _classes_of(self, probabilities: np.ndarray) -> list[list[str]]:
+        held, order = in_set(probabilities, self.sets.least), np.argsort(-probabilities, axis=1, kind="stable")
+        return [[self.classes[c] for c in likely if own[c]] for own, likely in zip(held, order, strict=True)]
 
 
 def image_of(array: np.ndarray) -> Image.Image:

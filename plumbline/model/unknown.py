@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from plumbline.model.unknown_share import largest_count
+from plumbline.model.val_images import PREFIX as OF_VAL
 from plumbline.run.errors import UserError
 
 PREFIX = "unknown."
@@ -103,7 +104,7 @@ def pooled(features: torch.Tensor, count: int) -> torch.Tensor:
 
 def network_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the tensors of the network alone."""
-    return {key: value for key, value in tensors.items() if not key.startswith(PREFIX)}
+    return {key: value for key, value in tensors.items() if not key.startswith((PREFIX, OF_VAL))}
 
 
 def score_tensors(score: UnknownScore) -> dict[str, torch.Tensor]:

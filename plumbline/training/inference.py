@@ -7,7 +7,7 @@ from torch import nn
 
 from plumbline.model.description import Transform
 from plumbline.model.networks import head_name
-from plumbline.model.unknown import NetworkWithDistance
+from plumbline.model.unknown import NetworkWithDistance, with_features
 from plumbline.training.compute import Compute
 from plumbline.training.network_input import to_input
 
@@ -35,6 +35,17 @@ def logits_and_distances(
     with torch.inference_mode(), compute.autocast():
         logits, distances = zip(*map(network, inputs_of(images, transform, compute)), strict=True)
         return torch.cat(logits).double().cpu(), torch.cat(distances)
+
+
+def logits_and_features(
+    network: nn.Module, head: str, images: torch.Tensor, transform: Transform, compute: Compute
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits as `logits_of`, and what the head, named here, takes: (N, F), of several places the mean."""
+    network.eval()
+    with torch.inference_mode(), compute.autocast():
+        both = [with_features(network, head, inputs) for inputs in inputs_of(images, transform, compute)]
+    logits, features = map(torch.cat, zip(*both, strict=True))
+    return logits.double().cpu(), features
 
 
 def features_of(

@@ -51,6 +51,7 @@ from stages.evaluate.images_that_belong_together import (
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.measures import per_class_table, split_measures
 from stages.evaluate.predictions import SplitPredictions, cross_fitted, predictions_of, predictions_table
+from stages.evaluate.promised_threshold import KINDS, measures_with_promise
 from stages.evaluate.recipe import recipe_of
 from stages.evaluate.roc_curves import curve_tables
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
@@ -118,6 +119,8 @@ def measures_at_threshold(
     Val's are cross-fitted: each image is judged by a threshold that was chosen on the other folds.
     """
     val = predictions["val"].calibrated
+    if val.classes == 2 and own.threshold.aim in KINDS:
+        return measures_with_promise(predictions, positive, own.threshold, own.confidence)
     threshold = choose_threshold(val, positive, own.threshold) if val.classes == 2 else None
     if threshold is None:
         return {}

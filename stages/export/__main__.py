@@ -19,6 +19,7 @@ import torch
 from plumbline.checks.claims import log10_error
 from plumbline.data.prepared import read_classes
 from plumbline.model.model_file import Model, read_model
+from plumbline.model.prediction_sets import relative_probabilities
 from plumbline.params.evaluate import Evaluate
 from plumbline.params.export import Export
 from plumbline.run import params_file
@@ -33,7 +34,7 @@ from plumbline.training.inference import logits_and_distances, logits_of
 from plumbline.training.same_data import refuse_other_data
 from plumbline.training.splits import read_splits
 from stages.export.agreement import Outputs, agreement_table, print_int8, refuse_other_models
-from stages.export.from_pixels import INPUT, description, exported_program
+from stages.export.from_pixels import INPUT, description, exported_program, val_description
 from stages.export.int8 import int8_file, spread, with_val_distances
 from stages.export.onnx_file import onnx_file
 from stages.export.speed import speed
@@ -133,8 +134,9 @@ def main() -> None:
             few = spread(splits["train"].images.numpy(), own.calibration_images)
             files["int8"] = int8_file(files["onnx"], own.int8, few, about)
             if model.has_score:  # eight bits have other distances: they are judged beside their own of val
-                own_distances = outputs(onnx_answer(files["int8"]), images).distance
-                files["int8"] = with_val_distances(files["int8"], own_distances)
+                own_val = outputs(onnx_answer(files["int8"]), images)
+                about_val = val_description(labels, relative_probabilities(own_val.probabilities, labels))
+                files["int8"] = with_val_distances(files["int8"], own_val.distance, about | about_val)
             timings["onnx_int8"] = onnx_answer(files["int8"])
             found["int8"] = outputs(timings["onnx_int8"], images)
         for name, answer in timings.items():

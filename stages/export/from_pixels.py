@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import torch
 from torch import nn
 
 from plumbline.model.model_file import Model, fields_set
+from plumbline.model.val_images import val_images_of
 from plumbline.run.paths import FINETUNED
 from plumbline.training.network_input import to_input
 
@@ -50,6 +52,12 @@ def exported_program(model: Model, keep: float) -> torch.export.ExportedProgram:
     return program
 
 
+def val_description(labels: np.ndarray, relative_probability: np.ndarray) -> dict[str, str]:
+    """Return the metadata from which prediction sets follow, for each val image (V,), as text."""
+    shares = [float(f"{share:.9g}") for share in relative_probability]  # which float32 is read back from
+    return {"val": json.dumps({"labels": labels.tolist(), "relative_probability": shares})}
+
+
 def description(model: Model, sha256: str, keep: float) -> dict[str, str]:
     """Return the metadata that users of the file need, as text; `sha256` is that of models/finetuned.safetensors."""
     size = model.transform.resize
@@ -58,7 +66,9 @@ def description(model: Model, sha256: str, keep: float) -> dict[str, str]:
         f"; {unknown}: bool (batch,), where {keep:g} of the images like those of training are to be known; {p_known}: "
         f"float32 (batch,), how rarely such an image is as far from them; {distance}: float32 (batch,)"
     )
-    return {
+    val = val_images_of(model.tensors, len(model.classes))
+    about_val = {} if val is None else val_description(val.labels.numpy(), val.relative_probability.numpy())
+    return about_val | {
         "architecture": model.architecture,
         "classes": json.dumps(model.classes, ensure_ascii=False),
         "input": (f"{INPUT}: uint8 (batch, {size}, {size}, 3), RGB, upright; {model.transform.how_to_resize()}"),

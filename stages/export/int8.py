@@ -54,12 +54,12 @@ def nodes_of_the_score(graph: onnx.GraphProto) -> list[str]:
     return sorted(set().union(*map(before, outputs)) - before(outputs[0]))
 
 
-def with_val_distances(contents: bytes, distances: np.ndarray) -> bytes:
-    """Return an ONNX model's bytes with these distances, float32 (V,), as those of the val images."""
+def with_val_distances(contents: bytes, distances: np.ndarray, description: dict[str, str]) -> bytes:
+    """Return an ONNX model's bytes with these distances, float32 (V,), as those of the val images, and its metadata."""
     model = onnx.load_from_string(contents)
     (own,) = (tensor for tensor in model.graph.initializer if tensor.name.endswith(VAL_DISTANCES))
     own.CopyFrom(onnx.numpy_helper.from_array(np.sort(distances), own.name))
-    return model.SerializeToString(deterministic=True)
+    return described(model, description)
 
 
 def int8_file(contents: bytes, kind: str, images: np.ndarray, description: dict[str, str]) -> bytes:

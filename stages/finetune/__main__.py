@@ -8,7 +8,6 @@ the very same run was cut short. Writes models/finetuned.safetensors, plots/hist
 import statistics
 import sys
 from contextlib import ExitStack, nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -24,12 +23,11 @@ from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.paths import BACKBONE, FINETUNED, HISTORY, PREPARED
 from plumbline.run.timing import timed
-from plumbline.training.compute import Compute, choose_compute, nondeterministic_operations
-from plumbline.training.inference import logits_of
-from plumbline.training.temperature import caveat, fit_temperature
+from plumbline.training.compute import Compute, nondeterministic_operations
 from stages.finetune.checkpoints import Checkpoints, checkpoint_root, fingerprint, remove_old_checkpoints
 from stages.finetune.distributed import Distributed, joined, started_by_torchrun
 from stages.finetune.divergence import Diverged
+from stages.finetune.finished_model import finished
 from stages.finetune.interruption import Interrupted, Interruption
 from stages.finetune.launched_processes import launch
 from stages.finetune.run_state import History, Progress, Run, Tensors
@@ -42,7 +40,6 @@ from stages.finetune.training_setup import (
     with_probe_head,
     with_weights_transform,
 )
-from stages.finetune.unknown_images import knowing_unknown
 
 CHECKS = ("backprop", "convolution", "weight_decay")
 METRICS = Path("metrics/finetune.json")
@@ -115,20 +112,6 @@ def train_seeds(
     return tensors, ended, setup
 
 
-def calibrated(model: Model, setup: Setup, kept_epoch: int) -> Model:
-    """Return the model with the temperature that val gives it, in float32 as the model is evaluated."""
-    labels = setup.val.labels.cpu()
-    if kept_epoch == BEFORE:
-        logits = setup.probe_head.logits["val"]
-    else:
-        compute = choose_compute("float32")
-        logits = logits_of(compute.place(model.network()), setup.val.images, setup.transform, compute)
-    temperature = fit_temperature(logits, labels)
-    if line := caveat(temperature, logits, labels):
-        print(line, file=sys.stderr)
-    return replace(model, temperature=temperature)
-
-
 def summary(ended: list[Progress], recipe: Finetune, compute: Compute) -> dict[str, int | float]:
     """Return the metrics: the kept epoch of the first run, the spread over all runs, and how the network computed."""
     histories = [progress.history for progress in ended]
@@ -177,8 +160,8 @@ def finetune(settings: Params, distributed: Distributed) -> None:
             tensors=tensors,
         )
         metrics = summary(ended, setup.recipe, setup.compute)
-        model = calibrated(model, setup, metrics["kept_epoch"])
-        write_model(FINETUNED, knowing_unknown(model, setup.train, setup.val))
+        probe_head = setup.probe_head if metrics["kept_epoch"] == BEFORE else None
+        write_model(FINETUNED, finished(model, setup.train, setup.val, probe_head))
         write_csv(HISTORY, pd.DataFrame(ended[0].history))
         write_json(METRICS, metrics)
         for own in checkpoints:

@@ -19,6 +19,7 @@ from plumbline.training.inference import features_of
 from plumbline.training.linear_probe import fitted_probe, linear_layer_of
 from plumbline.training.splits import Split
 from stages.finetune.run_state import Tensors
+from stages.finetune.unknown_images import some_of_each_class
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class ProbeHead:
 
     tensors: Tensors  # float32, by their names in the network
     logits: dict[str, torch.Tensor]  # float64 (N, classes), of train and val
+    features: dict[str, torch.Tensor]  # float32 (N, features), of some of train and of val; other processes have none
 
 
 def fit_probe_head(backbone: Model, splits: dict[str, Split], transform: Transform, *, balanced: bool) -> ProbeHead:
@@ -47,7 +49,9 @@ def fit_probe_head(backbone: Model, splits: dict[str, Split], transform: Transfo
     probe = fitted_probe(features["train"].numpy(), labels.numpy(), balanced=balanced)
     weight, bias = (torch.from_numpy(values).float() for values in linear_layer_of(probe))
     logits = {split: nn.functional.linear(own, weight.double(), bias.double()) for split, own in features.items()}
-    return ProbeHead({f"{name}.weight": weight, f"{name}.bias": bias}, logits)
+    chosen = some_of_each_class(labels.numpy())
+    kept = {"train": features["train"][chosen].float(), "val": features["val"].float()}
+    return ProbeHead({f"{name}.weight": weight, f"{name}.bias": bias}, logits, kept)
 
 
 def refuse_other_heads(architecture: str, crop: int) -> None:

@@ -88,7 +88,8 @@ def with_probe_head(setup: Setup, backbone: Model) -> Setup:
         with nondeterministic_operations([]):
             splits = {"train": setup.train, "val": setup.val}
             head = fit_probe_head(backbone, splits, setup.transform, balanced=balanced)
-    return replace(setup, probe_head=setup.distributed.broadcast(head))
+    received = setup.distributed.broadcast(head and replace(head, features={}))
+    return replace(setup, probe_head=head or received)
 
 
 def begin_run(setup: Setup, backbone: Model, seed: int) -> Run:

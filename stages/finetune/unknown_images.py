@@ -3,7 +3,6 @@
 The means and the covariance are those of training images, the distances beside which others are judged those of val.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +10,8 @@ import torch
 from scipy.linalg import cholesky, solve_triangular
 from sklearn.covariance import ledoit_wolf_shrinkage
 
-from plumbline.model.model_file import Model
-from plumbline.model.networks import head_name
-from plumbline.model.unknown import NetworkWithDistance, UnknownScore, score_tensors, with_features
-from plumbline.training.compute import choose_compute
-from plumbline.training.inference import inputs_of, logits_and_distances
-from plumbline.training.splits import Split
+from plumbline.model.unknown import UnknownScore
+from plumbline.training.compute import Compute
 
 MOST = 10_000  # training images, or FEWEST of each class: more cost time, and change the means and covariance little
 FEWEST = 2
@@ -31,21 +26,16 @@ class Gaussians(NamedTuple):
     centres: np.ndarray  # (C, F)
 
 
-def knowing_unknown(model: Model, train: Split, val: Split) -> Model:
-    """Return the model with its score of unknown images, computed in float32 as the model is evaluated."""
-    compute = choose_compute("float32")
-    network, head = compute.place(model.network()).eval(), head_name(model.architecture)
-    chosen = some_of_each_class(train.labels.cpu().numpy())
-    few, features = train.images[torch.from_numpy(chosen).to(train.images.device)], []
-    with torch.inference_mode():
-        for inputs in inputs_of(few, model.transform, compute):
-            features.append(with_features(network, head, inputs)[1].cpu().numpy())
-    fitted = fit_gaussians(np.concatenate(features), train.labels.cpu().numpy()[chosen])
-    score = UnknownScore(*(torch.from_numpy(each).float() for each in fitted), torch.empty(0))
-    both = compute.place(NetworkWithDistance(network, head, score))
-    distances = logits_and_distances(both, val.images, model.transform, compute)[1]
-    score = UnknownScore(score.mean, score.whitening, score.centres, distances.sort().values)
-    return replace(model, tensors=model.tensors | score_tensors(score))
+def fit_score(
+    train_features: torch.Tensor, train_labels: torch.Tensor, val_features: torch.Tensor, compute: Compute
+) -> UnknownScore:
+    """Return the score that is fitted on training features (N, F) with labels (N,), beside val features (V, F)."""
+    fitted = fit_gaussians(train_features.cpu().numpy(), train_labels.numpy())
+    score = UnknownScore(*(torch.from_numpy(each).float() for each in fitted), torch.empty(0)).to(compute.device)
+    with torch.inference_mode():  # in batches as large as those in which images are judged
+        parts = compute.send(val_features).split(compute.evaluation_batch_size)
+        distances = torch.cat([score(part) for part in parts])
+    return UnknownScore(score.mean, score.whitening, score.centres, distances.sort().values)
 
 
 def some_of_each_class(labels: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from plumbline.model.description import Transform
 from plumbline.model.families import build_network
 from plumbline.model.model_file import Model, write_model
 from plumbline.training.splits import Split
-from stages.finetune.unknown_images import knowing_unknown
+from stages.finetune.finished_model import finished
 
 FINETUNED = Path("models/finetuned.safetensors")
 # What the curvature stage measured: the limit of the learning rate is 2 (1 + 0.9) / 100, half to twice that.
@@ -49,15 +49,17 @@ def small_model(**changes: Any) -> Model:
     return Model(**values)
 
 
+def split_of_noise(images: int, seed: int, size: int = 40, classes: int = 3) -> Split:
+    """Return images of noise, of the classes in turn."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (images, size, size, 3), dtype=np.uint8)
+    return Split(torch.from_numpy(pixels), torch.arange(images) % classes, [""] * images, [""] * images)
+
+
 def with_score(model: Model, val_images: int = 24) -> Model:
-    """Return a model with a score of unknown images that was fitted on noise."""
-    chance, size = np.random.default_rng(0), model.transform.resize
-    splits = []
-    for images in (12, val_images):
-        pixels = chance.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
-        labels = torch.arange(images) % len(model.classes)
-        splits.append(Split(torch.from_numpy(pixels), labels, [""] * images, [""] * images))
-    return knowing_unknown(model, *splits)
+    """Return a model with what `finetune` adds to the weights, from images of noise."""
+    size, classes = model.transform.resize, len(model.classes)
+    splits = (split_of_noise(images, seed, size, classes) for images, seed in ((12, 0), (val_images, 1)))
+    return finished(model, *splits)
 
 
 def write_random_model(

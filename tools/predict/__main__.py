@@ -5,10 +5,12 @@
     find . -name '*.jpg' -print0 | python -m tools.predict --null -
     python -m tools.predict photos --output predictions.csv --top 3
     python -m tools.predict photos --model faster            the model of a commit, branch, tag or experiment
+    python -m tools.predict photos --coverage 0.95           with classes of which 0.95 of all sets hold the true one
 
 Column `known` says no where an image is not like those of training, and p_known how rarely one of those is as far away.
 Decoding, orientation, colours and transform are the same as in training. A file that gives no image is a row with the
-reason. Exit status: 0, all were classified; 3, some gave no image; 1, an error, which is printed in one line.
+reason. Of 20 images or more a line on standard error says whether they look like those of val. Exit status: 0, all were
+classified; 3, some gave no image; 1, an error, which is printed in one line.
 """
 
 import argparse
@@ -29,11 +31,13 @@ from tqdm import tqdm
 from plumbline.classifier import KEEP, Classifier
 from plumbline.images.decoded import MAX_PIXELS
 from plumbline.images.unreadable import Unreadable
+from plumbline.model.prediction_sets import promise
 from plumbline.model.unknown_share import too_few_images
 from plumbline.run.errors import UserError, one_line, run
 from plumbline.run.outputs import whole_file
 from plumbline.run.paths import FINETUNED
 from plumbline.training.compute import make_repeatable, nondeterministic_operations
+from tools.predict.drift import Compared
 from tools.predict.prefetch import decoded
 from tools.predict.rows import SPREADSHEETS, WRITERS, Row
 from tools.predict.sources import Source, find_sources
@@ -80,6 +84,12 @@ def arguments() -> argparse.Namespace:
         type=share,
         metavar="SHARE",
         help="share of images like those of training that are to be known; default: evaluate.unknown.keep, params.yaml",
+    )
+    parser.add_argument(
+        "--coverage",
+        type=share,
+        metavar="SHARE",
+        help="column set: the classes that, for this share of images like those of val, hold the true one",
     )
     parser.add_argument("--format", choices=WRITERS, help="default: by the output's suffix, else table")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
@@ -179,31 +189,45 @@ def counted(rows: Iterator[Row], reasons: Counter) -> Iterator[Row]:
         yield row
 
 
-def write_to_standard_output(write, rows: Iterator[Row], top: int) -> None:
-    """Write the rows to standard output; stop silently if its reader ends early, as `head` does."""
+def compared_with_val(rows: Iterator[Row], seen: Compared) -> Iterator[Row]:
+    """Yield the rows, and remember what is compared with val."""
+    for row in rows:
+        if not isinstance(row.found, Unreadable):
+            seen.add(row.found)
+        yield row
+
+
+def write_to_standard_output(write, rows: Iterator[Row], top: int) -> bool:
+    """Write the rows to standard output; return False if its reader ends early, as `head` does."""
     sys.stdout.reconfigure(encoding="utf-8", newline="")
     try:
         write(rows, sys.stdout, top)
         sys.stdout.flush()
+        return True
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
 
 
 def main() -> None:
     given = arguments()
-    write = WRITERS[format_of(given)]
+    write = partial(WRITERS[format_of(given)], sets=given.coverage is not None)
     if given.spreadsheet:
         write = partial(write, for_spreadsheet=True)
     with tempfile.TemporaryDirectory() as scratch, nondeterministic_operations([]):
         sources = find_sources(given.paths, Path(scratch), null=given.null)
         with model_file(given.model) as path:
-            classifier = Classifier.load(path, given.precision, keep_of(given))
+            classifier = Classifier.load(path, given.precision, keep_of(given), given.coverage)
         if given.top > len(classifier.classes):
             raise UserError(f"--top is {given.top}, and the model knows {len(classifier.classes)} classes")
         print_what_is_not_judged(classifier, given.model)
+        if classifier.sets is not None:
+            line = promise(classifier.sets, classifier.val.labels.numpy(), classifier.classes, given.coverage)
+            print(one_line(line), file=sys.stderr)
         make_repeatable(0, deterministic=classifier.is_repeatable)
         reasons: Counter[str] = Counter()
-        rows = counted(classified(sources, classifier, given.max_pixels), reasons)
+        seen, is_read = Compared(), True
+        rows = compared_with_val(counted(classified(sources, classifier, given.max_pixels), reasons), seen)
         if given.output:
             with (
                 whole_file(given.output, among_others=True) as unfinished,
@@ -211,7 +235,9 @@ def main() -> None:
             ):
                 write(rows, file, given.top)
         else:
-            write_to_standard_output(write, rows, given.top)
+            is_read = write_to_standard_output(write, rows, given.top)
+        if is_read and (line := seen.line(classifier)):
+            print(line, file=sys.stderr)
     if reasons:
         why = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
         print(f"{reasons.total()} of {len(sources)} files gave no image ({why}); their rows say why", file=sys.stderr)

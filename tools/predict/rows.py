@@ -13,6 +13,7 @@ from plumbline.run.errors import one_line
 
 PAIR = ("predicted", "probability")
 JUDGED = ("known", "p_known")
+SET, SEPARATOR = "set", "|"  # of class names, the likeliest first
 IF_ANY = (*JUDGED, "reason", "detail")
 NAMES_OF_KNOWN = {True: "yes", False: "no", None: ""}  # None: the model cannot tell
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")  # the last four are full width
@@ -31,20 +32,21 @@ def printable(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def columns(top: int) -> list[str]:
-    """Return the names of the columns: the `top` likeliest classes with their probabilities, whether the image is like
-    those of training, and the reason."""
+def columns(top: int, sets: bool = False) -> list[str]:
+    """Return the names of the columns: the `top` likeliest classes with their probabilities, the prediction set where
+    there are sets, whether the image is like those of training, and the reason."""
     pairs = ["predicted", "probability", *(f"{name}_{k}" for k in range(2, top + 1) for name in PAIR)]
-    return ["path", *pairs, *JUDGED, "reason", "detail"]
+    return ["path", *pairs, *[SET] * sets, *JUDGED, "reason", "detail"]
 
 
-def cells(row: Row, top: int) -> list[Any]:
+def cells(row: Row, top: int, sets: bool = False) -> list[Any]:
     """Return a row's values, in the order of the columns."""
     if isinstance(row.found, Unreadable):
-        return [printable(row.path), *[""] * (2 * top + len(JUDGED)), row.found.reason, str(row.found)]
+        return [printable(row.path), *[""] * (2 * top + sets + len(JUDGED)), row.found.reason, str(row.found)]
     pairs = [value for pair in row.found.top(top) for value in pair]
     judged = [NAMES_OF_KNOWN[row.found.known], "" if row.found.p_known is None else row.found.p_known]
-    return [printable(row.path), *pairs, *judged, "", ""]
+    own_set = [SEPARATOR.join(row.found.prediction_set)] if sets else []
+    return [printable(row.path), *pairs, *own_set, *judged, "", ""]
 
 
 def inert(cell: Any) -> Any:
@@ -56,13 +58,19 @@ def inert(cell: Any) -> Any:
 
 
 def write_csv(
-    rows: Iterable[Row], file: TextIO, top: int, *, delimiter: str = ",", for_spreadsheet: bool = False
+    rows: Iterable[Row],
+    file: TextIO,
+    top: int,
+    *,
+    sets: bool = False,
+    delimiter: str = ",",
+    for_spreadsheet: bool = False,
 ) -> None:
     """Write the rows as CSV, each as soon as it is known."""
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(columns(top))
+    writer.writerow(columns(top, sets))
     for row in rows:
-        values = cells(row, top)
+        values = cells(row, top, sets)
         writer.writerow(map(inert, values) if for_spreadsheet else values)
 
 
@@ -73,18 +81,19 @@ def described(row: Row, top: int) -> str:
     else:
         likeliest = [{"class": name, "probability": share} for name, share in row.found.top(top)]
         values = {"path": printable(row.path), **dict(zip(PAIR, likeliest[0].values(), strict=True))}
+        values |= {SET: row.found.prediction_set} if row.found.prediction_set is not None else {}
         values |= {"known": row.found.known, "p_known": row.found.p_known}
         values |= {"top": likeliest} if top > 1 else {}
     return json.dumps(values, ensure_ascii=False)
 
 
-def write_json_lines(rows: Iterable[Row], file: TextIO, top: int) -> None:
+def write_json_lines(rows: Iterable[Row], file: TextIO, top: int, *, sets: bool = False) -> None:
     """Write the rows as JSON, one object a line, each as soon as it is known."""
     for row in rows:
         file.write(described(row, top) + "\n")
 
 
-def write_json(rows: Iterable[Row], file: TextIO, top: int) -> None:
+def write_json(rows: Iterable[Row], file: TextIO, top: int, *, sets: bool = False) -> None:
     """Write the rows as one JSON array, each as soon as it is known."""
     before = "[\n"
     for row in rows:
@@ -93,11 +102,11 @@ def write_json(rows: Iterable[Row], file: TextIO, top: int) -> None:
     file.write("\n]\n")
 
 
-def write_table(rows: Iterable[Row], file: TextIO, top: int) -> None:
+def write_table(rows: Iterable[Row], file: TextIO, top: int, *, sets: bool = False) -> None:
     """Write the rows as a table for people, once all are known; some columns only where a row has something there."""
     from tabulate import tabulate  # imported only for people
 
-    lines, names = [[shown(cell) for cell in cells(row, top)] for row in rows], columns(top)
+    lines, names = [[shown(cell) for cell in cells(row, top, sets)] for row in rows], columns(top, sets)
     kept = [i for i, name in enumerate(names) if name not in IF_ANY or any(line[i] for line in lines)]
     lines, names = [[line[i] for i in kept] for line in lines], [names[i] for i in kept]
     file.write(tabulate(lines, names, tablefmt="plain", disable_numparse=True) + "\n")

@@ -139,7 +139,7 @@ def test_a_model_keeps_its_score_in_its_file_and_is_the_same_network(tmp_path: P
     again = read_model(tmp_path / "m.safetensors")
     assert again.has_score and not plain.has_score
     assert plain.network_with_distance() is None
-    assert set(model.tensors) - set(plain.tensors) == {
+    assert {key for key in set(model.tensors) - set(plain.tensors) if not key.startswith("val.")} == {
         "unknown.mean", "unknown.whitening", "unknown.centres", "unknown.val_distances",
     }  # fmt: skip
     score = again.network_with_distance().score

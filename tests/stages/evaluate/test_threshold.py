@@ -10,7 +10,13 @@ from tests.stages.evaluate.conftest import from_probabilities, random_prediction
 
 
 def wish(**changes: object) -> Threshold:
-    plain = {"aim": "accuracy", "minimum_recall": 0.9, "false_positive_cost": 1.0, "false_negative_cost": 5.0}
+    plain = {
+        "aim": "accuracy",
+        "minimum_recall": 0.9,
+        "promised": 0.9,
+        "false_positive_cost": 1.0,
+        "false_negative_cost": 5.0,
+    }
     return Threshold(**(plain | changes))
 
 

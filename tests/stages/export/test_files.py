@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,26 @@ def test_of_the_tiny_pipeline_onnx_decides_on_every_val_image_as_torch(tiny_proj
         assert len(set(distances)) == len(images)
         if images is val:  # the farthest of 24, beside them, has (1 + 1) / 25
             assert not unknown.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["models/finetuned.onnx", "models/int8/finetuned.onnx"])
+def test_of_the_tiny_pipeline_onnx_gives_the_sets_of_predict_by_the_code_of_the_docs(
+    tiny_project: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    monkeypatch.chdir(tiny_project)
+    page = (PROJECT / "docs/using-the-model.md").read_text(encoding="utf-8")
+    (code,) = (part for part in re.findall("```python\n(.*?)```", page, re.DOTALL) if "Fraction" in part)
+    found: dict = {}
+    exec(code.replace("models/finetuned.onnx", file), found)
+    if "int8" not in file:
+        predictions = Classifier.load("models/finetuned.safetensors", coverage=0.9).classify(found["images"])
+        assert found["sets"] == [own.prediction_set for own in predictions]
+        return
+    val = np.load("data/prepared/val.npy")
+    probabilities = found["session"].run(None, {"images": val})[0]
+    own = probabilities[np.arange(len(val)), found["labels"]] / probabilities.max(axis=1)
+    np.testing.assert_allclose(found["relative"], own, rtol=1e-6)  # its own val images', not torch's
 
 
 # Of each kind: attention, shifted windows, squeeze-and-excitation, and concatenation with an input that is transformed.

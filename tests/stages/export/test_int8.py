@@ -50,7 +50,7 @@ def test_eight_bits_judge_an_image_beside_their_own_val_distances_and_compute_th
     images, val = noise(6), noise(24, seed=2)
     contents = int8_file(exported_with_score["onnx"], "static", images, {"classes": "x"})
     distances = onnxruntime.InferenceSession(contents).run(None, {"images": val})[3]
-    contents = with_val_distances(contents, distances)
+    contents = with_val_distances(contents, distances, {"classes": "x"})
     model = onnx.load_from_string(contents)
     held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     np.testing.assert_array_equal(held["network.score.val_distances"], np.sort(distances))

@@ -9,20 +9,15 @@ from sklearn.covariance import LedoitWolf
 
 from plumbline.training.compute import choose_compute
 from plumbline.training.inference import features_of
-from plumbline.training.splits import Split
 from stages.finetune import unknown_images
-from stages.finetune.unknown_images import fit_gaussians, knowing_unknown, some_of_each_class
-from tests.support.models import small_model
-
-
-def split_of_noise(images: int, seed: int) -> Split:
-    pixels = np.random.default_rng(seed).integers(0, 256, (images, 40, 40, 3), dtype=np.uint8)
-    return Split(torch.from_numpy(pixels), torch.arange(images) % 3, [""] * images, [""] * images)
+from stages.finetune.finished_model import finished
+from stages.finetune.unknown_images import fit_gaussians, some_of_each_class
+from tests.support.models import small_model, split_of_noise
 
 
 def test_it_is_ledoit_and_wolfs_of_train_and_the_distances_are_those_of_val() -> None:
     model, train, val = small_model(), split_of_noise(30, 1), split_of_noise(9, 2)
-    found = knowing_unknown(model, train, val).tensors
+    found = finished(model, train, val).tensors
     compute = choose_compute("float32")
     features = {
         name: features_of(model.network(), "resnet18", split.images, model.transform, compute).numpy()
@@ -36,18 +31,19 @@ def test_it_is_ledoit_and_wolfs_of_train_and_the_distances_are_those_of_val() ->
     assert all(torch.equal(found[key], value) for key, value in model.tensors.items())
 
 
-def test_another_val_changes_the_val_distances_alone_and_the_same_gives_the_same_bytes() -> None:
+def test_another_val_changes_what_is_said_of_val_alone_and_the_same_gives_the_same_bytes() -> None:
     model, train = small_model(), split_of_noise(30, 1)
-    first, again, other = (knowing_unknown(model, train, split_of_noise(9, seed)).tensors for seed in (2, 2, 3))
+    first, again, other = (finished(model, train, split_of_noise(9, seed)).tensors for seed in (2, 2, 3))
     assert all(torch.equal(first[key], again[key]) for key in first)
-    assert [key for key in first if not torch.equal(first[key], other[key])] == ["unknown.val_distances"]
+    of_val = [f"val.{name}" for name in ("relative_probability", "probability", "brightness")]
+    assert [key for key in first if not torch.equal(first[key], other[key])] == ["unknown.val_distances", *of_val]
 
 
 def test_few_and_equal_images_give_finite_numbers() -> None:
     model, train = small_model(), split_of_noise(3, 1)
     equal = replace(train, images=train.images[:1].repeat(3, 1, 1, 1))
     for few in (train, equal):
-        found = knowing_unknown(model, few, split_of_noise(2, 2)).tensors
+        found = finished(model, few, split_of_noise(2, 2)).tensors
         assert all(value.isfinite().all() for key, value in found.items() if key.startswith("unknown."))
     two = fit_gaussians(np.array([[1.0, 1.0, 0.0], [1.0, -1.0, 0.0]]), np.array([0, 0]))
     assert all(np.isfinite(each).all() for each in two)

@@ -125,6 +125,30 @@ def test_an_image_unlike_those_of_training_is_called_unknown(folder: Path) -> No
     assert "is not between 0 and 1" in predict("white.png", "--keep", 1, status=2)[1]
 
 
+def test_with_a_coverage_each_image_has_a_set_of_classes(folder: Path) -> None:
+    model = with_score(small_model())  # of 24 val images, eight of each class
+    write_model(Path("models/finetuned.safetensors"), model)
+    write_image(Path("noise.png"), size=(40, 40))
+    Path("notes.txt").write_text("x")
+    plain = rows("noise.png", "notes.txt", status=3)[0]
+    (image, notes) = rows("noise.png", "notes.txt", "--coverage", 0.9, status=3)
+    assert list(image) == ["path", "predicted", "probability", "set", "known", "p_known", "reason", "detail"]
+    assert {key: value for key, value in image.items() if key != "set"} == plain
+    assert (notes["set"], notes["reason"]) == ("", "not an image")
+    own = image["set"].split("|")
+    assert own[0] == image["predicted"] and set(own) <= set(model.classes)
+    output, errors = predict("noise.png", "--coverage", 0.9, "--format", "jsonl")
+    assert json.loads(output)["set"] == own
+    assert "0.9 of images like those of val, over all classes together (each class would take 9" in errors
+    assert predict("noise.png", "--coverage", 0.9)[0].splitlines()[0].split()[3:4] == ["set"]
+    assert "0.8 of images like those of val, in each class, on" in predict("noise.png", "--coverage", 0.8)[1]
+    output, errors = predict("noise.png", "--coverage", 0.99, status=1)
+    assert (output, errors.count("\n")) == ("", 1)
+    assert "takes 99 val images, and the model has seen 24" in errors
+    write_model(Path("models/finetuned.safetensors"), small_model())
+    assert "says nothing of its val images" in predict("noise.png", "--coverage", 0.9, status=1)[1]
+
+
 def test_the_share_to_keep_is_that_of_params_yaml_where_there_is_one(folder: Path) -> None:
     write_model(Path("models/finetuned.safetensors"), with_score(small_model()))
     Image.new("RGB", (40, 40), "white").save("white.png")
