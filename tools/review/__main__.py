@@ -14,6 +14,8 @@ aside, data.root; changes nothing but the page.
 import argparse
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,9 +30,9 @@ from plumbline.run.fields import SomeSections
 from plumbline.run.outputs import whole_file
 from stages import report
 from stages.prepare.corrections import COLUMNS, Correction, read_corrections
-from stages.prepare.folder_structure import find_structure, opened
+from stages.prepare.folder_structure import FolderStructure, find_structure, opened
 from stages.prepare.labelled_files import labelled_structure
-from tools.review.images_to_review import KINDS, Image, images_to_review
+from tools.review.images_to_review import KINDS, Image, files_are_needed, images_to_review
 from tools.review.pictures import pictures
 
 PAGE = Path("report/review.html")
@@ -89,6 +91,13 @@ def in_a_script(contents: Any) -> str:
     return json.dumps(contents, ensure_ascii=False).replace("<", "\\u003c")
 
 
+@contextmanager
+def data_set(data: Data) -> Iterator[FolderStructure]:
+    """Give the data set with its files, as prepare finds it."""
+    with opened(Path(data.root)) as root:
+        yield (labelled_structure if data.labels or data.labels_in_root else find_structure)(root, data)
+
+
 def page(contents: dict[str, Any], small: list[str], root: str, name: str) -> str:
     """Return the page as HTML, given what it works on, the images' pictures, data.root and what to call the table."""
     present = {image["why"][0][0] for image in contents["images"]}
@@ -110,8 +119,7 @@ def main() -> None:
     given, data = arguments(), params_file.load(Params).data
     classes = read_classes()
     corrections = read_corrections(data.corrections, classes) if data.corrections else []
-    with opened(Path(data.root)) as root:
-        structure = (labelled_structure if data.labels or data.labels_in_root else find_structure)(root, data)
+    with data_set(data) if files_are_needed() else nullcontext() as structure:
         images = images_to_review(structure, corrections, given.each)
         small = pictures(images, data.max_pixels)
     contents = contents_of(images, corrections, classes)

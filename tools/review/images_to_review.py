@@ -16,6 +16,7 @@ from plumbline.data.prepared import read_manifest
 from plumbline.presentation.percent import percent
 from plumbline.results.predictions_file import read_predictions
 from plumbline.results.tables import damaged, read_table
+from plumbline.run.errors import UserError
 from plumbline.run.hashes import sha256_of
 from plumbline.run.paths import AUDIT, PREDICTIONS
 from stages.prepare.corrections import Correction
@@ -55,13 +56,13 @@ class Image:
     reasons: list[tuple[str, str]] = field(default_factory=list)  # kind, and why in words
 
 
-def images_to_review(structure: FolderStructure, corrections: list[Correction], most: int) -> list[Image]:
-    """Return the images, at most `most` of each kind. `structure` is the data set with its files.
+def images_to_review(structure: FolderStructure | None, corrections: list[Correction], most: int) -> list[Image]:
+    """Return the images, at most `most` of each kind. `structure` is the data set, if `files_are_needed`.
 
-    Raises UserError for tables that are of other images than data/prepared.
+    Raises UserError for tables that are not there, or are of other images than data/prepared.
     """
     used = used_images()
-    aside, findings_aside = images_set_aside(structure, {own.sha256 for own in corrections})
+    aside, findings_aside = images_set_aside(structure, {own.sha256 for own in corrections}) if structure else ({}, [])
     images, doubtful = aside | used, doubts(used)
     for row in doubtful.itertuples():
         images[row.sha256].suggested = row.suggested
@@ -83,8 +84,16 @@ def images_to_review(structure: FolderStructure, corrections: list[Correction], 
     return list(chosen.values())
 
 
+def files_are_needed() -> bool:
+    """Return whether prepare has set images aside that may be shown: their pixels are in no array."""
+    return bool(read_quarantine()["reason"].isin(SET_ASIDE).any())
+
+
 def used_images() -> dict[str, Image]:
     """Return the images of data/prepared by their hashes, with what the model says of each."""
+    for path in (PREDICTIONS, DOUBTS):
+        if not path.exists():
+            raise UserError(f"there is no {path}: `dvc repro evaluate` makes it")
     manifest, predictions = read_manifest(), read_predictions()
     keys = ["split", "path", "sha256"]
     table = manifest.merge(predictions, on=keys, how="left", validate="one_to_one")

@@ -252,7 +252,7 @@ function pressed(event) {
   const typing = event.target.matches("input[type=text]"), act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (typing || !act || !byId("keys").checked || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault(); // a slash would open the browser's own search, and be typed into ours
-  act();
+  if (!event.repeat || event.key.startsWith("Arrow")) act(); // a key that is held down decides about one image
 }
 
 const classButtons = [...document.querySelectorAll("[data-class]")];

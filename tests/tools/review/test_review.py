@@ -261,6 +261,9 @@ def test_tables_of_another_run_are_refused(run: Workspace) -> None:
         write_csv(PREDICTIONS, changed)
         with pytest.raises(UserError, match="plots/predictions.csv is of other images or labels than data/prepared"):
             write_page()
+    PREDICTIONS.unlink()
+    with pytest.raises(UserError, match="there is no plots/predictions.csv: `dvc repro evaluate` makes it"):
+        write_page()
     write_csv(PREDICTIONS, table)
     write_csv(DOUBTS, pd.read_csv(DOUBTS, keep_default_na=False).assign(path="train/ant/9.png"))
     with pytest.raises(UserError, match="plots/label_doubts.csv has train/ant/9.png, which is not in data/prepared"):
