@@ -39,6 +39,11 @@ def audited() -> dict[str, str]:
     return dict(zip(table["path"], table["status"], strict=True))
 
 
+def arrays() -> dict[str, bytes]:
+    """What training depends on."""
+    return {name: contents for name, contents in prepared().items() if name.startswith("prepared/")}
+
+
 def test_corrections_give_the_arrays_and_the_manifest_that_a_table_of_the_right_labels_gives(
     root: Path, ready: Workspace
 ) -> None:
@@ -47,13 +52,20 @@ def test_corrections_give_the_arrays_and_the_manifest_that_a_table_of_the_right_
     write_table("labels.csv", HEADER, rows)
     ready.set(data__labels="labels.csv", data__exclude=["train/ant/1.png"])
     prepare.main()
-    wanted = {name: contents for name, contents in prepared().items() if name.startswith("prepared/")}
+    wanted = arrays()
     images = {path: path.read_bytes() for path in root.rglob("*.png")}
+    write_table(
+        "labels.csv",
+        HEADER,
+        [[path, "bee" if path == "train/ant/0.png" else label, split] for path, label, split in rows],
+    )
+    correct(ready, row("train/ant/0.png", "relabel", "ant"))
+    assert arrays() == wanted
     ready.set(data__labels=None, data__exclude=[])
     undecided = row("val/ant/1.png", "undecided")
     relabelled = [row(path, "relabel", label) for path, label in moved.items()]
     correct(ready, *relabelled, row("train/ant/1.png", "exclude"), row("val/ant/0.png", "keep", "ant"), undecided)
-    assert {name: contents for name, contents in prepared().items() if name.startswith("prepared/")} == wanted
+    assert arrays() == wanted
     assert quarantine() == {"train/ant/1.png": "excluded"}
     assert {path: path.read_bytes() for path in root.rglob("*.png")} == images
 
