@@ -127,7 +127,9 @@ function show(said = "") {
   for (const button of classButtons) button.ariaPressed = action === "relabel" && own.label === Number(button.dataset.class);
   showProgress();
   showStrip();
-  if (said) byId("says").textContent = `${said}. ${byId("title").textContent}, labelled ${labelInWords(image)}; model: ${modelInWords(image)}.`;
+  if (!said) return;
+  byId("picture").scrollIntoView({ block: "nearest" }); // on a phone the buttons may be a page below it
+  byId("says").textContent = `${said}. ${byId("title").textContent}, labelled ${labelInWords(image)}; model: ${modelInWords(image)}.`;
 }
 function showProgress() {
   const done = decisions.filter(Boolean).length, all = {}, left = {};
@@ -200,10 +202,12 @@ function choose(k) {
     return item;
   }));
   byId("search").setAttribute("aria-activedescendant", found.length ? `found-${chosen}` : "");
+  byId("found").children[chosen]?.scrollIntoView({ block: "nearest" });
 }
 function showFound(open) {
   byId("found").hidden = !open || !found.length;
   byId("search").ariaExpanded = String(!byId("found").hidden);
+  if (!byId("found").hidden) byId("found").scrollIntoView({ block: "nearest" });
 }
 function take(label) {
   byId("search").value = "";
