@@ -29,7 +29,7 @@ class Revision:
     predictions: pd.DataFrame  # one row an image, with its path as the index
     measures: Measures  # empty for a revision of before plots/measures.csv
     params: dict[str, Any]  # flat: section.key
-    corrected: frozenset[str] = frozenset()  # hashes of the images that data.corrections is about
+    corrected: frozenset[str] = frozenset()  # hashes of the images that it has corrected
     left_out: Sequence[str] = ()  # images that are not compared
 
 
@@ -45,10 +45,11 @@ def read_revision(name: str) -> Revision:
 
 
 def corrected_at(rev: str | None) -> frozenset[str]:
-    """Return the hashes of the images that a revision's corrections are about; none where its audit is out of reach."""
+    """Return the hashes of the images that a revision has corrected; none where its audit is out of reach."""
     try:
         with file_at(CORRECTIONS, rev, also=WORKSPACE) as file:
-            return frozenset(pd.read_csv(file, dtype=str)["sha256"])
+            table = pd.read_csv(file, dtype=str)
+            return frozenset(table["sha256"][table["status"] == "applied"])
     except (UserError, ValueError, KeyError):
         return frozenset()
 

@@ -235,7 +235,7 @@ def test_the_corrections_of_a_revision_are_read_with_it(repository: Path, monkey
     monkeypatch.chdir(repository)
     audit = repository / "data" / "audit"
     audit.mkdir(parents=True)
-    (audit / "corrections.csv").write_text("path,sha256,status\ntest/bee/39.png,0012,applied\n")
+    (audit / "corrections.csv").write_text("path,sha256,status\ntest/bee/39.png,0012,applied\nb.png,0034,stale\n")
     assert read_revision("workspace").corrected == frozenset()  # its parameters name none
     change_params(repository, {"data.corrections": "corrections.csv"})
     assert read_revision("workspace").corrected == {"0012"}
