@@ -37,6 +37,7 @@ SHOWN = {  # a part of what the examples of each page print
     "report": "dvc_plots/index.html",
     "repository": "card",
     "reproducibility": "Data and pipelines are up to date.",
+    "reviewing": "report/review.html: ",
     "security": "climbs out of the archive",
     "training": "metrics/finetune.json  val_accuracy",
     "using-the-model": "data/digits/test/3/0023.png",

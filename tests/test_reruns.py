@@ -29,6 +29,7 @@ RERUNS = {
     "data.labels": {"prepare", "card"},
     "data.labels_in_root": {"prepare", "card"},
     "data.columns.label": {"prepare", "card"},
+    "data.corrections": {"prepare", "card"},
     "data.near_distance": {"prepare", "card"},
     "image.resize": {"prepare", "weights", "curvature", "finetune"},
     "image.crop": {"backprop", "convolution", "weights", "curvature", "finetune"},
@@ -110,6 +111,7 @@ def other_value(key: str) -> object:
     texts = {
         "data.root": "data/digits-source",
         "data.labels": "LICENSE",
+        "data.corrections": "LICENSE",
         "data.labels_in_root": "metadata.csv",
         "data.columns.label": "breed",
         "weights.architecture": "resnet50",

@@ -3,6 +3,7 @@
 `folder_structure` finds the files in class folders; `labelled_files` those that a table names, which `label_table`
 reads, by `written_paths`. `groups` says which files belong together. `parallel_decoding` takes their pixels from
 `pixel_cache`, or has them decoded by `decoding`, within `time_limit`, on the machines that `executors` names.
-`audit` decides which images are used, with `duplicates` and `outliers`. `splitting` chooses the splits.
+`corrections` gives them the labels that a person has corrected. `audit` decides which images are used, with
+`duplicates` and `outliers`. `splitting` chooses the splits.
 `arrays_and_tables` and `metrics` make what is written.
 """

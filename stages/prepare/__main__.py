@@ -1,9 +1,11 @@
 """Find, decode, audit and split the user's images, and write arrays that are ready to train on.
 
-Reads the folder or archive `data.root`, and the table of labels if there is one, and writes nothing there. Writes
+Reads the folder or archive `data.root`, and the tables of labels and of corrections if there are some, and writes
+nothing there. Writes
 - data/prepared: an array for each split, a manifest of the images in them, and the class names in label order;
 - data/audit: how each image is stored and the notes on it, every file that is not used with the reason, the counts of
-  all this, each class's share in each split, which images belong together, and the pixels' mean and standard deviation;
+  all this, each class's share in each split, which images belong together, the pixels' mean and standard deviation, and
+  what became of each correction;
 - metrics/prepare.json: the totals.
 Training depends on data/prepared alone: a file that is not used, or a note, does not cause a new training.
 """
@@ -36,6 +38,15 @@ from stages.prepare.arrays_and_tables import (
     write_array,
 )
 from stages.prepare.audit import Audit, audit_images
+from stages.prepare.corrections import (
+    corrections_table,
+    counts_of,
+    line_of,
+    read_corrections,
+    with_new_labels,
+    with_own_labels,
+    without_excluded,
+)
 from stages.prepare.decoding import Limits, Unusable, decoder_version, printable
 from stages.prepare.executors import executor
 from stages.prepare.folder_structure import Candidate, FolderStructure, find_structure, opened
@@ -165,12 +176,20 @@ def main() -> None:
     ):
         structure = (labelled_structure if data.labels or data.labels_in_root else find_structure)(root, data)
         shares = splits_to_choose(structure, data)
+        corrections = read_corrections(data.corrections, structure.classes) if data.corrections else []
         with timed("prepare", len(structure.candidates)), executor(data):
             results, ranges = read_alike(structure.candidates, limits, data, folder, caches)
-        audit = audit_images(structure, results, data, to_choose=set(shares), fit=limits.fit)
-        to_split = [image for image in audit.images if image.split is None]
+        relabelled, with_labels = with_new_labels(structure, results, corrections)
+        audit = audit_images(relabelled, with_labels, data, to_choose=set(shares), fit=limits.fit)
+        to_split = with_own_labels([image for image in audit.images if image.split is None], structure)
         chosen = choose_splits(to_split, audit.near, shares, data.split_seed)
         splits = in_order(audit.images, chosen, structure.classes)
+        if data.corrections:
+            audit, splits = without_excluded(audit, splits, corrections, structure.classes)
+            table = corrections_table(corrections, structure, results)
+            audit = replace(audit, counts=audit.counts | counts_of(table))
+            write_csv(audit_folder / "corrections.csv", table)
+            print(line_of(table, data.corrections))
         for split, images in splits.items():
             write_array(folder / f"{split}.npy", [image.pixels for image in images], limits.size)
         write_csv(folder / "manifest.csv", manifest_table(splits, structure.classes))

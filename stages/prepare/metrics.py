@@ -18,6 +18,7 @@ CHANNELS = ("red", "green", "blue")
 
 # What `dvc metrics` shows; data/audit/counts.csv has every count.
 FIRST = ("train_images", "val_images", "test_images", "groups", "images_without_group")
+OF_CORRECTIONS = ("corrections_applied", "corrections_stale", "corrections_unknown")  # where there are corrections
 HEADLINE = ("classes", "quarantined", "conflicting_labels", "duplicates", "near_duplicates", "noted")
 
 
@@ -51,7 +52,8 @@ def headline(counts: dict[str, int]) -> dict[str, int | float]:
     """Return the metrics: the images of each split, the imbalance of the classes, and the totals of the audit."""
     images = {key: counts[key] for key in FIRST if key in counts}
     imbalance = counts["largest_class_train_images"] / counts["smallest_class_train_images"]
-    return images | {"class_imbalance": imbalance} | {key: counts[key] for key in HEADLINE}
+    corrections = {key: counts[key] for key in OF_CORRECTIONS if key in counts}
+    return images | {"class_imbalance": imbalance} | {key: counts[key] for key in HEADLINE} | corrections
 
 
 def pixels_table(images: list[UsableImage], size: int) -> pd.DataFrame:

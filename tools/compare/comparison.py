@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from plumbline.results.class_scores import WeightedMeasures, class_measures
 from plumbline.results.intervals import difference_of_shares, independent_images
 from plumbline.run.errors import UserError
+from tools.compare.pairing import relabelled
 from tools.compare.revisions import SEED, Revision, differing_params
 from tools.compare.statistics import (
     difference_over_seeds,
@@ -22,6 +23,7 @@ from tools.compare.statistics import (
 )
 
 MEANS = {"accuracy": "correct", "loss": "loss", "brier": "squared_error"}  # metric: column
+OF_OWN_LABELS = ("loss", "brier")  # of the probability of the label, which predictions.csv does not have for others
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "brier")
 
 
@@ -40,6 +42,7 @@ def compare_two(revisions: list[Revision], split: str, settings: Settings) -> di
 
     Measures that the predictions alone do not give, AUROC say, stand beside each other as `evaluate` computed them.
     """
+    settings = with_known_metrics(settings, revisions)
     a, b = (revision.predictions for revision in revisions)
     clusters = clusters_of(revisions)
     of_a, of_b = (measures_of(own, settings.metrics) for own in (a, b))
@@ -84,6 +87,7 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
     Revisions that differ by the seed alone are one recipe: it has a mean and a deviation of each metric. Two recipes
     with at least two seeds each are compared over the seeds.
     """
+    settings = with_known_metrics(settings, revisions)
     everyone = np.ones(len(revisions[0].predictions))
     clusters = clusters_of(revisions)
     values = [measures_of(revision.predictions, settings.metrics)(everyone) for revision in revisions]
@@ -121,6 +125,22 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
     corrected = holm([pair["mcnemar_p"] for pair in pairs])
     pairs = [pair | {"holm_p": p} for pair, p in zip(pairs, corrected, strict=True)]
     return {**common(revisions, split, settings), "metrics": metrics, "pairs": pairs, "over_seeds": over_seeds}
+
+
+def with_known_metrics(settings: Settings, revisions: list[Revision]) -> Settings:
+    """Return the settings without what predictions.csv has for each revision's own labels alone, if labels differ.
+
+    Raises UserError if nothing is left.
+    """
+    if not relabelled(revisions):
+        return settings
+    left = [name for name in settings.metrics if name not in OF_OWN_LABELS]
+    if not left:
+        raise UserError(
+            f"{' and '.join(settings.metrics)} cannot be compared where labels differ, for plots/predictions.csv has "
+            "the probability of the predicted class alone: leave --metric out"
+        )
+    return replace(settings, metrics=left)
 
 
 def clusters_of(revisions: list[Revision]) -> np.ndarray | None:
@@ -191,6 +211,8 @@ def common(revisions: list[Revision], split: str, settings: Settings) -> dict[st
         "revisions": [revision.name for revision in revisions],
         "split": split,
         "images": len(revisions[0].predictions),
+        "relabelled": relabelled(revisions),
+        "left_out": list(revisions[0].left_out),
         "clusters": None if (own := clusters_of(revisions)) is None else len(np.unique(own)),
         "confidence": settings.confidence,
         "params": differing_params(revisions),

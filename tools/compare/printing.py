@@ -31,6 +31,7 @@ def two_as_text(found: dict[str, Any], *, markdown: bool) -> str:
     a, b = found["revisions"]
     parts = [
         f"A is {a}, B is {b}; {images_compared(found)}",
+        corrected_images(found, "B's"),
         table(rows, markdown),
         f"A alone is right on {images(only_a)}, B alone on {images(only_b)}; {test_of(found)} is "
         f"{found['mcnemar_p']:.3g}: {verdict(found['mcnemar_p'])}, for these two models on images like these",
@@ -52,6 +53,20 @@ def images_compared(found: dict[str, Any]) -> str:
     if found["clusters"] is None:
         return own
     return f"{own} in {found['clusters']} independent groups, copies or images: tests and intervals allow for it"
+
+
+def corrected_images(found: dict[str, Any], whose: str) -> str:
+    """Return by whose labels all models are judged, where labels differ, and how many images are not compared."""
+    labels, left_out = found["relabelled"], found["left_out"]
+    lines = []
+    if labels:
+        lines.append(
+            f"The labels of {images(labels)} differ: all models are judged by {whose} labels, which neither loss nor "
+            "Brier score can be, for plots/predictions.csv has the probability of the predicted class alone."
+        )
+    if left_out:
+        lines.append(f"Not compared, because corrections exclude them or bring them back: {images(left_out)}.")
+    return "\n".join(lines)
 
 
 def test_of(found: dict[str, Any]) -> str:
@@ -104,7 +119,8 @@ def unpaired_table(found: dict[str, Any], markdown: bool) -> str:
         {"measure": name} | {which: with_interval(own) for which, own in zip("AB", values, strict=True)}
         for name, values in found["unpaired"].items()
     ]
-    return f"Each with its own interval, from {MEASURES}:\n\n{table(rows, markdown)}" if rows else ""
+    labels = ", and by the labels of its own run" if found["relabelled"] else ""
+    return f"Each with its own interval{labels}, from {MEASURES}:\n\n{table(rows, markdown)}" if rows else ""
 
 
 def with_interval(measure: dict[str, Any] | None) -> str:
@@ -138,6 +154,7 @@ def many_as_text(found: dict[str, Any], *, markdown: bool) -> str:
     real = sum(pair["holm_p"] < LEVEL for pair in found["pairs"])
     parts = [
         images_compared(found),
+        corrected_images(found, f"{one_line(found['revisions'][-1])}'s"),
         table(rows, markdown),
         table(pairs, markdown),
         f"p is {test_of(found)}",

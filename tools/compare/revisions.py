@@ -1,6 +1,7 @@
 """Read a revision's predictions, measures and parameters, from Git and DVC's cache or remote."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +13,10 @@ from plumbline.results.predictions_file import COLUMNS, PREDICTIONS
 from plumbline.results.tables import read_table
 from plumbline.run.dotted_keys import flat
 from plumbline.run.errors import UserError
+from plumbline.run.paths import AUDIT
 from tools.revision_files import file_at
 
+CORRECTIONS = AUDIT / "corrections.csv"
 WORKSPACE = "workspace"
 SEED = "seed"  # the parameter that says which run of a recipe this is
 
@@ -26,6 +29,8 @@ class Revision:
     predictions: pd.DataFrame  # one row an image, with its path as the index
     measures: Measures  # empty for a revision of before plots/measures.csv
     params: dict[str, Any]  # flat: section.key
+    corrected: frozenset[str] = frozenset()  # hashes of the images that it has corrected
+    left_out: Sequence[str] = ()  # images that are not compared
 
 
 def read_revision(name: str) -> Revision:
@@ -34,14 +39,26 @@ def read_revision(name: str) -> Revision:
     with file_at(PREDICTIONS, rev, also=WORKSPACE) as file:
         text = file.read().decode("utf-8")
         params = dvc.api.params_show(rev=rev)
-    return Revision(name, predictions_of(text, name), measures_at(rev), flat(params))
+    params = flat(params)
+    corrected = corrected_at(rev) if params.get("data.corrections") else frozenset()
+    return Revision(name, predictions_of(text, name), measures_at(rev), params, corrected)
+
+
+def corrected_at(rev: str | None) -> frozenset[str]:
+    """Return the hashes of the images that a revision has corrected; none where its audit is out of reach."""
+    try:
+        with file_at(CORRECTIONS, rev, also=WORKSPACE) as file:
+            table = pd.read_csv(file, dtype=str)
+            return frozenset(table["sha256"][table["status"] == "applied"])
+    except (UserError, ValueError, KeyError):
+        return frozenset()
 
 
 def measures_at(rev: str | None) -> Measures:
     """Return a revision's measures; none for one of before plots/measures.csv, or whose table has another form."""
     try:
         with file_at(MEASURES, rev, also=WORKSPACE) as file:
-            return read_measures(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+            return read_measures(io.StringIO(file.read().decode("utf-8"), newline=""))
     except (UserError, ValueError):
         return {}
 

@@ -1,6 +1,7 @@
 """Where the images come from, and what is done with bad ones."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -24,6 +25,7 @@ class Data(Section):
     labels: Text | None
     labels_in_root: Text | None
     columns: Columns
+    corrections: Text | None
     classes: Annotated[list[Text], Field(min_length=2)] | None
     exclude: list[Text]
     val_share: Annotated[Number, Field(gt=0, lt=1)]
@@ -54,6 +56,13 @@ class Data(Section):
             raise ValueError(f"should be a regular expression ({error})") from None
         if groups != 1:
             raise ValueError(f"should have one group in parentheses, and has {groups}")
+        return value
+
+    @field_validator("corrections")
+    @classmethod
+    def corrections_are_in_the_project(cls, value: str | None) -> str | None:
+        if value is not None and Path(value).is_absolute():  # dvc.yaml's dependency begins with ./
+            raise ValueError("should be a path relative to the project, where Git can keep it, such as corrections.csv")
         return value
 
     @field_validator("value_range")

@@ -52,6 +52,7 @@ def mistake(tmp_path: Path, old: str, new: str) -> str:
         ("groups: null", "groups: patient_", "data.groups is 'patient_': should have one group in parentheses, and has 0"),
         ("labels: null  ", "labels: 2024 ", "data.labels is 2024, which YAML does not read as text: put it in quotes"),
         ("labels_in_root: null", "labels_in_root: true", "data.labels_in_root is True, which YAML does not read as text"),
+        ("corrections: null", "corrections: /tmp/a.csv", "data.corrections is '/tmp/a.csv': should be a path relative to the project"),
         ("    split: null", "    splt: null", "data.columns.splt is not a known key; did you mean data.columns.split?"),
         ("val_share: 0.2", "val_share: 0.9", "data.val_share and data.test_share are 0.9 and 0.2: should leave something"),
         ("classes: null", "classes: [ant]", "data.classes is ['ant']: should"),

@@ -14,8 +14,9 @@ from plumbline.results.predictions_file import PREDICTIONS
 from plumbline.run.errors import UserError
 from tests.conftest import PROJECT, change_params, commit_all, run_in
 from tools.compare.comparison import Settings, compare_many, compare_two, recipes_of
+from tools.compare.pairing import paired
 from tools.compare.printing import many_as_text, two_as_text
-from tools.compare.revisions import COLUMNS, Revision
+from tools.compare.revisions import COLUMNS, Revision, read_revision
 
 
 def write_predictions(
@@ -184,6 +185,60 @@ def test_few_images_that_differ_are_warned_about_and_the_accuracys_interval_has_
     )
     other = compare_two(recipes({0.1: [0.3], 0.2: [0.7]}), "val", settings)
     assert "of the answers" not in two_as_text(other, markdown=False)
+
+
+def answers(name: str, labels: str, predicted: str, corrected: str = "", images: str | None = None) -> Revision:
+    """Return a revision with one letter an image: its label, its prediction, and which of abc... corrections name."""
+    paths = list(images or "abcdefghij"[: len(labels)])
+    table = pd.DataFrame({"actual": list(labels), "predicted": list(predicted), "sha256": paths}, index=paths)
+    table["correct"] = (table["actual"] == table["predicted"]).astype(int)
+    table[["loss", "squared_error"]] = 0.5
+    return Revision(name, table, {}, {}, frozenset(corrected))
+
+
+def test_where_labels_were_corrected_both_models_are_judged_by_the_new_ones_and_a_line_says_so() -> None:
+    """By hand: of ten images two labels change, to what both models say; by its own labels A would have 0.7."""
+    settings = Settings(["accuracy", "loss", "brier"], 0.95, 100, 0)
+    before = answers("before", "xxxxxyyyyy", "xxxyyyyyyx")
+    after = answers("after", "xxxyyyyyyy", "xxxyyyyyyy", "de")
+    found = compare_two(paired([before, after]), "test", settings)
+    own = found["metrics"]["accuracy"]
+    assert (own["a"], own["b"]) == (0.9, 1.0)
+    assert found["right_in_b_alone"] == ["j"]
+    assert (set(found["metrics"]), found["relabelled"], found["left_out"]) == ({"accuracy"}, ["d", "e"], [])
+    line = (
+        "The labels of 2 images differ: all models are judged by B's labels, which neither loss nor Brier score can be"
+    )
+    assert line in two_as_text(found, markdown=False)
+    turned = compare_two(paired([after, before]), "test", settings)["metrics"]["accuracy"]
+    assert (turned["a"], turned["b"]) == (0.8, 0.7)
+    many = compare_many(paired([before, before, after]), "test", settings)
+    assert many["metrics"]["accuracy"]["values"] == [0.9, 0.9, 1.0]
+    assert "judged by after's labels" in many_as_text(many, markdown=False)
+    with pytest.raises(UserError, match="e is x in before, z in after, which is no class of before's"):
+        paired([before, answers("after", "xxxxzyyyyy", "xxxyyyyyyy")])
+    with pytest.raises(UserError, match="loss and brier cannot be compared where labels differ"):
+        compare_two(paired([before, after]), "test", Settings(["loss", "brier"], 0.95, 100, 0))
+
+
+def test_images_that_corrections_exclude_or_bring_back_are_not_compared_and_no_others_may_lack() -> None:
+    before = answers("before", "xxxyyy", "xxxyyx", images="abcefg")
+    after = answers("after", "xxxyyy", "xxxyyy", "gd", images="abcdef")
+    found = compare_two(paired([before, after]), "test", SETTINGS)
+    assert (found["images"], found["left_out"], found["relabelled"]) == (5, ["g", "d"], [])
+    assert "exclude them or bring them back: 2 images." in two_as_text(found, markdown=False)
+    with pytest.raises(UserError, match="1 images of before's, g the first, are not among after's"):
+        paired([before, replace(after, corrected=frozenset("d"))])
+
+
+def test_the_corrections_of_a_revision_are_read_with_it(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    audit = repository / "data" / "audit"
+    audit.mkdir(parents=True)
+    (audit / "corrections.csv").write_text("path,sha256,status\ntest/bee/39.png,0012,applied\nb.png,0034,stale\n")
+    assert read_revision("workspace").corrected == frozenset()  # its parameters name none
+    change_params(repository, {"data.corrections": "corrections.csv"})
+    assert read_revision("workspace").corrected == {"0012"}
 
 
 @pytest.mark.slow
