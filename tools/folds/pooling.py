@@ -7,6 +7,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from plumbline.results.intervals import Sampling
 from plumbline.run.dotted_keys import flat
 from plumbline.run.errors import UserError
 from plumbline.run.params_file import PATH
@@ -21,10 +22,9 @@ class Pooled:
     """All images of a data set, each judged by the one model that was neither trained nor chosen by it."""
 
     revisions: list[Revision]  # by fold
-    predictions: (
-        pd.DataFrame
-    )  # one row an image, with its path as the index; `fold` is a column, and `cluster` is unique
+    predictions: pd.DataFrame  # one row an image, sorted by path, the index, with its fold
     ratio: float  # test images of a fold for each image that its model was trained on
+    sampling: Sampling  # how the images came
 
 
 def read_fold(name: str) -> Revision:
@@ -67,14 +67,15 @@ def pool(recipe: list[Revision]) -> Pooled:
     for own, test in zip(by_fold.values(), tests, strict=True):
         if test.empty:
             raise UserError(f"{own.name} has no test images: it is no fold, run `dvc repro` there")
-    pooled = pd.concat(tests)
+    pooled = pd.concat(tests).sort_index()
     refuse_overlaps(pooled, by_fold)
     for own in by_fold.values():
         refuse_other_images(own, pooled)
     if "cluster" in pooled:  # each run numbers its clusters anew, and none is in two folds
         pooled = pooled.assign(cluster=pooled.groupby(["fold", "cluster"]).ngroup())
     trained_on = sum((own.predictions["split"] == "train").sum() for own in by_fold.values())
-    return Pooled(list(by_fold.values()), pooled, len(pooled) / trained_on)
+    sampling = recipe[0].params.get("evaluate.sampling", "images")
+    return Pooled(list(by_fold.values()), pooled, len(pooled) / trained_on, sampling)
 
 
 def one_of_each_fold(recipe: list[Revision]) -> dict[int, Revision]:

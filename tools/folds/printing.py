@@ -7,9 +7,9 @@ from plumbline.run.errors import one_line
 from tools.compare.printing import FEW, table, verdict
 
 METHOD = (
-    "The intervals{tests} are Nadeau and Bengio's (2003), for folds that share their training images; that of the "
-    "accuracy is never narrower than the images alone make it. They are about the recipe, trained on as many images, "
-    "not about one of these models."
+    "The intervals{test} are Nadeau and Bengio's (2003), for folds that share their training images, and never "
+    "narrower than the images alone make them. They are about the recipe, trained on as many images, not about one of "
+    "these models."
 )
 
 
@@ -27,7 +27,7 @@ def as_text(found: dict[str, Any], *, markdown: bool) -> str:
         parts.append(table(difference_rows(found), markdown))
         p = found["differences"]["accuracy"]["p"]
         parts.append(f"Accuracy: p is {p:.3g}: {verdict(p)}, of the training or of the images")
-    parts.append(METHOD.format(tests=" and tests" if len(names) == 2 else ""))
+    parts.append(METHOD.format(test=" and the test" if len(names) == 2 else ""))
     few = [own for own in found["recipes"] if own["mistakes"] < FEW]
     if few:
         parts.append(
@@ -58,7 +58,7 @@ def measure_rows(recipe: dict[str, Any], confidence: float) -> list[dict[str, st
 
 
 def difference_rows(found: dict[str, Any]) -> list[dict[str, str]]:
-    """Return a row a measure: of both recipes, the difference, its interval and its p-value."""
+    """Return a row a measure: of both recipes, and the difference with its interval."""
     a, b = (own["metrics"] for own in found["recipes"])
     return [
         {
@@ -67,7 +67,6 @@ def difference_rows(found: dict[str, Any]) -> list[dict[str, str]]:
             "B": f"{b[name]['value']:.4f}",
             "B - A": f"{own['difference']:+.4f}",
             f"{found['confidence']:.0%} interval": f"{own['low']:+.4f} to {own['high']:+.4f}",
-            "p": f"{own['p']:.3g}",
         }
         for name, own in found["differences"].items()
     ]

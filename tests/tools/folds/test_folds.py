@@ -16,6 +16,7 @@ from plumbline.results.predictions_file import COLUMNS, PREDICTIONS
 from plumbline.run.errors import UserError
 from tests.conftest import PROJECT, change_params, commit_all, run_in
 from tools.folds import __main__ as tool
+from tools.folds import results
 from tools.folds.pooling import pool, read_fold
 from tools.folds.statistics import (
     accuracy_difference_over_folds,
@@ -67,6 +68,7 @@ def workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndar
 
 def folds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     monkeypatch.setattr(sys, "argv", ["tools.folds", *arguments])
+    monkeypatch.setattr(results, "RESAMPLES", 200)
     tool.main()
     return capsys.readouterr().out
 
@@ -97,6 +99,15 @@ def test_one_recipe_is_measured_on_all_images_as_scikit_learn_does(
     assert "Nadeau and Bengio's (2003)" in text
     assert "too narrow" not in text
     assert folds(monkeypatch, capsys, "a0", "a1", "a2", "--markdown").count("|") > 20
+
+
+def test_no_interval_of_folds_that_are_alike_by_chance_is_empty(workspaces: tuple[np.ndarray, np.ndarray]) -> None:
+    same = [write_fold(Path(f"c{fold}"), fold, np.arange(IMAGES) % 5 != 0) for fold in range(FOLDS)]
+    (recipe,) = results.results_of([pool([read_fold(str(folder)) for folder in same])], 0.95)["recipes"]
+    assert np.ptp(recipe["metrics"]["balanced_accuracy"]["of_folds"]) == pytest.approx(0)
+    for name in ("balanced_accuracy", "macro_f1"):  # the deviation of 60 images, of which 0.8 are right
+        own = recipe["metrics"][name]
+        assert (own["high"] - own["low"]) / 2 == pytest.approx(1.96 * (0.8 * 0.2 / IMAGES) ** 0.5, rel=0.15)
 
 
 def test_two_recipes_are_paired_over_the_folds(
