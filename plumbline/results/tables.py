@@ -19,7 +19,7 @@ METRICS = Path("metrics")
 TEXT = (
     "split", "measure", "path", "class", "actual", "predicted", "suggested", "sha256", "row", "method", "image",
     "saliency", "layer", "kind", "output_shape", "backward_pass", "step_size", "temperature", "file", "format", "mode",
-    "notes", "reason", "detail", "finding",
+    "notes", "reason", "detail", "finding", "slice",
 )  # fmt: skip
 
 # The columns of the tables under plots/ that are read. In some a row is certain, in others there may be none.
@@ -29,13 +29,14 @@ COLUMNS = {
     "network_layers": ("layer", "kind", "parameters", "macs"),
     "cost_ratio": ("outputs_per_input", "ratio", "backward_pass"),
     "weight_decay": ("step", "step_size", "weight"),
+    "slices": ("split", "slice", "images", "accuracy", "low", "high", "others_accuracy", "p", "holm_p"),
     "reliability": ("confidence", "accuracy", "images", "split", "temperature"),
     "exported_files": ("file", "bytes", "largest_difference", "same_class"),
     "roc": ("split", "class", "false_positive_rate", "true_positive_rate"),
     "precision_recall": ("split", "class", "recall", "precision"),
     "label_doubts": ("split", "path", "actual", "suggested", "probability_of_actual", "probability_of_suggested"),
 }
-MAY_BE_EMPTY = ("roc", "precision_recall", "label_doubts")
+MAY_BE_EMPTY = ("roc", "precision_recall", "label_doubts", "slices")
 
 
 class Recorded(dict):

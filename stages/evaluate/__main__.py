@@ -1,11 +1,12 @@
 """Measure the fine-tuned model on every split, each number with its interval, and compare it with two baselines.
 
-Reads models/finetuned.safetensors, models/backbone.safetensors for the linear probe, data/prepared, which images belong
-together, plots/history.csv, metrics/curvature.json, to which the learning rate is compared, and the folder of unknown
-images that evaluate.unknown.images names. Computes in float32, whatever the training used. This stage alone reads the
-test split, after everything is chosen; nothing is chosen by it.
+Reads models/finetuned.safetensors, models/backbone.safetensors for the linear probe, data/prepared, how images are
+stored and which belong together, plots/history.csv, metrics/curvature.json, to which the learning rate is compared, and
+the folder of unknown images that evaluate.unknown.images names. Computes in float32, whatever the training used. This
+stage alone reads the test split, after everything is chosen; nothing is chosen by it.
 Writes plots/measures.csv, all measures; metrics/evaluate.json, the few that DVC shows; and further tables under plots/:
-predictions.csv (one row an image), per_class.csv, reliability.csv, roc.csv, precision_recall.csv and label_doubts.csv.
+predictions.csv (one row an image), per_class.csv, slices.csv, reliability.csv, roc.csv, precision_recall.csv and
+label_doubts.csv.
 """
 
 import sys
@@ -49,11 +50,14 @@ from stages.evaluate.images_that_belong_together import (
     print_clusters,
 )
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
+from stages.evaluate.looks import looks_of
 from stages.evaluate.measures import per_class_table, split_measures
 from stages.evaluate.predictions import SplitPredictions, cross_fitted, predictions_of, predictions_table
 from stages.evaluate.promised_threshold import KINDS, measures_with_promise
 from stages.evaluate.recipe import recipe_of
 from stages.evaluate.roc_curves import curve_tables
+from stages.evaluate.shortcuts import lines_of_shortcuts, shortcut_measures
+from stages.evaluate.slices import line_of_weakest, slices_table
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 from stages.evaluate.unknown_images import Distances, distances_of_unknown, line_of_unknown, p_values, unknown_measures
 
@@ -64,6 +68,7 @@ KEPT_BY = (
     "val_accuracy",
 )  # the columns of the history that say what a choice by val may have gained
 PER_CLASS = Path("plots/per_class.csv")
+SLICES = Path("plots/slices.csv")
 RELIABILITY = Path("plots/reliability.csv")
 ROC = Path("plots/roc.csv")
 PRECISION_RECALL = Path("plots/precision_recall.csv")
@@ -212,6 +217,8 @@ def main() -> None:
             measures |= {(name, measure): value for measure, value in found.items()}
         measures |= accuracy_without_copies(predictions, numbers, own.confidence)
         measures |= baseline_measures(labels, features, clusters, own.confidence)
+        looks = {name: looks_of(name, split, numbers[name]) for name, split in splits.items()}
+        measures |= shortcut_measures(labels, looks, clusters, own.confidence)
         measures |= measures_at_threshold(predictions, positive, own, seed)
         if model.has_score:
             last, folder = splits[list(splits)[-1]], Path(own.unknown.images)
@@ -230,6 +237,15 @@ def main() -> None:
         print(f"{FINETUNED} has no score of unknown images: none can be called so", file=sys.stderr)
     print_clusters(calibrated, measures, own.confidence)
     print_few_mistakes(calibrated, positive, classes)
+    slices = stacked(
+        [
+            slices_table(name, calibrated[name].right, looks[name], clusters[name], own.confidence)
+            for name in list(splits)[1:]
+        ]
+    )
+    last = list(splits)[-1]
+    for line in filter(None, [line_of_weakest(slices, last, own.confidence), *lines_of_shortcuts(measures, last)]):
+        print(line)
     if ("val", "threshold") in measures and own.threshold.aim == "recall":
         print_recall_of_new_images(own.threshold.minimum_recall)
     tables = [
@@ -242,6 +258,7 @@ def main() -> None:
         ]
     write_csv(PREDICTIONS, pd.concat(tables))
     write_csv(PER_CLASS, pd.concat([per_class_table(name, after, classes) for name, after in calibrated.items()]))
+    write_csv(SLICES, slices)
     reliability = [reliability_table(name, both, own.calibration_bins) for name, both in judged.items()]
     write_csv(RELIABILITY, pd.concat(reliability))
     write_csv(DOUBTS, doubtful)

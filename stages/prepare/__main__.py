@@ -50,6 +50,7 @@ from stages.prepare.corrections import (
 from stages.prepare.decoding import Limits, Unusable, decoder_version, printable
 from stages.prepare.executors import executor
 from stages.prepare.folder_structure import Candidate, FolderStructure, find_structure, opened
+from stages.prepare.folds import choose_fold, without_splits
 from stages.prepare.labelled_files import labelled_structure
 from stages.prepare.metrics import counts, headline, pixels_table
 from stages.prepare.parallel_decoding import UsableImage, read_all
@@ -78,6 +79,8 @@ def limits_of(data: Data, image: Image) -> Limits:
 
 def splits_to_choose(structure: FolderStructure, data: Data) -> dict[str, float]:
     """Return the share of each split that the data set does not have and that has to be chosen."""
+    if data.fold is not None:
+        return {"test": 1 / data.folds, "val": data.val_share}
     shares = {"test": data.test_share, "val": data.val_share}
     missing = {split: share for split, share in shares.items() if split not in structure.splits and share > 0}
     if not structure.splits or data.carve or any(candidate.split is None for candidate in structure.candidates):
@@ -175,6 +178,7 @@ def main() -> None:
         ExitStack() as caches,
     ):
         structure = (labelled_structure if data.labels or data.labels_in_root else find_structure)(root, data)
+        structure = structure if data.fold is None else without_splits(structure)
         shares = splits_to_choose(structure, data)
         corrections = read_corrections(data.corrections, structure.classes) if data.corrections else []
         with timed("prepare", len(structure.candidates)), executor(data):
@@ -182,7 +186,10 @@ def main() -> None:
         relabelled, with_labels = with_new_labels(structure, results, corrections)
         audit = audit_images(relabelled, with_labels, data, to_choose=set(shares), fit=limits.fit)
         to_split = with_own_labels([image for image in audit.images if image.split is None], structure)
-        chosen = choose_splits(to_split, audit.near, shares, data.split_seed)
+        if data.fold is None:
+            chosen = choose_splits(to_split, audit.near, shares, data.split_seed)
+        else:
+            chosen = choose_fold(to_split, audit.near, data)
         splits = in_order(audit.images, chosen, structure.classes)
         if data.corrections:
             audit, splits = without_excluded(audit, splits, corrections, structure.classes)
@@ -206,6 +213,8 @@ def main() -> None:
         write_csv(audit_folder / CLUSTERS.name, clusters_table(splits, audit.near))
         write_csv(audit_folder / "pixels.csv", pixels_table(splits["train"], limits.size))
         report(splits, audit)
+        if data.fold is not None:
+            print(f"data.fold: test is fold {data.fold} of {data.folds}, which count from 0")
         print_shares_missed(shares_missed(class_shares))
         for kind, (black, white) in ranges.items():
             print(

@@ -20,7 +20,7 @@ TOLERANCE = 0.05  # of a class's images, by which a split may have more or fewer
 
 
 def choose_splits(
-    images: list[UsableImage], near: Mapping[str, int], shares: Mapping[str, float], seed: int
+    images: list[UsableImage], near: Mapping[str, int], shares: Mapping[str, float], seed: int | str
 ) -> dict[str, str]:
     """Return the split of each image, by the image's name.
 
@@ -28,43 +28,48 @@ def choose_splits(
     that each split but train gets.
     Raises UserError if a class has too few clusters for every split to have one.
     """
-    strata = defaultdict(list)
-    for cluster in clustered(images, tied(images, near)):
-        strata[most_common_class(cluster)].append(cluster)
     chosen = {}
-    for class_name, stratum in sorted(strata.items()):
+    for class_name, stratum in strata_of(images, near).items():
         if len(stratum) < len(shares) + 1:
+            without_test = ", or set data.test_share to 0" if "test" in shares and len(stratum) == len(shares) else ""
             raise UserError(
                 f"the class {class_name!r} has {len(stratum)} image(s) that are independent of each other, too few for "
-                f"{len(shares) + 1} splits: {why_and_what_to_do(stratum, near, shares)}"
+                f"{len(shares) + 1} splits: {why_and_what_to_do(stratum, near, len(shares) + 1, without_test)}"
             )
         chosen |= choose_in_class(stratum, shares, seed)
-    refuse_missing_classes(images, chosen, shares)
+    refuse_missing_classes(images, chosen, ["train", *shares])
     return chosen
 
 
-def why_and_what_to_do(stratum: list[list[UsableImage]], near: Mapping[str, int], shares: Mapping[str, float]) -> str:
-    """Return why a class has too few clusters, and what helps."""
+def strata_of(images: list[UsableImage], near: Mapping[str, int]) -> dict[str, list[list[UsableImage]]]:
+    """Return the clusters of each class, to which the most of their images belong, by the class's name, sorted."""
+    strata = defaultdict(list)
+    for cluster in clustered(images, tied(images, near)):
+        strata[most_common_class(cluster)].append(cluster)
+    return dict(sorted(strata.items()))
+
+
+def why_and_what_to_do(
+    stratum: list[list[UsableImage]], near: Mapping[str, int], parts: int, fewer: str, *, by_hand: bool = True
+) -> str:
+    """Return why a class has fewer clusters than parts, and what helps: `fewer` of these, or splits made by hand."""
     images = [image for cluster in stratum for image in cluster]
     files = len({image.facts.sha256 for image in images})
     pictures = len({near[image.candidate.name] for image in images})
     grouped = any(image.candidate.group for image in images)
-    without_test = ", or set data.test_share to 0" if "test" in shares and len(stratum) == len(shares) else ""
-    if files <= len(shares):
+    if files < parts:
         copies = f"its {len(images)} images are copies of {files} file(s): " if files < len(images) else ""
-        return f"{copies}add images{without_test}"
-    if pictures <= len(shares):
+        return f"{copies}add images{fewer}"
+    if pictures < parts:
         kept = "" if grouped else ", with data.groups for what must stay together, such as a day or a video"
+        sort = "; or sort them into train/, val/ and test/ yourself" if by_hand else ""
         return (
             f"its {len(images)} images are near copies of each other, as from a fixed camera, a video or a microscope "
-            f"series: set data.near_distance to null{kept}; or sort them into train/, val/ and test/ yourself"
-            f"{without_test}"
+            f"series: set data.near_distance to null{kept}{sort}{fewer}"
         )
     if grouped:
-        return f"data.groups ties its {len(images)} images: add images of other groups, or loosen it{without_test}"
-    return (
-        f"its {len(images)} images are tied to each other or to other classes as near copies: add images{without_test}"
-    )
+        return f"data.groups ties its {len(images)} images: add images of other groups, or loosen it{fewer}"
+    return f"its {len(images)} images are tied to each other or to other classes as near copies: add images{fewer}"
 
 
 def most_common_class(cluster: list[UsableImage]) -> str:
@@ -73,7 +78,7 @@ def most_common_class(cluster: list[UsableImage]) -> str:
     return min(counts, key=lambda name: (-counts[name], name))
 
 
-def choose_in_class(stratum: list[list[UsableImage]], shares: Mapping[str, float], seed: int) -> dict[str, str]:
+def choose_in_class(stratum: list[list[UsableImage]], shares: Mapping[str, float], seed: int | str) -> dict[str, str]:
     """Return the split of each image of one class's clusters, by the image's name."""
     splits = len(shares) + 1
     left = sorted(stratum, key=lambda cluster: hash_of_cluster(cluster, seed))
@@ -141,16 +146,16 @@ def shares_missed(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def hash_of_cluster(cluster: list[UsableImage], seed: int) -> str:
+def hash_of_cluster(cluster: list[UsableImage], seed: int | str) -> str:
     """Return a hash of the seed and of the smallest sha256 of the cluster's files."""
     smallest = min(image.facts.sha256 for image in cluster)
     return hashlib.sha256(f"{seed} {smallest}".encode()).hexdigest()
 
 
-def refuse_missing_classes(images: list[UsableImage], chosen: dict[str, str], shares: Mapping[str, float]) -> None:
-    """Raise UserError if a split lacks a class, which is possible where clusters hold several classes."""
+def refuse_missing_classes(images: list[UsableImage], chosen: Mapping[str, str], parts: list[str]) -> None:
+    """Raise UserError if a split or fold lacks a class, which is possible where clusters hold several classes."""
     classes = {image.candidate.class_name for image in images}
-    for split in ("train", *shares):
+    for split in parts:
         missing = classes - {image.candidate.class_name for image in images if chosen[image.candidate.name] == split}
         if missing:
             raise UserError(

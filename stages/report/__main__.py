@@ -27,6 +27,7 @@ from stages.report.result_section import (
     measures_table,
     mistakes_sentence,
     probability_figures,
+    slices_table,
     training_figures,
 )
 from stages.report.stage_results import Results, read_results
@@ -51,6 +52,7 @@ def page(results: Results, settings: AllParams) -> str:
         baselines=baselines_sentence(results),
         accuracy_figures=accuracy_figures(results),
         measures=measures_table(results),
+        slices=slices_table(results),
         unknown=unknown_images(
             results.measures,
             final_split(results),

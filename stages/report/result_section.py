@@ -24,8 +24,15 @@ MEASURES = {
     "calibrated_calibration_error_if_true": "the same, after temperature scaling",
     "probe_accuracy": "baseline: accuracy of a linear probe",
     "majority_accuracy": "baseline: accuracy of the most frequent class",
+    "shortcut_brightness_accuracy": "shortcut: accuracy by the brightness alone",
+    "shortcut_size_accuracy": "shortcut: accuracy by the image's size alone",
+    "shortcut_format_accuracy": "shortcut: accuracy by the file's format alone",
+    "shortcut_name_accuracy": "shortcut: accuracy by the file's name alone",
     "at_threshold_accuracy": "accuracy at the chosen threshold",
 }
+
+
+WEAKEST = 5  # parts of the images in the table
 
 
 def final_split(results: Results) -> str:
@@ -93,6 +100,24 @@ def measures_table(results: Results) -> Table:
             rows.append([words, *(with_interval(measures.get((split, name))) for split in results.splits)])
     columns = ["", *(f"{split}, {measures[split, 'accuracy'].images:,} images" for split in results.splits)]
     return table("Measures, with their intervals", columns, rows, measures=True)
+
+
+def slices_table(results: Results) -> Table:
+    """Return the parts of the final split with the lowest accuracy."""
+    split = final_split(results)
+    weakest = results.slices[results.slices["split"] == split].head(WEAKEST)
+    rows = [
+        [
+            row.slice,
+            int(row.images),
+            with_interval(Measure(row.accuracy, int(row.images), row.low, row.high)),
+            f"{row.others_accuracy:.3f}",
+            f"{row.holm_p:.2g}",
+        ]
+        for row in weakest.itertuples()
+    ]
+    columns = ["", "images", "accuracy", "on the others", "p after Holm"]
+    return table(f"Where the accuracy on {split} is lowest", columns, rows, measures=True)
 
 
 def with_interval(measure: Measure | None) -> str:

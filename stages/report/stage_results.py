@@ -33,6 +33,7 @@ class Results:
     predictions: pd.DataFrame
     per_class: pd.DataFrame
     label_doubts: pd.DataFrame
+    slices: pd.DataFrame
     reliability: pd.DataFrame
     cost_ratio: pd.DataFrame
     network_layers: pd.DataFrame
@@ -51,7 +52,7 @@ def read_json(path: Path) -> Any:
 
 def read_results() -> Results:
     """Read everything that the page shows, except the figures."""
-    names = ("history", "per_class", "label_doubts", "reliability", "cost_ratio", "network_layers")
+    names = ("history", "per_class", "label_doubts", "slices", "reliability", "cost_ratio", "network_layers")
     measures = read_measures()
     if ("val", "accuracy") not in measures:
         raise damaged(MEASURES, "has no accuracy of val")

@@ -32,6 +32,8 @@ class Data(Section):
     test_share: Annotated[Number, Field(ge=0, lt=1)]
     carve: Flag
     split_seed: Annotated[Whole, Field(ge=0)]
+    fold: Annotated[Whole, Field(ge=0)] | None
+    folds: Annotated[Count, Field(ge=3)]
     groups: Text | None
     undecodable: Literal["drop", "fail"]
     max_unusable: Share
@@ -104,5 +106,20 @@ class Data(Section):
             raise ValueError(
                 f"data.val_share and data.test_share are {self.val_share} and {self.test_share}: "
                 "should leave something of 1 for train"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def fold_is_one_of_the_folds(self) -> "Data":
+        if self.fold is None:
+            return self
+        if self.fold >= self.folds:
+            raise ValueError(
+                f"data.fold is {self.fold}: should be null or less than data.folds, {self.folds}; they count from 0"
+            )
+        if self.val_share + 1 / self.folds >= 1:
+            raise ValueError(
+                f"data.val_share and data.folds are {self.val_share} and {self.folds}: "
+                "should leave something of 1 for train beside val and one fold"
             )
         return self

@@ -15,6 +15,7 @@ from fontTools.ttLib import TTFont
 
 from plumbline.params.all import AllParams
 from plumbline.results.measures_file import MEASURES, Measure, Measures, write_measures
+from plumbline.results.tables import COLUMNS
 from plumbline.run import params_file
 from stages.report import __main__ as report
 from stages.report.changes_section import changes, last_other_measures
@@ -22,7 +23,7 @@ from stages.report.data_section import data_sentence
 from stages.report.figures_and_tables import shown, table
 from stages.report.formulas import math_font, mathml
 from stages.report.homework_section import differences_from_homework, fine_tuning_answer, lag_of_val, share_of
-from stages.report.result_section import baselines_sentence, headline, mistakes_sentence, training_figures
+from stages.report.result_section import baselines_sentence, headline, mistakes_sentence, slices_table, training_figures
 from stages.report.stage_results import Results
 from tests.conftest import Workspace, commit_all, run_in
 
@@ -108,6 +109,17 @@ def results_of(measures: Measures, **tables: pd.DataFrame) -> Results:
     """Return what the sentences read: measures, classes and tables, the rest empty."""
     empty = dict.fromkeys((each.name for each in fields(Results)), pd.DataFrame())
     return Results(**empty | {"measures": measures, "classes": ["a", "b"]} | tables)
+
+
+def test_the_five_weakest_parts_of_the_final_split_are_shown_with_what_luck_would_do() -> None:
+    rows = [("val", "side 9", 20, 0.1, 0.0, 0.3, 0.9, 0.001, 0.002)]
+    rows += [("test", f"side {i}", 1000 + i, 0.5 + i / 10, 0.4, 0.99, 0.75, 0.01, 0.04) for i in range(6)]
+    measures = {(split, "accuracy"): Measure(0.5, 9, 0.3, 0.7) for split in ("train", "val", "test")}
+    slices = pd.DataFrame(rows, columns=COLUMNS["slices"])
+    found = slices_table(results_of(measures, slices=slices))
+    assert found.title == "Where the accuracy on test is lowest"
+    assert found.rows[0] == ["side 0", "1,000", "0.500 [0.400, 0.990]", "0.750", "0.04"]
+    assert [row[0] for row in found.rows] == [f"side {i}" for i in range(5)]
 
 
 def accuracies(split: str, accuracy: float) -> Measures:

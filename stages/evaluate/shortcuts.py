@@ -1,0 +1,64 @@
+"""How well the class follows from what is no content: the brightness, the size, the format or the name of the file.
+
+A model may learn such a shortcut, as where all images of one class came from another camera. Each is a logistic
+regression that is fitted on train, like the linear probe. A shortcut that beats the commonest class says that the data
+have it, not that the model uses it. Source: Geirhos et al. 2020, "Shortcut learning in deep neural networks".
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from plumbline.results.intervals import share_of_images
+from plumbline.results.measures_file import Measures
+from plumbline.training.linear_probe import fitted_probe
+
+SHORTCUTS = ("brightness", "size", "format", "name")
+NAME_FEATURES = 256
+
+
+def shortcut_features(looks: pd.DataFrame, formats: list[str]) -> dict[str, np.ndarray]:
+    """Return for each of SHORTCUTS what it knows of each image, (N, features)."""
+    size = np.log(looks["side"]), np.log(looks["aspect"])
+    characters = HashingVectorizer(analyzer="char", ngram_range=(1, 3), n_features=NAME_FEATURES, norm=None)
+    return {
+        "brightness": np.stack([looks["brightness"], looks["brightness"] ** 2], axis=1),
+        "size": np.stack([*size, size[1] ** 2], axis=1),
+        "format": np.stack([looks["format"] == name for name in formats], axis=1).astype(float),
+        "name": characters.transform(PurePosixPath(path).name for path in looks["path"]).toarray(),
+    }
+
+
+def shortcut_measures(
+    labels: Mapping[str, np.ndarray],
+    looks: Mapping[str, pd.DataFrame],
+    clusters: Mapping[str, np.ndarray | None],
+    confidence: float,
+) -> Measures:
+    """Return the accuracies of the shortcuts on the splits but train, by split: those of which train has two values."""
+    formats = sorted(looks["train"]["format"].unique())
+    features = {split: shortcut_features(looks[split], formats) for split in labels}
+    found = {}
+    for name in SHORTCUTS:
+        if (np.ptp(features["train"][name], axis=0) == 0).all():
+            continue
+        probe = fitted_probe(features["train"][name], labels["train"])
+        for split in list(labels)[1:]:
+            right = probe.predict(features[split][name]) == labels[split]
+            found[split, f"shortcut_{name}_accuracy"] = share_of_images(right, clusters[split], confidence)
+    return found
+
+
+def lines_of_shortcuts(measures: Measures, split: str) -> list[str]:
+    """Return a line for each shortcut that is surely better than the commonest class on a split."""
+    majority = measures[split, "majority_accuracy"].value
+    found = [(name, measures.get((split, f"shortcut_{name}_accuracy"))) for name in SHORTCUTS]
+    return [
+        f"{split}: the {name} alone tells the class of {own.value:.3f} of the images, interval [{own.low:.3f}, "
+        f"{own.high:.3f}], the commonest class {majority:.3f}: the model may have learnt it"
+        for name, own in found
+        if own is not None and own.low > majority
+    ]

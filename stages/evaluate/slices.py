@@ -1,0 +1,71 @@
+"""Where the model is weakest: its accuracy on parts of val and test that have a look or a group in common."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+from scipy.stats import fisher_exact
+from statsmodels.stats.multitest import multipletests
+
+from plumbline.results.intervals import share_of_images
+from plumbline.run.errors import one_line
+
+COLUMNS = ("split", "slice", "images", "accuracy", "low", "high", "others_accuracy", "p", "holm_p")
+PARTS = 3  # into which numbers are cut, with equally many images
+LEAST = 10  # images of a slice
+
+
+def slices_table(
+    split: str, right: np.ndarray, looks: pd.DataFrame, clusters: np.ndarray | None, confidence: float
+) -> pd.DataFrame:
+    """Return one row a slice, the lowest accuracy first, given which images (N,) are right and what each is like.
+
+    p is that of Fisher's exact test of the slice against the other images of the split, which takes images to be
+    independent; `holm_p` is corrected for the number of slices.
+    """
+    rows = []
+    for name, inside in slices_of(looks).items():
+        own = share_of_images(right[inside], None if clusters is None else clusters[inside], confidence)
+        counts = [[right[part].sum(), (~right[part]).sum()] for part in (inside, ~inside)]
+        p = float(fisher_exact(counts).pvalue)
+        rows.append((split, name, own.images, own.value, own.low, own.high, right[~inside].mean(), p))
+    table = pd.DataFrame(rows, columns=COLUMNS[:-1])
+    table["holm_p"] = multipletests(table["p"], method="holm")[1] if len(table) else []
+    return table.sort_values(["accuracy", "p"], kind="stable")
+
+
+def slices_of(looks: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return the slices of a split, bool (N,), by their names: of at least LEAST images, and not of all."""
+    found = {}
+    for column, values in looks.drop(columns="path").items():
+        names = parts_of(column, values) if is_numeric_dtype(values) else f"{column} " + values
+        counts = names.value_counts().sort_index()
+        kept = counts.index[(counts >= LEAST) & (counts < len(names))]
+        found |= {name: (names == name).to_numpy() for name in kept}
+    return found
+
+
+def parts_of(column: str, values: pd.Series) -> pd.Series:
+    """Return the name of each number's part (N,): the number, of few; else a range, with as many images as others."""
+    if values.nunique() <= PARTS:
+        return f"{column} " + values.map("{:.3g}".format)
+    edges = np.unique(np.quantile(values, [part / PARTS for part in range(1, PARTS)]))
+    names = [f"{column} below {edges[0]:.3g}"]
+    names += [f"{column} from {low:.3g} to {high:.3g}" for low, high in itertools.pairwise(edges)]
+    names += [f"{column} from {edges[-1]:.3g}"]
+    return pd.Series(names).iloc[np.searchsorted(edges, values, side="right")]
+
+
+def line_of_weakest(table: pd.DataFrame, split: str, confidence: float) -> str:
+    """Return the line on the weakest slice of a split that is worse than the others by more than luck, or ''."""
+    worse = (table["accuracy"] < table["others_accuracy"]) & (table["holm_p"] < 1 - confidence)
+    rows = table[worse & (table["split"] == split)]
+    if rows.empty:
+        return ""
+    own = rows.iloc[0]
+    return one_line(
+        f"{split}: the model is weakest on the {own['images']} images with {own['slice']}, accuracy "
+        f"{own['accuracy']:.3f}, interval [{own['low']:.3f}, {own['high']:.3f}], and {own['others_accuracy']:.3f} on "
+        f"the others; p is {own['holm_p']:.2g} after Holm"
+    )
