@@ -197,14 +197,22 @@ def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["TMPDIR"] = str(folder)
 
 
+@pytest.fixture(scope="session")
+def memory() -> dict[str, float]:
+    """From how many bytes on the memory of this process is to be looked through; that takes a second."""
+    return {"much": MUCH_MEMORY}
+
+
 @pytest.fixture(autouse=True)
-def memory_returned() -> Iterator[None]:
+def memory_returned(memory: dict[str, float]) -> Iterator[None]:
     """Give back what a test's networks took: traced ones hold themselves until Python looks for such cycles."""
     yield
-    if psutil.Process().memory_info().rss > MUCH_MEMORY:
+    process = psutil.Process()
+    if process.memory_info().rss > memory["much"]:
         gc.collect()
         with suppress(AttributeError):  # glibc's own
             ctypes.CDLL(None).malloc_trim(0)
+        memory["much"] = max(MUCH_MEMORY, process.memory_info().rss + MUCH_MEMORY / 3)  # what is left is in use
 
 
 @pytest.fixture(autouse=True)
