@@ -108,15 +108,14 @@ def slices_table(results: Results) -> Table:
     weakest = results.slices[results.slices["split"] == split].head(WEAKEST)
     rows = [
         [
-            row.slice,
-            int(row.images),
+            f"{row.slice}, {int(row.images)} images",
             with_interval(Measure(row.accuracy, int(row.images), row.low, row.high)),
             f"{row.others_accuracy:.3f}",
             f"{row.holm_p:.2g}",
         ]
         for row in weakest.itertuples()
     ]
-    columns = ["", "images", "accuracy", "on the others", "p after Holm"]
+    columns = ["", "accuracy", "on the others", "p after Holm"]
     return table(f"Where the accuracy on {split} is lowest", columns, rows, measures=True)
 
 

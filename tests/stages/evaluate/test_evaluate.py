@@ -75,7 +75,8 @@ def test_unknown_images_are_measured_and_the_probabilities_stay_as_they_are(
     before = evaluated()
     assert "has no score of unknown images" in capsys.readouterr().err
     predictions = Path("plots/predictions.csv").read_text().splitlines()
-    write_model(evaluate.FINETUNED, with_score(read_model(evaluate.FINETUNED)))
+    model = read_model(evaluate.FINETUNED)
+    write_model(evaluate.FINETUNED, replace(with_score(model), temperature=model.temperature))
     for i in range(3):
         write_image(Path("others", f"{i}.png"), seed=i)
     ready.set(evaluate__unknown__images="others")
