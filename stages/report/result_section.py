@@ -108,7 +108,7 @@ def slices_table(results: Results) -> Table:
     weakest = results.slices[results.slices["split"] == split].head(WEAKEST)
     rows = [
         [
-            f"{row.slice}, {int(row.images)} images",
+            f"{row.slice}, {int(row.images):,} images",
             with_interval(Measure(row.accuracy, int(row.images), row.low, row.high)),
             f"{row.others_accuracy:.3f}",
             f"{row.holm_p:.2g}",

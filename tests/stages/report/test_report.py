@@ -118,8 +118,8 @@ def test_the_five_weakest_parts_of_the_final_split_are_shown_with_what_luck_woul
     slices = pd.DataFrame(rows, columns=COLUMNS["slices"])
     found = slices_table(results_of(measures, slices=slices))
     assert found.title == "Where the accuracy on test is lowest"
-    assert found.rows[0] == ["side 0", "1,000", "0.500 [0.400, 0.990]", "0.750", "0.04"]
-    assert [row[0] for row in found.rows] == [f"side {i}" for i in range(5)]
+    assert found.rows[0] == ["side 0, 1,000 images", "0.500 [0.400, 0.990]", "0.750", "0.04"]
+    assert [row[0] for row in found.rows] == [f"side {i}, {1000 + i:,} images" for i in range(5)]
 
 
 def accuracies(split: str, accuracy: float) -> Measures:
