@@ -37,7 +37,7 @@ test: setup lint
 	pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1
 
 check: setup lint
-	pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1 -m "not slow"
+	pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1 -m "not slow and not medium"
 
 test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2
 test-avx2: export ATEN_CPU_CAPABILITY := avx2

@@ -58,6 +58,7 @@ def test_what_lies_above_the_folders_decides_no_result() -> None:
     assert run_in(PROJECT, sys.executable, "-c", lines).stdout.split() == ["plumbline"]
 
 
+@pytest.mark.medium
 def test_a_stages_folder_holds_only_what_the_stage_imports() -> None:
     for stage in STAGES:
         held = {module for module in MODULES if module.startswith(f"stages/{stage}/")}
@@ -65,6 +66,7 @@ def test_a_stages_folder_holds_only_what_the_stage_imports() -> None:
     assert {path.name for path in (PROJECT / "stages").iterdir() if path.is_dir()} - {"__pycache__"} == set(STAGES)
 
 
+@pytest.mark.medium
 def test_no_stage_imports_another_and_plumbline_imports_no_stage() -> None:
     for stage in STAGES:
         others = {name for name in imported(script(stage)) if name.startswith("stages/")} - {"stages/__init__.py"}
@@ -106,6 +108,7 @@ def test_every_stage_waits_for_the_parameters_and_imports_the_schema_of_its_own_
 FOR_USERS = {"plumbline/classifier.py"}  # what their own programs import
 
 
+@pytest.mark.medium
 def test_what_is_in_plumbline_is_imported_by_two_stages_or_tools_or_more() -> None:
     used = {stage: imported(script(stage)) for stage in STAGES}
     used |= {path.parent.name: imported(path) for path in (PROJECT / "tools").glob("*/__main__.py")}
@@ -174,6 +177,7 @@ def test_a_stage_reads_exactly_the_parameters_that_dvc_yaml_names(
 RUN_NO_NETWORK = ("params", "digits", "prepare", "plot", "report", "card")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("stage", RUN_NO_NETWORK)
 def test_a_stage_that_runs_no_network_does_not_import_torch(stage: str) -> None:
     """Which takes two to seven seconds."""

@@ -17,6 +17,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 # Images in every format and mode that this project's Pillow both writes and reads: fewer mean that reading got worse.
+@pytest.mark.medium
 @pytest.mark.parametrize(("kind", "forms"), [("images", 185), ("archives", 14)])
 def test_every_case_is_used_or_refused(kind: str, forms: int, kept: Path) -> None:
     found = hostile_files.tried(kind, 500)

@@ -67,6 +67,7 @@ def test_every_stages_metrics_are_few_flat_and_finite_numbers() -> None:
         assert all(isinstance(value, (int, float)) and math.isfinite(value) for value in metrics.values()), path
 
 
+@pytest.mark.medium
 def test_a_folder_that_is_called_by_a_number_is_one_line_and_in_quotes_a_folder(scratch_project: Path) -> None:
     (scratch_project / "2024").mkdir()
     change_params(scratch_project, {"data.root": 2024})
@@ -136,6 +137,7 @@ def test_dvc_repro_ends_with_the_one_line_and_no_traceback(tiny_copy: Path, valu
     assert any(text.startswith(line) for text in done.stderr.splitlines()), done.stderr
 
 
+@pytest.mark.medium
 def test_what_is_committed_is_what_the_committed_code_and_parameters_give(scratch_project: Path) -> None:
     output = run_in(scratch_project, "dvc", "repro", "--allow-missing", "--dry").stdout
     assert "Running stage" not in output

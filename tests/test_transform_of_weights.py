@@ -88,6 +88,7 @@ def photographs(workspace: Workspace) -> Workspace:
     return workspace
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("fit", ["pad", "squash"])
 def test_what_predicts_sees_the_arrays_on_which_the_model_was_trained(photographs: Workspace, fit: str) -> None:
     photographs.set(image__fit=fit, image__interpolation="bicubic")

@@ -11,6 +11,7 @@ from stages.finetune.__main__ import CHECKS
 from tests.conftest import Workspace
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("stage", CHECKS)
 def test_other_sizes_give_the_same_certificate_and_other_numbers(workspace: Workspace, stage: str) -> None:
     workspace.set(backprop__trials=3, weight_decay__steps=20)
@@ -25,6 +26,7 @@ def test_other_sizes_give_the_same_certificate_and_other_numbers(workspace: Work
     assert (workspace.folder / f"metrics/{stage}.json").read_bytes() != metrics
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("stage", CHECKS)
 def test_a_certificate_says_in_words_what_held(workspace: Workspace, stage: str) -> None:
     workspace.set(backprop__trials=3, weight_decay__steps=20)
@@ -36,6 +38,7 @@ def test_a_certificate_says_in_words_what_held(workspace: Workspace, stage: str)
         assert set(figures) <= {"1", "2"}, line
 
 
+@pytest.mark.medium
 def test_a_check_that_fails_withdraws_the_certificate_of_the_run_before(workspace: Workspace) -> None:
     workspace.set(weight_decay__steps=20)
     stage = import_module("stages.weight_decay.__main__")

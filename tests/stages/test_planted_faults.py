@@ -118,6 +118,7 @@ def fresh_stages():
     sys.modules.update(before)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_caught_and_nothing_is_written(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, fresh_stages: None, fault: str
@@ -134,6 +135,7 @@ def test_a_planted_fault_is_caught_and_nothing_is_written(
     assert not Path("data").exists()
 
 
+@pytest.mark.medium
 def test_without_a_fault_every_check_stage_passes(workspace: Workspace) -> None:
     workspace.set(backprop__trials=3, weight_decay__steps=20, weights__architecture="resnet18")
     for stage in ("backprop", "convolution", "weight_decay"):

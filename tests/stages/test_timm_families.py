@@ -105,6 +105,7 @@ def test_every_stage_takes_the_network(workspace: Workspace, name: str) -> None:
     assert session.run(None, {"images": pixels[None]})[0][0] == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", KINDS)
 def test_the_cost_of_both_passes_is_what_torch_counts(name: str) -> None:
     """The forward pass's alone where convolutions have groups: torch counts their backward pass as if of one group."""

@@ -57,6 +57,7 @@ def test_replacing_the_head_is_the_homeworks_new_fc_on_an_unchanged_backbone() -
         assert key.startswith("fc.") or torch.equal(value, tensors[key])
 
 
+@pytest.mark.medium
 def test_the_seed_decides_the_new_head() -> None:
     tensors = build_network("resnet18", 5).state_dict()
 

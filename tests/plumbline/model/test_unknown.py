@@ -133,6 +133,7 @@ def test_rounding_calls_no_val_image_unknown_that_is_at_the_threshold() -> None:
     assert score.is_unknown(torch.tensor([19.0, 19.0 * (1 + 1e-6), 19.1]), 0.95).tolist() == [False, False, True]
 
 
+@pytest.mark.medium
 def test_a_model_keeps_its_score_in_its_file_and_is_the_same_network(tmp_path: Path, scored: Model) -> None:
     plain, model = small_model(), scored
     write_model(tmp_path / "m.safetensors", model)

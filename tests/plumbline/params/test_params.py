@@ -94,6 +94,7 @@ def test_broken_yaml_and_a_key_given_twice_are_named_by_their_line(tmp_path: Pat
     assert "duplicate key" in mistake(tmp_path, "seed: 0", "seed: 0\nseed: 1")
 
 
+@pytest.mark.medium
 def test_a_file_that_is_absent_empty_or_not_text_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     for contents, message in (

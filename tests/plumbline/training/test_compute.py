@@ -63,6 +63,7 @@ def test_operations_that_cannot_be_repeated_are_named_once_and_other_warnings_ar
     ]
 
 
+@pytest.mark.medium
 def test_memory_that_layers_have_freed_is_not_given_back_to_the_kernel() -> None:
     layers = """
 import psutil, torch

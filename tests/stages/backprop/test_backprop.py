@@ -81,6 +81,7 @@ def test_the_print_is_right_where_it_is_one_number_and_nowhere_else() -> None:
     assert printed_equations.outcome(printed_equations.EQUATIONS[1], 2, 3, 4, 5) == "not conformable"
 
 
+@pytest.mark.medium
 def test_the_outputs_hold_the_costs_the_table_and_the_derivation(workspace: Workspace) -> None:
     workspace.set(backprop__trials=3, backprop__samples=2, backprop__inputs=3, backprop__hidden=4, backprop__outputs=5)
     backprop.main()
@@ -117,6 +118,7 @@ def test_the_outputs_hold_the_costs_the_table_and_the_derivation(workspace: Work
     assert timing["forward_ms_width_512"] > 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("architecture", ["vgg11", "mobilenet_v2", "vit_b_16", "swin_v2_t"])
 def test_the_networks_price_is_torchs_for_other_families_too(architecture: str) -> None:
     checks = Checks()

@@ -76,6 +76,7 @@ def vgg11s_features() -> nn.Module:
     return vgg.make_layers(vgg.cfgs["A"])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("build", "layer", "size"),
     [(toy, "0", 97), (toy, "1", 97), (toy, "3", 97), (vgg11s_features, "0", 224), (vgg11s_features, "8", 224)],

@@ -39,6 +39,7 @@ def evaluated() -> Measures:
     return read_measures()
 
 
+@pytest.mark.medium
 def test_the_learning_rate_is_held_to_the_limit_of_the_curvature(
     ready: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -49,6 +50,7 @@ def test_the_learning_rate_is_held_to_the_limit_of_the_curvature(
     assert "warning: finetune.lr is 0.019, 2 to 2 times the largest step size" in capsys.readouterr().err
 
 
+@pytest.mark.medium
 def test_predictions_measures_and_the_network_agree(ready: Workspace) -> None:
     measures = evaluated()
     predictions = pd.read_csv("plots/predictions.csv")
@@ -69,6 +71,7 @@ def test_predictions_measures_and_the_network_agree(ready: Workspace) -> None:
     assert predictions["actual"].to_list() == manifest["class"].to_list()
 
 
+@pytest.mark.medium
 def test_unknown_images_are_measured_and_the_probabilities_stay_as_they_are(
     ready: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +100,7 @@ def test_unknown_images_are_measured_and_the_probabilities_stay_as_they_are(
         evaluate.main()
 
 
+@pytest.mark.medium
 def test_a_split_with_no_image_of_a_class_gives_finite_numbers(ready: Workspace) -> None:
     for path in Path("images/val/ant").iterdir():
         path.unlink()
@@ -123,6 +127,7 @@ def test_a_model_of_other_classes_or_another_size_is_refused_in_one_line(ready: 
     assert not Path("metrics/evaluate.json").exists()
 
 
+@pytest.mark.medium
 def test_the_temperature_of_the_model_changes_the_probabilities_and_no_class(ready: Workspace) -> None:
     plain = evaluated()
     before = pd.read_csv(evaluate.PREDICTIONS)
@@ -138,6 +143,7 @@ def test_the_temperature_of_the_model_changes_the_probabilities_and_no_class(rea
     assert np.log(after["probability"] / (1 - after["probability"])).to_numpy() == pytest.approx(odds / 3.0, rel=1e-6)
 
 
+@pytest.mark.medium
 def test_the_linear_probe_beats_the_commonest_class_where_features_tell(ready: Workspace) -> None:
     for i, path in enumerate(sorted(Path("images").rglob("*/bee/*.png"))):
         Image.new("RGB", (40, 40), (200 + i, 40, 90)).save(path)  # flat, where an ant is noise
@@ -148,6 +154,7 @@ def test_the_linear_probe_beats_the_commonest_class_where_features_tell(ready: W
     assert measures["val", "probe_accuracy"].low < 1.0
 
 
+@pytest.mark.medium
 def test_without_a_test_split_it_says_what_the_choice_of_the_epoch_may_have_gained(
     ready: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,6 +164,7 @@ def test_without_a_test_split_it_says_what_the_choice_of_the_epoch_may_have_gain
     assert "choosing epoch 1 of 3 may have gained 23.3 points" in capsys.readouterr().out
 
 
+@pytest.mark.medium
 def test_the_metrics_are_the_few_measures_that_dvc_shows(ready: Workspace) -> None:
     measures = evaluated()
     accuracy = measures["val", "accuracy"]
@@ -200,6 +208,7 @@ def test_a_model_that_does_not_say_how_it_was_trained_is_one_line(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("values", "message"), [({}, "lacks largest_curvature"), ({"largest_curvature": "<b>"}, "'<b>'")]
 )

@@ -11,6 +11,7 @@ from stages.evaluate.measures import loss_measures, ranking_measures, with_inter
 from tests.stages.evaluate.conftest import from_logits, random_predictions
 
 
+@pytest.mark.medium
 def test_the_bootstrap_is_scipys_percentile_bootstrap_of_the_classes() -> None:
     predictions = random_predictions(80, 2)
     is_positive, probability = predictions.labels == 1, predictions.probabilities[:, 1]

@@ -70,6 +70,7 @@ def test_the_hits_among_the_likeliest_are_scikit_learns_and_a_tie_counts_against
     assert not among_likeliest(from_logits(np.array([0]), np.zeros((1, 6))), 5)
 
 
+@pytest.mark.medium
 @given(seed=st.integers(0, 1000), classes=st.sampled_from([2, 3, 12]), images=st.integers(20, 60))
 @settings(max_examples=10)
 def test_the_order_of_the_images_and_the_names_of_the_classes_change_nothing(

@@ -47,6 +47,7 @@ def test_the_weakest_part_is_named_with_its_exact_interval_and_test() -> None:
     assert line_of_weakest(table, "val", 0.95) == ""
 
 
+@pytest.mark.medium
 def test_a_part_that_is_better_than_the_others_is_not_called_weak_and_luck_is_not_either() -> None:
     better = np.arange(IMAGES) >= 80
     table = slices_table("test", better, looks(format=np.where(better, "JPEG", "PNG")), None, 0.95)
@@ -65,6 +66,7 @@ def test_numbers_are_cut_into_three_equal_parts_and_equal_ones_stay_together() -
     assert table["images"].to_list() == [45, 45]
 
 
+@pytest.mark.medium
 def test_small_parts_and_whole_splits_are_no_slices_and_groups_are() -> None:
     groups = np.where(np.arange(IMAGES) < 30, "hive/0.png", [f"{i}.png" for i in range(IMAGES)])
     formats = np.where(np.arange(IMAGES) < LEAST - 1, "JPEG", "PNG")

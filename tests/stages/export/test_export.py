@@ -37,6 +37,7 @@ def metrics() -> dict[str, float]:
     return json.loads(Path("metrics/export.json").read_text())
 
 
+@pytest.mark.medium
 def test_it_writes_every_file_with_its_distance_from_torch_and_its_speed(trained: Workspace) -> None:
     export.main()
     found, table = metrics(), pd.read_csv(export.EXPORTED_FILES).set_index("file")
@@ -55,6 +56,7 @@ def test_it_writes_every_file_with_its_distance_from_torch_and_its_speed(trained
         assert timing[f"{name}_images_per_second"] > 0
 
 
+@pytest.mark.medium
 def test_without_int8_its_folder_is_empty_and_nothing_is_said_of_it(trained: Workspace) -> None:
     trained.set(export__int8="none")
     export.main()

@@ -44,6 +44,7 @@ def torchvisions(model, images: np.ndarray) -> np.ndarray:
     return (logits / model.temperature).softmax(dim=1).numpy()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_both_files_give_what_torchvision_and_the_network_give(exported: dict[str, bytes], count: int) -> None:
     images = noise(count)
@@ -54,6 +55,7 @@ def test_both_files_give_what_torchvision_and_the_network_give(exported: dict[st
     np.testing.assert_allclose(program(torch.from_numpy(images)).detach().numpy(), expected, atol=1e-6)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("count", [1, 7])
 def test_both_files_say_what_torch_says_of_unknown_images(
     scored: Model, exported_with_score: dict[str, bytes], count: int
@@ -133,6 +135,7 @@ def test_every_kind_of_network_is_exported_for_any_number_of_images(
     assert "Shape mismatch" not in capfd.readouterr().err
 
 
+@pytest.mark.medium
 def test_the_files_say_what_is_in_them(exported: dict[str, bytes]) -> None:
     session = onnxruntime.InferenceSession(exported["onnx"])
     (images,), (probabilities,) = session.get_inputs(), session.get_outputs()

@@ -13,6 +13,7 @@ def answer(contents: bytes, images: np.ndarray) -> np.ndarray:
     return onnxruntime.InferenceSession(contents).run(None, {"images": images})[0]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", ["static", "dynamic"])
 def test_eight_bits_are_a_quarter_of_the_size_and_nearly_the_same(exported: dict[str, bytes], kind: str) -> None:
     images, other = noise(6), noise(5, seed=1)
@@ -25,6 +26,7 @@ def test_eight_bits_are_a_quarter_of_the_size_and_nearly_the_same(exported: dict
     assert 0 < np.abs(found - wanted).max() < 0.05
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", ["static", "dynamic"])
 def test_two_products_fit_into_16_bits_so_that_processors_without_vnni_give_the_same(
     exported: dict[str, bytes], kind: str
@@ -44,6 +46,7 @@ def test_the_calibration_images_are_spread_over_all() -> None:
     assert spread(images, 1).tolist() == [0]
 
 
+@pytest.mark.medium
 def test_eight_bits_judge_an_image_beside_their_own_val_distances_and_compute_them_in_float32(
     exported_with_score: dict[str, bytes],
 ) -> None:

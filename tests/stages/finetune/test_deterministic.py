@@ -77,6 +77,7 @@ def test_where_it_may_run_each_stage_names_it_once_and_the_metrics_count_it(
     assert len(warnings_of(gallery.main)) == 1
 
 
+@pytest.mark.medium
 def test_a_network_without_one_counts_none(ready: Workspace) -> None:
     ready.set(finetune__deterministic=False)
     finetune.main()

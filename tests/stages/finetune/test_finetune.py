@@ -58,6 +58,7 @@ def test_every_phase_agrees_with_the_homeworks_loop_to_1e_5(
     assert difference.to_numpy().max() <= 1e-5, f"\n{ours}\n{theirs}"
 
 
+@pytest.mark.medium
 def test_history_metrics_and_model_say_the_same(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     finetune.main()
     history = pd.read_csv("plots/history.csv")
@@ -76,6 +77,7 @@ def test_history_metrics_and_model_say_the_same(ready: Workspace, capsys: pytest
     assert model.parameters["finetune"]["epochs"] == 2
 
 
+@pytest.mark.medium
 def test_the_model_that_is_written_is_the_one_that_was_validated_last(ready: Workspace) -> None:
     ready.set(finetune__precision="float32")
     finetune.main()
@@ -114,6 +116,7 @@ def test_a_missing_certificate_and_a_missing_model_stop_the_run_before_it_starts
         finetune.main()
 
 
+@pytest.mark.medium
 def test_a_loss_that_is_not_finite_ends_the_run_with_one_line_and_no_model(ready: Workspace) -> None:
     ready.set(finetune__lr=1e30, finetune__precision="float32")
     with pytest.raises(

@@ -89,6 +89,7 @@ def test_networks_of_other_forms_train(ready: Workspace, architecture: str) -> N
     assert read_model(finetune.FINETUNED).architecture == architecture
 
 
+@pytest.mark.medium
 def test_frozen_tensors_stay_and_all_others_change(ready: Workspace) -> None:
     ready.set(finetune__freeze="layer2", finetune__lr=0.1)
     finetune.main()
@@ -98,6 +99,7 @@ def test_frozen_tensors_stay_and_all_others_change(ready: Workspace) -> None:
         assert torch.equal(before[key], after[key]) == key.startswith(frozen), key
 
 
+@pytest.mark.medium
 def test_cached_activations_train_as_fresh_ones_do(ready: Workspace) -> None:
     histories = []
     for cache_gib in (1.0, 0.0):
@@ -108,6 +110,7 @@ def test_cached_activations_train_as_fresh_ones_do(ready: Workspace) -> None:
     assert (histories[0] - histories[1]).abs().to_numpy().max() < 1e-5
 
 
+@pytest.mark.medium
 def test_a_linear_probe_is_logistic_regression_on_the_networks_own_features(ready: Workspace) -> None:
     ready.set(finetune__freeze="backbone", finetune__precision="float32", finetune__batch_size=10, finetune__epochs=3)
     ready.set(finetune__lr=0.1)
@@ -128,6 +131,7 @@ def test_a_linear_probe_is_logistic_regression_on_the_networks_own_features(read
     assert pd.read_csv(finetune.HISTORY)["train_loss"].to_list() == pytest.approx(losses, abs=1e-5)
 
 
+@pytest.mark.medium
 def test_what_thaws_trains_from_its_epoch_on(ready: Workspace) -> None:
     ready.set(finetune__freeze="backbone", finetune__epochs=2, finetune__precision="float32")
     finetune.main()
@@ -139,6 +143,7 @@ def test_what_thaws_trains_from_its_epoch_on(ready: Workspace) -> None:
     assert not torch.equal(tensors["conv1.weight"], read_model(finetune.BACKBONE).tensors["conv1.weight"])
 
 
+@pytest.mark.medium
 def test_frozen_statistics_stay_while_the_weights_learn(ready: Workspace) -> None:
     ready.set(finetune__freeze_statistics=True)
     finetune.main()
@@ -162,6 +167,7 @@ def test_a_layer_that_cannot_be_frozen_up_to_is_refused(freeze: str, message: st
         cut_network(build_network("resnet18", 2), "resnet18", freeze)
 
 
+@pytest.mark.medium
 def test_the_checkpoint_of_a_linear_probe_holds_the_head_alone(
     ready: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

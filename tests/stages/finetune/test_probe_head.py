@@ -70,6 +70,7 @@ def history() -> pd.DataFrame:
     return pd.read_csv(finetune.HISTORY)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("architecture", NETWORKS)
 def test_the_network_gives_the_probabilities_of_scikit_learns_logistic_regression(
@@ -89,6 +90,7 @@ def test_the_network_gives_the_probabilities_of_scikit_learns_logistic_regressio
     assert history()["val_loss"].to_list() == pytest.approx([loss], rel=1e-3)
 
 
+@pytest.mark.medium
 def test_class_weights_are_scikit_learns(workspace: Workspace, passed: None) -> None:
     set_up(workspace, "resnet18", CLASSES[:2], finetune__class_weights="balanced")
     for number in range(8):
@@ -103,6 +105,7 @@ def test_class_weights_are_scikit_learns(workspace: Workspace, passed: None) -> 
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-3)
 
 
+@pytest.mark.medium
 def test_without_an_epoch_the_history_has_the_probe_alone_and_the_backbone_is_unchanged(
     workspace: Workspace, passed: None
 ) -> None:
@@ -121,6 +124,7 @@ def test_without_an_epoch_the_history_has_the_probe_alone_and_the_backbone_is_un
     assert [path.read_bytes() for path in files] == first
 
 
+@pytest.mark.medium
 def test_the_seeds_differ_in_nothing_that_is_not_random(workspace: Workspace, passed: None) -> None:
     set_up(workspace, "resnet18", CLASSES[:2], finetune__seeds=2)
     finetune.main()
@@ -128,6 +132,7 @@ def test_the_seeds_differ_in_nothing_that_is_not_random(workspace: Workspace, pa
     assert (metrics["seeds"], metrics["val_loss_deviation"]) == (2, 0)
 
 
+@pytest.mark.medium
 def test_training_goes_on_from_the_probe(workspace: Workspace, passed: None) -> None:
     set_up(workspace, "resnet18", CLASSES[:2], finetune__epochs=2, finetune__lr=1e-9, finetune__freeze="layer4")
     workspace.set(finetune__ema=0.5)
@@ -139,6 +144,7 @@ def test_training_goes_on_from_the_probe(workspace: Workspace, passed: None) -> 
     assert json.loads(finetune.METRICS.read_text())["epochs"] == 2
 
 
+@pytest.mark.medium
 def test_the_probe_is_kept_where_training_makes_it_worse_and_patience_counts_from_it(
     workspace: Workspace, passed: None
 ) -> None:

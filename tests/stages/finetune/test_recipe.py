@@ -151,6 +151,7 @@ def by_hand(run: Run, setup: Setup, indices: list[int], **options: object) -> to
     return run.network.fc.weight.grad.clone()
 
 
+@pytest.mark.medium
 def test_accumulated_batches_give_the_gradient_of_one_large_batch(ready: Workspace) -> None:
     # With batch normalisation's statistics frozen the images do not see each other. The last batch has one image.
     run, setup = run_and_setup(ready, batch_size=2, accumulate=3, freeze_statistics=True)
@@ -181,6 +182,7 @@ def test_of_accumulated_batches_the_one_that_diverged_is_named(ready: Workspace)
     assert torch.equal(run.network.fc.weight, before)
 
 
+@pytest.mark.medium
 def test_label_smoothing_and_class_weights_are_torchs(ready: Workspace) -> None:
     run, setup = run_and_setup(ready, label_smoothing=0.2)
     wanted = by_hand(run, setup, [0, 3, 5, 7], label_smoothing=0.2)
@@ -191,6 +193,7 @@ def test_label_smoothing_and_class_weights_are_torchs(ready: Workspace) -> None:
     assert torch.allclose(gradient_after_an_update(run, setup, [0, 3, 5, 7]), wanted, atol=1e-12)
 
 
+@pytest.mark.medium
 def test_a_gradient_longer_than_clip_norm_is_shortened_to_it(ready: Workspace) -> None:
     run, setup = run_and_setup(ready, clip_norm=0.01)
     gradient_after_an_update(run, setup, [0, 3, 5, 7])
@@ -198,6 +201,7 @@ def test_a_gradient_longer_than_clip_norm_is_shortened_to_it(ready: Workspace) -
     assert total.item() == pytest.approx(0.01, rel=1e-3)  # torch divides by the norm and 1e-6
 
 
+@pytest.mark.medium
 def test_the_moving_average_is_what_is_validated_and_written(ready: Workspace) -> None:
     ready.set(finetune__precision="float32", finetune__ema=0.5, finetune__batch_size=10, finetune__epochs=3)
     ready.set(finetune__lr=0.1)
@@ -257,6 +261,7 @@ def test_a_thousand_classes_get_a_head_of_their_size(ready: Workspace) -> None:
     assert 0 < json.loads(finetune.METRICS.read_text())["train_loss"] < 20
 
 
+@pytest.mark.medium
 def test_the_history_holds_each_epochs_last_learning_rate(ready: Workspace) -> None:
     ready.set(finetune__schedule="step", finetune__step_epochs=1, finetune__step_factor=0.1, finetune__epochs=3)
     finetune.main()

@@ -206,6 +206,7 @@ def test_the_fingerprint_follows_what_the_result_follows_from(ready: Workspace, 
     assert (fingerprint() == before) == kept
 
 
+@pytest.mark.medium
 def test_what_is_not_trained_on_is_not_part_of_the_fingerprint(ready: Workspace) -> None:
     before = fingerprint()
     Path("images/train/ant/broken.png").write_bytes(b"broken")

@@ -61,6 +61,7 @@ def test_the_model_is_that_of_the_best_epoch(ready: Workspace, freeze: str | Non
     assert all(torch.equal(tensors[key], until_then[key]) for key in tensors)
 
 
+@pytest.mark.medium
 def test_early_stopping_ends_the_run(ready: Workspace) -> None:
     weights_after(ready, epochs=12, lr=0.05, patience=2)
     table = pd.read_csv(finetune.HISTORY)

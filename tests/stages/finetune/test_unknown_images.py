@@ -15,6 +15,7 @@ from stages.finetune.unknown_images import fit_gaussians, some_of_each_class
 from tests.support.models import small_model, split_of_noise
 
 
+@pytest.mark.medium
 def test_it_is_ledoit_and_wolfs_of_train_and_the_distances_are_those_of_val() -> None:
     model, train, val = small_model(), split_of_noise(30, 1), split_of_noise(9, 2)
     found = finished(model, train, val).tensors
@@ -31,6 +32,7 @@ def test_it_is_ledoit_and_wolfs_of_train_and_the_distances_are_those_of_val() ->
     assert all(torch.equal(found[key], value) for key, value in model.tensors.items())
 
 
+@pytest.mark.medium
 def test_another_val_changes_what_is_said_of_val_alone_and_the_same_gives_the_same_bytes() -> None:
     model, train = small_model(), split_of_noise(30, 1)
     first, again, other = (finished(model, train, split_of_noise(9, seed)).tensors for seed in (2, 2, 3))

@@ -46,6 +46,7 @@ def test_the_overlay_shows_heat_by_brightness_and_nothing_where_there_is_none() 
     assert np.ptp(overlay(grey, np.zeros((32, 32))).reshape(-1, 3), axis=0).max() == 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("names", [("ant", "bee"), ("<script>", "蜂")])
 def test_every_row_has_its_images_and_a_second_run_gives_the_same_bytes(
     workspace: Workspace, names: tuple[str, str]

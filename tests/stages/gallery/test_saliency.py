@@ -100,6 +100,7 @@ def test_the_map_is_the_last_one_of_more_than_one_pixel(architecture: str, size:
     assert found is network.get_submodule(last)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "architecture",
     ["resnet18", "densenet121", "vgg11", "mobilenet_v3_small", "squeezenet1_1", "shufflenet_v2_x0_5", "swin_t"],

@@ -20,6 +20,7 @@ from tests.conftest import Workspace, write_data_set, write_image
 from tests.stages.prepare.conftest import PREPARED, manifest, notes, quarantine, splits
 
 
+@pytest.mark.medium
 @given(
     st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=8),
     st.lists(st.tuples(st.integers(0, 7), st.sets(st.integers(0, 63), max_size=9)), max_size=40),

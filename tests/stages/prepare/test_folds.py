@@ -61,6 +61,7 @@ def parts_of(images: list[UsableImage], near: dict[str, int]) -> list[set[str]]:
     return parts
 
 
+@pytest.mark.medium
 @given(data_sets(), st.randoms())
 def test_every_image_is_in_one_fold_with_what_it_belongs_to_and_each_fold_has_every_class(
     data_set: tuple[list[UsableImage], dict[str, int]], chance: object

@@ -33,6 +33,7 @@ def outcome() -> dict[str, bytes] | None:
     return prepared()
 
 
+@pytest.mark.medium
 @given(TREES, st.booleans(), st.booleans(), st.randoms(use_true_random=False))
 @settings(max_examples=20)
 def test_a_table_gives_the_bytes_that_class_folders_give(tree: dict, splits: bool, quoted: bool, chance) -> None:

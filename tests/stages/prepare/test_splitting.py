@@ -214,6 +214,7 @@ TREES = st.dictionaries(
 )
 
 
+@pytest.mark.medium
 @given(TREES, st.integers(0, 3), st.booleans())
 @settings(max_examples=25)
 def test_of_any_tree_every_file_is_used_or_set_aside_and_nothing_leaks(tree: dict, seed: int, with_test: bool) -> None:

@@ -49,6 +49,7 @@ def jpeg_of_many_scans(side: int, scans: int) -> bytes:
     return b"\xff\xd8" + frame + tables + first + further * scans + b"\xff\xd9"
 
 
+@pytest.mark.medium
 def test_a_jpeg_that_would_take_an_hour_is_set_aside_and_all_others_are_used(workspace: Workspace) -> None:
     workspace.set(
         data__root="images", data__seconds_per_image=8.0, data__max_unusable=0.2, image__resize=32, image__crop=24
@@ -87,6 +88,7 @@ def picture(kind: str, side: int) -> bytes:
 COMPUTED = ("16 bits", "32 bits", "floats", "transparent", "transparent and turned", "a grey JPEG")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("kind", "most"),
     [

@@ -53,6 +53,7 @@ def test_a_prime_stands_on_the_line_and_a_hat_is_a_modifier_that_does_not_stretc
     assert '<mo stretchy="false">&#x002C6;</mo>' in hat
 
 
+@pytest.mark.medium
 def test_the_font_has_what_formulas_are_made_of_and_is_small() -> None:
     source = math_font("\N{GREEK SMALL LETTER LAMDA}")
     contents = base64.b64decode(source.removeprefix("data:font/woff;base64,"))

@@ -17,6 +17,7 @@ from stages.weight_decay.updates import Momentum
 from tests.conftest import Workspace
 
 
+@pytest.mark.medium
 def test_the_metrics_are_those_of_the_formulas(workspace: Workspace) -> None:
     workspace.set(weight_decay__alpha=0.25, weight_decay__lambda_=0.5, finetune__lr=0.5, finetune__weight_decay=0.5)
     weight_decay.main()
@@ -48,6 +49,7 @@ def test_a_run_beyond_the_bound_is_refused_with_the_bound(workspace: Workspace, 
     assert not Path("metrics/weight_decay.json").exists()
 
 
+@pytest.mark.medium
 def test_without_weight_decay_any_step_size_is_within_the_bound(workspace: Workspace) -> None:
     workspace.set(finetune__lr=100.0)
     weight_decay.main()
@@ -91,6 +93,7 @@ def test_the_recurrence_is_the_one_worked_by_hand() -> None:
         assert a * first - b * 1 == pytest.approx(second, abs=1e-15)
 
 
+@pytest.mark.medium
 def test_each_bound_stands_under_the_formula_that_gives_it(workspace: Workspace) -> None:
     weight_decay.main()
     derivation = json.loads(Path("data/derivations/weight_decay.json").read_text())
@@ -112,6 +115,7 @@ def test_a_step_of_adam_and_of_adamw_is_the_one_worked_by_hand() -> None:
         assert steps.item() == pytest.approx(end, abs=1e-8)
 
 
+@pytest.mark.medium
 def test_the_trajectories_shrink_below_the_bound_swing_at_it_and_grow_above(workspace: Workspace) -> None:
     workspace.set(weight_decay__steps=5)
     weight_decay.main()
@@ -126,6 +130,7 @@ def test_the_trajectories_shrink_below_the_bound_swing_at_it_and_grow_above(work
     assert len(derivation["tables"][0]["rows"]) == 18
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("alpha", "lambda_", "steps"),
     [(0.05, 0.1, 2000), (1, 0.4, 200), (5, 0.05, 200), (50, 0.001, 200), (0.001, 0.0001, 1), (0.0001, 1e-6, 5)],

@@ -128,6 +128,7 @@ def test_a_server_that_is_not_there_and_an_address_that_is_none_are_one_line(wor
     refused("only http:// and https:// are fetched")
 
 
+@pytest.mark.medium
 def test_imagenet_is_torchvisions_file_from_the_cache_or_the_network_with_its_hash_checked(
     workspace: Workspace, server: Server, resnet18: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +169,7 @@ def test_a_download_is_bounded_before_and_while_it_is_written(
     assert not written
 
 
+@pytest.mark.medium
 def test_other_schemes_are_refused_at_once_and_behind_a_redirect(
     workspace: Workspace, server: Server, resnet18: Path
 ) -> None:
@@ -199,6 +201,7 @@ def test_user_and_password_are_sent_to_their_own_host_alone(
     assert server.authorised == [f"Basic {base64.b64encode(b'us3r:pa55@word').decode()}", ""]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "name", ["resnet18.pth", "absent.pth", "truncated.pth", "moved.pth", "silent.pth", "huge.pth", "page.pth"]
 )

@@ -94,6 +94,7 @@ def test_weights_are_found_behind_any_prefix_in_any_nest_and_without_a_head(
     assert (classes == 2) or torch.equal(model.tensors["fc.weight"], tensors["fc.weight"])
 
 
+@pytest.mark.medium
 def test_what_torch_wraps_a_network_in_is_read(tmp_path: Path) -> None:
     network = torchvision.models.resnet18(num_classes=3)
     for wrapped in (AveragedModel(network), nn.DataParallel(network), torch.compile(network), nn.Sequential(network)):
@@ -104,6 +105,7 @@ def test_what_torch_wraps_a_network_in_is_read(tmp_path: Path) -> None:
         assert all(torch.equal(found[key], value) for key, value in network.state_dict().items())
 
 
+@pytest.mark.medium
 @pytest.mark.filterwarnings("default")  # torchvision's own, in two families
 @pytest.mark.parametrize("architecture", ["alexnet", "googlenet", "mobilenet_v3_small", "squeezenet1_1", "vit_b_32"])
 def test_every_family_is_found_behind_a_prefix_and_with_another_head(architecture: str) -> None:

@@ -40,6 +40,7 @@ def no_caches(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspac
     return workspace
 
 
+@pytest.mark.medium
 def test_the_packaged_weights_give_the_logits_of_their_authors_own_network(no_caches: Workspace) -> None:
     no_caches.set(
         weights__architecture=LITE0, weights__source="imagenet", image__mean="pretrained", image__std="pretrained"
@@ -81,6 +82,7 @@ def test_a_tag_that_there_is_not_is_one_line_with_those_that_there_are(no_caches
     refused("weights.tag is a9_in1k: should be null, for resnet18 is none of timm's")
 
 
+@pytest.mark.medium
 def test_torchs_cache_comes_first_and_the_files_own_hash_is_checked(no_caches: Workspace) -> None:
     published = timm.get_pretrained_cfg("resnet18.tv_in1k")
     network = timm.create_model("resnet18")
@@ -200,6 +202,7 @@ def test_weights_of_another_architecture_are_one_line(no_caches: Workspace, monk
     refused(f"other.pth holds no weights of timm/{NAME}: ")
 
 
+@pytest.mark.medium
 def test_weights_without_a_head_get_a_random_one(no_caches: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = timm.create_model("vit_small_patch14_dinov2", num_classes=0).state_dict()
     torch.save(backbone, "dinov2.pth")

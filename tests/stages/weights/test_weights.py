@@ -36,6 +36,7 @@ def test_a_path_is_taken_with_its_sha256_and_refused_without(workspace: Workspac
     assert torch.equal(read_model(BACKBONE).tensors["conv1.weight"], tensors["conv1.weight"])
 
 
+@pytest.mark.medium
 def test_files_that_are_absent_damaged_or_of_another_network_are_one_line(workspace: Workspace, resnet18: Path) -> None:
     def use(path: Path) -> None:
         digest = sha256(path) if path.exists() else "0" * 64
@@ -73,6 +74,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_never_run(workspace: Worksp
     assert not Path("ran").exists()
 
 
+@pytest.mark.medium
 def test_none_is_random_and_follows_the_seed(workspace: Workspace) -> None:
     def first_weights(seed: int) -> torch.Tensor:
         workspace.set(weights__architecture="resnet18", weights__source="none", seed=seed)
@@ -142,6 +144,7 @@ def test_reading_never_unpickles_even_a_plain_module(tmp_path: Path) -> None:
         read_dictionaries(tmp_path / "module.pth", "module.pth")
 
 
+@pytest.mark.medium
 def test_an_image_size_that_the_network_does_not_take_is_one_line_before_training(workspace: Workspace) -> None:
     digits.main()
     workspace.set(weights__architecture="vit_b_16")

@@ -77,6 +77,7 @@ def test_a_real_gain_is_told_with_its_images_and_its_parameter(repository: Path)
     assert compare(repository, "worse", "better", "--markdown", "--metric", "accuracy")[0].count("|") > 10
 
 
+@pytest.mark.medium
 def test_head_is_compared_with_the_workspace_by_default(repository: Path) -> None:
     write_predictions(repository, {3, 4})
     (repository / MEASURES).unlink()  # as in a revision of an older version
@@ -136,6 +137,7 @@ def test_images_in_groups_are_compared_by_groups_and_images_of_one_group_not_at_
             compare(with_clusters(two, np.zeros(60)), "val", SETTINGS)
 
 
+@pytest.mark.medium
 def test_only_seeds_of_one_recipe_have_a_mean_and_a_deviation() -> None:
     one = compare_many(recipes({0.1: [0.8, 0.9, 0.7]}), "val", SETTINGS)
     values = one["metrics"]["accuracy"]["values"]
@@ -151,6 +153,7 @@ def test_only_seeds_of_one_recipe_have_a_mean_and_a_deviation() -> None:
     assert [len(own) for own in recipes_of([*copies, copies[0]])] == [2]  # one seed twice is one run
 
 
+@pytest.mark.medium
 def test_two_recipes_are_compared_over_their_seeds() -> None:
     revisions = recipes({0.1: [0.6, 0.6, 0.6], 0.2: [0.95, 0.95, 0.95]})
     own = compare_many(revisions, "val", SETTINGS)["over_seeds"]
@@ -231,6 +234,7 @@ def test_images_that_corrections_exclude_or_bring_back_are_not_compared_and_no_o
         paired([before, replace(after, corrected=frozenset("d"))])
 
 
+@pytest.mark.medium
 def test_the_corrections_of_a_revision_are_read_with_it(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repository)
     audit = repository / "data" / "audit"

@@ -83,6 +83,7 @@ def test_runs_that_are_all_alike_do_not_differ() -> None:
     assert difference_over_seeds(right, right, 0.95) == ((0.0, 20, 0.0, 0.0), 1.0)
 
 
+@pytest.mark.medium
 def test_holms_correction_worked_by_hand() -> None:
     # Three tests: the least p three times, the next twice, the last once, and never falling.
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])

@@ -277,6 +277,7 @@ def test_a_file_that_cannot_be_run_or_is_missing_is_one_line_and_the_others_are_
         assert printed.endswith("12 of 15 functions are right\n")
 
 
+@pytest.mark.medium
 def test_the_status_says_whether_all_is_right(folder: Path) -> None:
     for expected in (0, 1):
         done = subprocess.run(

@@ -46,6 +46,7 @@ def test_the_figures_learning_rates_are_plain_numbers() -> None:
     assert not any("$" in label for label in labels)
 
 
+@pytest.mark.medium
 def test_a_run_writes_its_curve_and_changes_nothing_else(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     find_lr.main()

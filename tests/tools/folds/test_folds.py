@@ -126,6 +126,7 @@ def test_two_recipes_are_paired_over_the_folds(
     assert "Few answers are wrong, 1: the intervals of all but the accuracy may be too narrow" in text
 
 
+@pytest.mark.medium
 def test_experiments_and_tags_are_read_from_git(
     workspaces: tuple[np.ndarray, np.ndarray],
     tmp_path: Path,

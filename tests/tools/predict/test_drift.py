@@ -61,6 +61,7 @@ def test_of_all_orders_of_few_values_the_exact_share_is_counted() -> None:
             assert drift.exact(m, n, largest) == pytest.approx(np.mean(np.array(gaps) >= largest))
 
 
+@pytest.mark.medium
 def test_images_like_those_of_val_are_called_otherwise_as_rarely_as_the_level_says() -> None:
     chance, batches = np.random.default_rng(1), 500
     lines = [
@@ -85,6 +86,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_caught(fault: str) -> None:
     right, wrong = FAULTS[fault]

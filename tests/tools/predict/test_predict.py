@@ -319,6 +319,7 @@ def test_an_unusual_name_is_told_in_full(folder: Path) -> None:
     assert sorted(paths("photos")) == ["photos/\\xff.png", "photos/蜂.png"]
 
 
+@pytest.mark.medium
 def test_a_reader_that_ends_early_ends_it_without_a_word(folder: Path) -> None:
     write_image(Path("a.png"))
     write_model(Path("models/finetuned.safetensors"), with_score(small_model()))
@@ -327,6 +328,7 @@ def test_a_reader_that_ends_early_ends_it_without_a_word(folder: Path) -> None:
     assert Path("errors.txt").read_text() == ""
 
 
+@pytest.mark.medium
 def test_it_imports_nothing_that_it_does_not_need(folder: Path) -> None:
     write_image(Path("a.png"))
     code = """

@@ -163,6 +163,7 @@ def test_each_image_is_there_once_with_all_its_reasons_those_of_doubtful_labels_
     assert "val/bee/1.png" not in images
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
 def test_it_is_whole_accessible_and_fits_in_every_width_and_scheme(made: Path, width: int, scheme: str) -> None:
@@ -180,6 +181,7 @@ def test_it_is_whole_accessible_and_fits_in_every_width_and_scheme(made: Path, w
         assert page.locator("img[onerror]").count() == 0
 
 
+@pytest.mark.medium
 def test_every_key_does_what_it_says_and_the_browser_remembers_it(run: Workspace) -> None:
     with at_work(PAGE) as (page, paths):
         everything = f" of {len(paths)} images reviewed"
@@ -226,6 +228,7 @@ def test_every_key_does_what_it_says_and_the_browser_remembers_it(run: Workspace
     assert list(before) == paths[:6]
 
 
+@pytest.mark.medium
 def test_keys_in_a_browser_become_the_labels_of_the_manifest_and_are_loaded_again(run: Workspace) -> None:
     """What a former table says of images that are not shown is kept."""
     elsewhere = f'old.png,{"ab" * 32},ant,relabel,"of last year\n, in two lines"'

@@ -38,6 +38,7 @@ def robustness(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> pd.DataFrame
     return pd.read_csv(tool.TABLE, keep_default_na=False)
 
 
+@pytest.mark.medium
 def test_the_clean_images_are_judged_as_the_files_are_and_each_corruption_has_its_rows(
     ready: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

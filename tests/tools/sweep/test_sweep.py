@@ -204,6 +204,7 @@ def test_the_command_reads_a_grid_that_the_queue_has_run(repository: Path) -> No
     assert (repository / "plots" / "sweep.png").exists()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
