@@ -11,9 +11,9 @@ Reads plots/predictions.csv, plots/measures.csv and the parameters of each, thro
 """
 
 import argparse
-import json
 
 from plumbline.run.errors import run
+from tools.command_line import add_form, count, print_in_form, share
 from tools.compare.comparison import METRICS, Settings, compare_many, compare_two
 from tools.compare.pairing import paired
 from tools.compare.printing import many_as_text, two_as_text
@@ -22,20 +22,8 @@ from tools.compare.revisions import WORKSPACE, in_split, read_revision
 DEFAULT = ["HEAD", WORKSPACE]
 
 
-def share(text: str) -> float:
-    """Read a number between 0 and 1."""
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
-
-def count(text: str) -> int:
-    """Read a number of resamples."""
-    value = int(text)
-    if value < 100:
-        raise argparse.ArgumentTypeError(f"{text} is less than 100")
-    return value
+def enough_resamples(text: str) -> int:
+    return count(text, least=100)
 
 
 def arguments() -> argparse.Namespace:
@@ -47,11 +35,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--metric", action="append", choices=METRICS, help="may be repeated; default: all")
     parser.add_argument("--split", help="default: val; test is for the end, once")
     parser.add_argument("--confidence", type=share, default=0.95, help="of the intervals; default: 0.95")
-    parser.add_argument("--resamples", type=count, default=2000, help="of the bootstrap, at least 100; default: 2000")
+    parser.add_argument(
+        "--resamples", type=enough_resamples, default=2000, help="of the bootstrap, at least 100; default: 2000"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap; default: 0")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON")
-    form.add_argument("--markdown", action="store_true", help="print Markdown")
+    add_form(parser)
     return parser.parse_args()
 
 
@@ -63,7 +51,7 @@ def main() -> None:
     settings = Settings(given.metric or list(METRICS), given.confidence, given.resamples, given.seed)
     compare, as_text = (compare_two, two_as_text) if len(names) == 2 else (compare_many, many_as_text)
     found = compare(paired(revisions), split, settings)
-    print(json.dumps(found, indent=2, ensure_ascii=False) if given.json else as_text(found, markdown=given.markdown))
+    print_in_form(found, as_text, given)
 
 
 if __name__ == "__main__":

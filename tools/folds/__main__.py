@@ -9,10 +9,9 @@ Reads plots/predictions.csv and the parameters of each commit, branch, tag, expe
 """
 
 import argparse
-import json
 
 from plumbline.run.errors import run
-from tools.compare.__main__ import share
+from tools.command_line import add_form, print_in_form, share
 from tools.folds.pooling import pool, read_fold, recipes_of
 from tools.folds.printing import as_text
 from tools.folds.results import results_of
@@ -25,17 +24,14 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("folds", nargs="+", metavar="REVISION", help="a commit, a branch, an experiment or a folder")
     parser.add_argument("--confidence", type=share, default=0.95, help="of the intervals; default: 0.95")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON")
-    form.add_argument("--markdown", action="store_true", help="print Markdown")
+    add_form(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     given = arguments()
     pooled = [pool(recipe) for recipe in recipes_of([read_fold(name) for name in given.folds])]
-    found = results_of(pooled, given.confidence)
-    print(json.dumps(found, indent=2, ensure_ascii=False) if given.json else as_text(found, markdown=given.markdown))
+    print_in_form(results_of(pooled, given.confidence), as_text, given)
 
 
 if __name__ == "__main__":

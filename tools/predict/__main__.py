@@ -17,7 +17,6 @@ import argparse
 import contextlib
 import itertools
 import os
-import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -35,8 +34,8 @@ from plumbline.model.prediction_sets import promise
 from plumbline.model.unknown_share import too_few_images
 from plumbline.run.errors import UserError, one_line, run
 from plumbline.run.outputs import whole_file
-from plumbline.run.paths import FINETUNED
 from plumbline.training.compute import make_repeatable, nondeterministic_operations
+from tools.command_line import add_model, count, model_file, share
 from tools.predict.drift import Compared
 from tools.predict.prefetch import decoded
 from tools.predict.rows import SPREADSHEETS, WRITERS, Row
@@ -52,21 +51,6 @@ FORMATS_BY_SUFFIX = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
-MODEL_SUFFIXES = (".safetensors", ".onnx", ".pt2", ".pt", ".pth")
-
-
-def count(text: str) -> int:
-    """Read a number of classes or pixels."""
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
-
-
-def share(text: str) -> float:
-    """Read a share between 0 and 1."""
-    if not 0 < (value := float(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
 
 
 def arguments() -> argparse.Namespace:
@@ -75,9 +59,7 @@ def arguments() -> argparse.Namespace:
         "python -m tools.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, pattern, archive, or - for a list")
-    parser.add_argument(
-        "--model", default=str(FINETUNED), help=f"file, or a revision that has {FINETUNED}; default: {FINETUNED}"
-    )
+    add_model(parser)
     parser.add_argument("--top", type=count, default=1, metavar="K", help="likeliest classes of each image; default: 1")
     parser.add_argument(
         "--keep",
@@ -149,22 +131,6 @@ def print_what_is_not_judged(classifier: Classifier, model: str) -> None:
         print(one_line(f"{model}: {line}"), file=sys.stderr)
 
 
-@contextlib.contextmanager
-def model_file(wish: str) -> Iterator[Path]:
-    """Give the path of the model's file: the file given, or a copy of the one in the revision given."""
-    path = Path(wish)
-    if path.exists() or path.suffix in MODEL_SUFFIXES:
-        yield path
-    else:
-        from tools.revision_files import file_at  # imports DVC, which is slow and needed here alone
-
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / FINETUNED.name
-            with file_at(FINETUNED, wish, also="a file") as source, path.open("wb") as copy:
-                shutil.copyfileobj(source, copy)
-            yield path
-
-
 def classified(sources: list[Source], classifier: Classifier, max_pixels: int) -> Iterator[Row]:
     """Yield a row for each source, in order."""
 
@@ -181,18 +147,12 @@ def classified(sources: list[Source], classifier: Classifier, max_pixels: int) -
             progress.update(len(batch))
 
 
-def counted(rows: Iterator[Row], reasons: Counter) -> Iterator[Row]:
-    """Yield the rows, and count the reasons why files gave no image."""
+def noted(rows: Iterator[Row], reasons: Counter, seen: Compared) -> Iterator[Row]:
+    """Yield the rows, and note why files gave no image, and of the others what is compared with val."""
     for row in rows:
         if isinstance(row.found, Unreadable):
             reasons[row.found.reason] += 1
-        yield row
-
-
-def compared_with_val(rows: Iterator[Row], seen: Compared) -> Iterator[Row]:
-    """Yield the rows, and remember what is compared with val."""
-    for row in rows:
-        if not isinstance(row.found, Unreadable):
+        else:
             seen.add(row.found)
         yield row
 
@@ -227,7 +187,7 @@ def main() -> None:
         make_repeatable(0, deterministic=classifier.is_repeatable)
         reasons: Counter[str] = Counter()
         seen, is_read = Compared(), True
-        rows = compared_with_val(counted(classified(sources, classifier, given.max_pixels), reasons), seen)
+        rows = noted(classified(sources, classifier, given.max_pixels), reasons, seen)
         if given.output:
             with (
                 whole_file(given.output, among_others=True) as unfinished,

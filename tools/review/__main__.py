@@ -32,6 +32,7 @@ from stages import report
 from stages.prepare.corrections import COLUMNS, Correction, read_corrections
 from stages.prepare.folder_structure import FolderStructure, find_structure, opened
 from stages.prepare.labelled_files import labelled_structure
+from tools.command_line import count
 from tools.review.images_to_review import KINDS, Image, files_are_needed, images_to_review
 from tools.review.pictures import pictures
 
@@ -41,13 +42,6 @@ FOLDERS = (Path(__file__).parent, Path(report.__file__).parent)  # the page, and
 
 class Params(SomeSections):
     data: Data
-
-
-def count(text: str) -> int:
-    """Read a number of images."""
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
 
 
 def arguments() -> argparse.Namespace:

@@ -25,12 +25,11 @@ from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv
-from plumbline.run.paths import FINETUNED
 from plumbline.training.compute import make_repeatable, nondeterministic_operations
 from plumbline.training.same_data import refuse_other_data
 from plumbline.training.splits import Split, read_splits
 from stages.evaluate.images_that_belong_together import clusters_within
-from tools.predict.__main__ import model_file
+from tools.command_line import add_model, model_file
 from tools.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from tools.robustness.figure import write_figure
 from tools.robustness.results import Answers, as_text, relative_accuracy, results_table
@@ -50,9 +49,7 @@ def arguments() -> argparse.Namespace:
         "python -m tools.robustness", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--split", help="default: test, or val where there is no test")
-    parser.add_argument(
-        "--model", default=str(FINETUNED), help=f"file, or a revision that has {FINETUNED}; default: {FINETUNED}"
-    )
+    add_model(parser)
     return parser.parse_args()
 
 

@@ -3,7 +3,6 @@
 import math
 import types
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from plumbline.model import prediction_sets, unknown_share
 from plumbline.model.prediction_sets import ROUNDING, in_set, promise, relative_probabilities, thresholds
 from plumbline.model.val_images import ValImages, val_images, val_images_of, val_tensors
 from plumbline.run.errors import UserError
+from tests.support.planted import planted
 
 
 def probabilities_of(relative: np.ndarray, label: int, classes: int) -> np.ndarray:
@@ -63,17 +63,12 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_caught(fault: str) -> None:
-    name, right, wrong = FAULTS[fault]
-    faulty = {}
-    for module in (unknown_share, prediction_sets):
-        source = Path(module.__file__).read_text()
-        own = module.__name__.split(".")[-1]
-        assert own != name or right in source
-        faulty[own] = types.ModuleType(f"faulty_{own}")
-        exec(compile(source.replace(right, wrong) if own == name else source, own, "exec"), faulty[own].__dict__)
-    faulty["prediction_sets"].largest_count = faulty["unknown_share"].largest_count
+    name, *texts = FAULTS[fault]
+    faulty = planted(prediction_sets, *texts if name == "prediction_sets" else ())
+    if name == "unknown_share":
+        faulty.largest_count = planted(unknown_share, *texts).largest_count
     with pytest.raises((AssertionError, IndexError)):
-        refuse_other_shares(faulty["prediction_sets"])
+        refuse_other_shares(faulty)
 
 
 def test_the_sets_are_those_of_the_quantile_with_the_finite_sample_correction() -> None:

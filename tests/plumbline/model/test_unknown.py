@@ -19,6 +19,7 @@ from plumbline.model.unknown import UnknownScore, with_features
 from plumbline.model.unknown_share import images_needed, largest_count, too_few_images
 from plumbline.run.errors import UserError
 from tests.support.models import small_model, with_score
+from tests.support.planted import planted
 
 
 @pytest.fixture(scope="module")
@@ -107,23 +108,17 @@ FAULTS = {
     "the sides swapped": ("unknown", "self.val_distances >= nearer", "self.val_distances <= nearer"),
     "no 1 for the image itself": ("unknown", "return 1 + (self", "return (self"),
     "no 1 among the val images": ("unknown_share", "(val_images + 1)", "val_images"),
-    "a share in floating point": ("unknown_share", "(1 - Fraction(str(keep)))", "(1 - keep)"),
-    "the kept share rejected": ("unknown_share", "(1 - Fraction(str(keep)))", "Fraction(str(keep))"),
+    "a share in floating point": ("unknown_share", "(1 - Fraction(str(keep))) * (", "(1 - keep) * ("),
+    "the kept share rejected": ("unknown_share", "(1 - Fraction(str(keep))) * (", "Fraction(str(keep)) * ("),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_caught(fault: str) -> None:
-    name, right, wrong = FAULTS[fault]
-    modules = {"unknown": unknown, "unknown_share": unknown_share}
-    source = Path(modules[name].__file__).read_text()
-    assert right in source
-    faulty = types.ModuleType(f"faulty_{name}")
-    exec(compile(source.replace(right, wrong), faulty.__name__, "exec"), faulty.__dict__)
+    name, *texts = FAULTS[fault]
+    faulty = planted(unknown, *texts if name == "unknown" else ())
     if name == "unknown_share":
-        share, faulty = faulty, types.ModuleType("unknown_with_faulty_share")
-        exec(compile(Path(unknown.__file__).read_text(), faulty.__name__, "exec"), faulty.__dict__)
-        faulty.largest_count = share.largest_count
+        faulty.largest_count = planted(unknown_share, *texts).largest_count
     with pytest.raises(AssertionError):
         refuse_other_rates(lambda distances: score_beside(distances, faulty))
 

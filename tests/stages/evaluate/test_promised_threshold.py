@@ -1,7 +1,6 @@
 """A promised threshold falls short on new images as rarely as was promised, and no more rarely than it must."""
 
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from stages.evaluate import promised_threshold as own
 from stages.evaluate.predictions import SplitPredictions
 from tests.conftest import Workspace
 from tests.stages.evaluate.conftest import from_probabilities, random_predictions
+from tests.support.planted import planted
 
 ALLOWED, RISK = 0.1, 0.05
 FEWEST = 29  # 0.9^29 = 0.0471, 0.9^28 = 0.0523
@@ -71,11 +71,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_caught(fault: str) -> None:
-    right, wrong = FAULTS[fault]
-    source = Path(own.__file__).read_text()
-    assert source.count(right) == 1
-    faulty = types.ModuleType("faulty")
-    exec(compile(source.replace(right, wrong), "faulty", "exec"), faulty.__dict__)
+    faulty = planted(own, *FAULTS[fault])
     with pytest.raises((AssertionError, TypeError)):
         refuse_other_thresholds(faulty)
 

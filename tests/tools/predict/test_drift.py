@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from plumbline.model.model_file import write_model
 from tests.conftest import write_image
 from tests.support.models import small_model, with_score
+from tests.support.planted import planted
 from tests.tools.predict.conftest import predict
 from tools.predict import drift
 
@@ -89,11 +90,7 @@ FAULTS = {
 @pytest.mark.medium
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_caught(fault: str) -> None:
-    right, wrong = FAULTS[fault]
-    source = Path(drift.__file__).read_text()
-    assert source.count(right) == 1
-    faulty = types.ModuleType("faulty")
-    exec(compile(source.replace(right, wrong), "faulty", "exec"), faulty.__dict__)
+    faulty = planted(drift, *FAULTS[fault])
     with pytest.raises((AssertionError, TypeError)):
         refuse_other_tests(faulty)
 
