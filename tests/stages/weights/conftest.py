@@ -1,6 +1,8 @@
 """What the tests of the weights stage share: a weight file, its hash, and how a refusal looks."""
 
 import hashlib
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import torchvision
 
 from plumbline.run.errors import UserError
 from stages.weights import __main__ as weights
+from tests.support.weight_server import Server
 
 BACKBONE = Path("models/backbone.safetensors")
 
@@ -20,6 +23,16 @@ def resnet18(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
     torch.save(torchvision.models.resnet18(num_classes=7).state_dict(), path)
     return path
+
+
+@pytest.fixture
+def server(resnet18: Path) -> Iterator[Server]:
+    with Server(resnet18.read_bytes()) as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
 
 
 def sha256(path: Path) -> str:

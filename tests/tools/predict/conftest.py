@@ -1,5 +1,7 @@
 """A folder to predict in: a small model with random weights, and a way to call the command there."""
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,12 @@ def predict(*arguments: object, list_: bytes = b"", status: int = 0) -> tuple[st
     assert found == status, f"{arguments} ended with {found}:\n{output}\n{errors}"
     assert "Traceback" not in errors
     return output, errors
+
+
+def rows(*arguments: object, **options: object) -> list[dict[str, str]]:
+    """Return what the command says, from its CSV."""
+    return list(csv.DictReader(io.StringIO(predict(*arguments, "--format", "csv", **options)[0])))
+
+
+def paths(*arguments: object, **options: object) -> list[str]:
+    return [row["path"] for row in rows(*arguments, **options)]
