@@ -49,9 +49,9 @@ from stages.prepare.corrections import (
 )
 from stages.prepare.decoding import Limits, Unusable, decoder_version, printable
 from stages.prepare.executors import executor
-from stages.prepare.folder_structure import Candidate, FolderStructure, find_structure, opened
+from stages.prepare.folder_structure import Candidate, FolderStructure, opened
 from stages.prepare.folds import choose_fold, without_splits
-from stages.prepare.labelled_files import labelled_structure
+from stages.prepare.labelled_files import find_data_set
 from stages.prepare.metrics import counts, headline, pixels_table
 from stages.prepare.parallel_decoding import UsableImage, read_all
 from stages.prepare.pixel_cache import PixelCache, cache_folder
@@ -177,7 +177,7 @@ def main() -> None:
         whole_folder(AUDIT) as audit_folder,
         ExitStack() as caches,
     ):
-        structure = (labelled_structure if data.labels or data.labels_in_root else find_structure)(root, data)
+        structure = find_data_set(root, data)
         structure = structure if data.fold is None else without_splits(structure)
         shares = splits_to_choose(structure, data)
         corrections = read_corrections(data.corrections, structure.classes) if data.corrections else []

@@ -21,6 +21,7 @@ from stages.prepare.folder_structure import (
     Candidate,
     FolderStructure,
     excluded_files,
+    find_structure,
     kept_classes,
     split_meant,
 )
@@ -40,6 +41,11 @@ class Row:
     label: str
     split: str
     group: str
+
+
+def find_data_set(root: Path, data: Data) -> FolderStructure:
+    """Return the data set as its table of labels says, if it has one, else as its folders do."""
+    return (labelled_structure if data.labels or data.labels_in_root else find_structure)(root, data)
 
 
 def labelled_structure(root: Path, data: Data) -> FolderStructure:

@@ -2,7 +2,8 @@
 
 Each is compared with val's, which the model file holds, by the test of Kolmogorov and Smirnov for two samples; Holm's
 correction keeps the false alarms of all three together at the level. Images that are drawn as the val images were give
-one rarely; images of another camera, of other classes or of another mix of classes may look otherwise.
+one rarely; images of another camera, of other classes or of another mix of classes may look otherwise. The tests are
+written out, because scipy's and statsmodels' own would have to be imported at each start.
 Sources: Smirnov 1939; Hodges 1958, "The significance probability of the Smirnov two-sample test", Arkiv for Matematik
 3:469, for the exact count; Holm 1979, "A simple sequentially rejective multiple test procedure".
 """

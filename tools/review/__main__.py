@@ -30,8 +30,8 @@ from plumbline.run.fields import SomeSections
 from plumbline.run.outputs import whole_file
 from stages import report
 from stages.prepare.corrections import COLUMNS, Correction, read_corrections
-from stages.prepare.folder_structure import FolderStructure, find_structure, opened
-from stages.prepare.labelled_files import labelled_structure
+from stages.prepare.folder_structure import FolderStructure, opened
+from stages.prepare.labelled_files import find_data_set
 from tools.command_line import count
 from tools.review.images_to_review import KINDS, Image, files_are_needed, images_to_review
 from tools.review.pictures import pictures
@@ -89,7 +89,7 @@ def in_a_script(contents: Any) -> str:
 def data_set(data: Data) -> Iterator[FolderStructure]:
     """Give the data set with its files, as prepare finds it."""
     with opened(Path(data.root)) as root:
-        yield (labelled_structure if data.labels or data.labels_in_root else find_structure)(root, data)
+        yield find_data_set(root, data)
 
 
 def page(contents: dict[str, Any], small: list[str], root: str, name: str) -> str:
