@@ -17,7 +17,7 @@ from plumbline.data.prepared import SPLITS
 from plumbline.run.errors import UserError
 from stages.prepare.audit import Audit
 from stages.prepare.class_names import canonical, nearest
-from stages.prepare.decoding import Unusable, printable
+from stages.prepare.decoding import Unusable
 from stages.prepare.folder_structure import Candidate, FolderStructure
 from stages.prepare.label_table import delimited, text_of
 from stages.prepare.parallel_decoding import UsableImage
@@ -186,7 +186,7 @@ def corrections_table(
     by_hash, now = defaultdict(list), {}
     for image in images:
         by_hash[image.facts.sha256].append(image.candidate)
-        now[printable(image.candidate.name)] = image.facts.sha256
+        now[image.candidate.name] = image.facts.sha256
     rows = []
     for own in corrections:
         if files := by_hash.get(own.sha256):
