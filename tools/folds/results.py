@@ -105,6 +105,14 @@ def refuse_other_folds(a: Pooled, b: Pooled) -> None:
     """Raise UserError unless both have the same images under the same classes in the same folds."""
     ours, theirs = a.revisions[0].name, b.revisions[0].name
     refuse_other_images(Revision(ours, a.predictions, {}, {}), Revision(theirs, b.predictions, {}, {}))
+    labels, other_labels = a.predictions["actual"], b.predictions["actual"]
+    other = labels.index[(labels != other_labels).to_numpy()]
+    if len(other):
+        raise UserError(
+            f"{ours} and {theirs} cannot be compared: {len(other)} images, {other[0]} the first, have other labels "
+            f"({labels[other[0]]}, {other_labels[other[0]]}): run the folds of both recipes with the same labels and "
+            "data.corrections"
+        )
     other = a.predictions.index[(a.predictions["fold"] != b.predictions["fold"]).to_numpy()]
     if len(other):
         raise UserError(

@@ -186,6 +186,14 @@ def test_what_is_no_whole_recipe_is_refused_in_one_line(
     assert "are another file or of another class in a0" in error("a0", "again", "a2")
     predictions(1, right)[lambda rows: rows["split"] != "test"].to_csv(Path("again", PREDICTIONS), index=False)
     assert error("a0", "again", "a2") == "again has no test images: it is no fold, run `dvc repro` there"
+    for fold in range(FOLDS):  # one label is corrected
+        table = predictions(fold, right)
+        table.loc[table["path"] == "07.png", ["actual", "predicted"]] = "moth"
+        table.to_csv(Path(f"b{fold}", PREDICTIONS), index=False)
+    assert error("a0", "a1", "a2", "b0", "b1", "b2") == (
+        "a0 and b0 cannot be compared: 1 images, 07.png the first, have other labels (ant, moth): run the folds of both "
+        "recipes with the same labels and data.corrections"
+    )
     for fold in range(FOLDS):  # the same parts, under other numbers
         predictions((fold + 1) % FOLDS, right).to_csv(Path(f"b{fold}", PREDICTIONS), index=False)
     assert "a0 and b0 cannot be compared: 60 images, 00.png the first, are in another fold" in error(
