@@ -15,6 +15,7 @@ from plumbline.model.model_file import fields_set, write_model
 from plumbline.results.predictions_file import PREDICTIONS
 from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv, write_json
+from plumbline.run.paths import CURVATURE
 from stages.curvature import __main__ as curvature
 from stages.evaluate import __main__ as evaluate
 from stages.export import __main__ as export
@@ -57,7 +58,7 @@ def trained(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
             path,
             small_model(architecture=ARCHITECTURE, classes=["ant", "bee"], transform=TRANSFORM, parameters=recipe),
         )
-    write_json(evaluate.CURVATURE, CURVATURES)
+    write_json(CURVATURE, CURVATURES)
     row = {"split": "val", "path": "val/ant/0.png", "actual": "ant", "predicted": "ant", "probability": 0.5}
     write_csv(PREDICTIONS, pd.DataFrame([row | {"correct": 1, "loss": 0.5, "squared_error": 0.2, "sha256": "ab"}]))
     monkeypatch.setattr(sys, "argv", ["predict", "images/val", "--model", str(FINETUNED)])

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from plumbline.run.paths import BACKBONE
 from stages.evaluate import __main__ as evaluate
 from stages.gallery import __main__ as gallery
 from stages.plot import __main__ as plot
@@ -38,7 +39,7 @@ def make_results(folder: Path, tiny_project: Path, classes: list[str], images: i
     write_images(Path("images"), classes, images)
     prepare.main()
     write_random_model(sorted(classes))
-    write_random_model(sorted(classes), path=evaluate.BACKBONE)
+    write_random_model(sorted(classes), path=BACKBONE)
     evaluate.main()
     gallery.main()
     plot.main()

@@ -13,6 +13,7 @@ from plumbline.model.model_file import read_model, write_model
 from plumbline.results.measures_file import Measures, read_measures
 from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv, write_json
+from plumbline.run.paths import BACKBONE, CURVATURE, HISTORY
 from stages.evaluate import __main__ as evaluate
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set, write_image
@@ -27,10 +28,10 @@ def ready(workspace: Workspace) -> Workspace:
     write_data_set(Path("images"), images=5)
     prepare.main()
     write_random_model(CLASSES)
-    write_random_model(["ant", "bee", "cat"], path=evaluate.BACKBONE)
-    write_json(evaluate.CURVATURE, dict.fromkeys(CURVATURES, 100.0))
+    write_random_model(["ant", "bee", "cat"], path=BACKBONE)
+    write_json(CURVATURE, dict.fromkeys(CURVATURES, 100.0))
     history = {"epoch": [0, 1, 2], "val_loss": [0.6, 0.3, 0.5], "val_accuracy": [0.5, 0.9, 0.6]}
-    write_csv(evaluate.HISTORY, pd.DataFrame(history))
+    write_csv(HISTORY, pd.DataFrame(history))
     return workspace
 
 
@@ -45,7 +46,7 @@ def test_the_learning_rate_is_held_to_the_limit_of_the_curvature(
 ) -> None:
     assert evaluated()["train", "lr_over_curvature_limit"].value == pytest.approx(0.5)  # of 2 (1 + 0.9) / 100
     assert "warning" not in capsys.readouterr().err
-    write_json(evaluate.CURVATURE, dict.fromkeys(CURVATURES, 400.0))
+    write_json(CURVATURE, dict.fromkeys(CURVATURES, 400.0))
     assert evaluated()["train", "lr_over_curvature_limit"].value == pytest.approx(2)
     assert "warning: finetune.lr is 0.019, 2 to 2 times the largest step size" in capsys.readouterr().err
 
@@ -213,6 +214,6 @@ def test_a_model_that_does_not_say_how_it_was_trained_is_one_line(
     ("values", "message"), [({}, "lacks largest_curvature"), ({"largest_curvature": "<b>"}, "'<b>'")]
 )
 def test_a_curvature_that_is_no_number_is_one_line(ready: Workspace, values: dict[str, str], message: str) -> None:
-    write_json(evaluate.CURVATURE, values)
+    write_json(CURVATURE, values)
     with pytest.raises(UserError, match=f"metrics/curvature.json .*{message}"):
         evaluate.main()

@@ -9,6 +9,7 @@ from scipy.stats import beta
 from plumbline.run import params_file
 from plumbline.run.errors import UserError
 from stages.evaluate import __main__ as evaluate
+from stages.evaluate import evaluation
 from stages.evaluate import promised_threshold as own
 from stages.evaluate.predictions import SplitPredictions
 from tests.conftest import Workspace
@@ -91,12 +92,12 @@ def test_the_stage_promises_and_measures_on_the_other_splits(
     workspace: Workspace, capsys: pytest.CaptureFixture[str], aim: str
 ) -> None:
     predictions = splits(200)
-    found = evaluate.measures_at_threshold(predictions, 1, settings(workspace, aim=f"promised_{aim}"), 0)
+    found = evaluation.measures_at_threshold(predictions, 1, settings(workspace, aim=f"promised_{aim}"), 0)
     threshold = found.pop(("val", "threshold")).value
     assert f"it has a {aim} of at least 0.9" in capsys.readouterr().out
     of_val = {"val": predictions["val"]}
     wish = settings(workspace, aim=f"promised_{aim}")
-    assert evaluate.measures_at_threshold(of_val, 1, wish, 0)["val", "threshold"].value == threshold
+    assert evaluation.measures_at_threshold(of_val, 1, wish, 0)["val", "threshold"].value == threshold
     assert {split for split, _ in found} == {"test"}
     test = predictions["test"].plain
     positive, actual = test.probabilities[:, 1] >= threshold, test.labels == 1
@@ -114,14 +115,14 @@ def test_the_stage_promises_and_measures_on_the_other_splits(
 
 def test_too_few_val_images_are_refused_with_the_number_that_would_do(workspace: Workspace) -> None:
     with pytest.raises(UserError, match="to promise 0.9 takes 29 val images, and there are 28: give more, or lower"):
-        evaluate.measures_at_threshold(splits(28), 1, settings(workspace, aim="promised_precision"), 0)
+        evaluation.measures_at_threshold(splits(28), 1, settings(workspace, aim="promised_precision"), 0)
     positives = int((splits(50)["val"].plain.labels == 1).sum())
     with pytest.raises(UserError, match=f"29 val images of the positive class, and there are {positives}"):
-        evaluate.measures_at_threshold(splits(50), 1, settings(workspace, aim="promised_recall"), 0)
+        evaluation.measures_at_threshold(splits(50), 1, settings(workspace, aim="promised_recall"), 0)
 
 
 def test_where_val_shows_no_threshold_a_line_says_so(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = from_probabilities([0] * 40, [[0.1, 0.9]] * 40)
     wish = settings(workspace, aim="promised_accuracy")
-    assert evaluate.measures_at_threshold({"val": SplitPredictions(wrong, wrong)}, 1, wish, 0) == {}
+    assert evaluation.measures_at_threshold({"val": SplitPredictions(wrong, wrong)}, 1, wish, 0) == {}
     assert "of the 29 surest val images 29 are wrong, and none may be" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from PIL import Image
 from plumbline.results.predictions_file import PREDICTIONS
 from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv, write_json
+from plumbline.run.paths import BACKBONE, CURVATURE, HISTORY
 from stages.evaluate import __main__ as evaluate
 from stages.gallery import __main__ as gallery
 from stages.gallery.chosen_images import LEAST_SURE, MOST_SURE, MOST_WRONG, chosen
@@ -55,9 +56,9 @@ def test_every_row_has_its_images_and_a_second_run_gives_the_same_bytes(
     write_data_set(Path("images"), images=5, classes=names)
     prepare.main()
     write_random_model(list(names))
-    write_random_model(list(names), path=evaluate.BACKBONE)
-    write_json(evaluate.CURVATURE, CURVATURES)
-    write_csv(evaluate.HISTORY, pd.DataFrame({"epoch": [0], "val_loss": [0.6], "val_accuracy": [0.5]}))
+    write_random_model(list(names), path=BACKBONE)
+    write_json(CURVATURE, CURVATURES)
+    write_csv(HISTORY, pd.DataFrame({"epoch": [0], "val_loss": [0.6], "val_accuracy": [0.5]}))
     evaluate.main()
     gallery.main()
     table = pd.read_csv(gallery.GALLERY / gallery.TABLE)

@@ -1,0 +1,217 @@
+"""All that is measured of a model, its baselines and its data, before a table is written or a line printed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import nn
+from tqdm import tqdm
+
+from plumbline.model.description import Transform
+from plumbline.model.model_file import Model, read_model
+from plumbline.params.evaluate import Evaluate
+from plumbline.results.measures_file import Measure, Measures
+from plumbline.results.tables import read_metrics, read_table
+from plumbline.run.paths import BACKBONE, CURVATURE, FINETUNED, HISTORY
+from plumbline.training.compute import Compute
+from plumbline.training.inference import features_of, logits_and_distances, logits_of
+from plumbline.training.splits import Split
+from stages.evaluate.baseline_models import baseline_measures
+from stages.evaluate.caveats import accuracy_gain_by_choice, lr_over_curvature_limit
+from stages.evaluate.images_that_belong_together import Clusters, accuracy_without_copies, clusters_within
+from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
+from stages.evaluate.looks import looks_of
+from stages.evaluate.measures import split_measures
+from stages.evaluate.predictions import Predictions, SplitPredictions, cross_fitted, predictions_of
+from stages.evaluate.promised_threshold import KINDS, measures_with_promise
+from stages.evaluate.recipe import recipe_of
+from stages.evaluate.shortcuts import shortcut_measures
+from stages.evaluate.slices import slices_table
+from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
+from stages.evaluate.unknown_images import Distances, distances_of_unknown, p_values, unknown_measures
+
+KEPT_BY = ("epoch", "val_loss", "val_accuracy")  # what of the history says what a choice by val may have gained
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What is evaluated: a model, the images of every split, and which of them belong together."""
+
+    model: Model
+    classes: list[str]
+    splits: dict[str, Split]
+    numbers: dict[str, np.ndarray]  # by split, int (N,): the same for images that belong together, over all splits
+    positive: int  # the label of the positive class
+
+    @property
+    def last_split(self) -> str:
+        """The split that nothing was chosen by: test, or val where there is none."""
+        return list(self.splits)[-1]
+
+    @property
+    def clusters(self) -> Clusters:
+        """By split the numbers of its images, where some belong together."""
+        return {name: clusters_within(numbers) for name, numbers in self.numbers.items()}
+
+    @property
+    def labels(self) -> dict[str, np.ndarray]:
+        """By split the labels, int (N,)."""
+        return {name: split.labels.numpy() for name, split in self.splits.items()}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured: all that the stage's tables and lines are made of."""
+
+    predictions: dict[str, Predictions]  # by split, after the temperature
+    for_calibration: dict[str, SplitPredictions]  # the same and before it; val's after temperatures of other folds
+    measures: Measures
+    slices: pd.DataFrame
+    doubts: pd.DataFrame
+    p_known: dict[str, np.ndarray]  # by split but train, float64 (N,); of a model without a score, empty
+
+
+def evaluate(evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute) -> Evaluation:
+    """Run the model and its backbone on every split, and measure all that the stage writes.
+
+    Raises UserError if the folder of unknown images holds none.
+    """
+    model, splits = evaluated.model, evaluated.splits
+    network = compute.place(model.network_with_distance() or model.network())
+    predictions, distances = predict(network, evaluated, compute)
+    features = backbone_features(splits, model.transform, compute)
+    fitted = cross_fitted(predictions["val"].plain, own.folds, seed)
+    judged = predictions | ({"val": predictions["val"]._replace(calibrated=fitted)} if fitted else {})
+    looks = {name: looks_of(name, split, evaluated.numbers[name]) for name, split in splits.items()}
+    measures = measures_of_recipe(evaluated)
+    for name, of_split in judged.items():
+        found = split_measures(of_split, evaluated.positive, own, seed)
+        measures |= {(name, measure): value for measure, value in found.items()}
+    measures |= accuracy_without_copies(predictions, evaluated.numbers, own.confidence)
+    measures |= baseline_measures(evaluated.labels, features, evaluated.clusters, own.confidence)
+    measures |= shortcut_measures(evaluated.labels, looks, evaluated.clusters, own.confidence)
+    measures |= measures_at_threshold(predictions, evaluated.positive, own, seed)
+    if model.has_score:
+        known, folder = splits[evaluated.last_split].images, Path(own.unknown.images)
+        unknown = distances_of_unknown(network, known, folder, model.transform, compute, seed)
+        measures |= unknown_measures(
+            network.score, distances, unknown, evaluated.clusters, own.unknown.keep, own.confidence
+        )
+    if "test" not in splits:
+        measures["val", "accuracy_gain_by_choice"] = gain_by_choice(evaluated)
+    calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
+    return Evaluation(
+        predictions=calibrated,
+        for_calibration=judged,
+        measures=measures,
+        slices=slices_of_splits(calibrated, looks, own.confidence),
+        doubts=label_doubts(splits, predictions, features["train"], evaluated.classes, own, seed),
+        p_known={name: p_values(network.score, distances[name]) for name in distances if name != "train"},
+    )
+
+
+def measures_of_recipe(evaluated: Evaluated) -> Measures:
+    """Return the temperature, and the learning rate as a share of the curvature's limit, where that is known."""
+    model, labels = evaluated.model, evaluated.labels
+    measures: Measures = {("val", "temperature"): Measure(model.temperature, len(labels["val"]))}
+    curvature, recipe = read_metrics(CURVATURE.stem), recipe_of(FINETUNED, model)
+    if (share := lr_over_curvature_limit(recipe, curvature, len(labels["train"]))) is not None:
+        measures["train", "lr_over_curvature_limit"] = share
+    return measures
+
+
+def gain_by_choice(evaluated: Evaluated) -> Measure:
+    """Return how much of the val accuracy the choice of an epoch by it may have gained."""
+    recipe = recipe_of(FINETUNED, evaluated.model)
+    gain = accuracy_gain_by_choice(read_table(HISTORY, columns=KEPT_BY), recipe["keep"], recipe["patience"])
+    return Measure(gain, len(evaluated.labels["val"]))
+
+
+def predict(
+    network: nn.Module, evaluated: Evaluated, compute: Compute
+) -> tuple[dict[str, SplitPredictions], Distances]:
+    """Return the model's predictions on every split, and how far its images are, if the model knows."""
+    found, distances, model, clusters = {}, {}, evaluated.model, evaluated.clusters
+    for name, split in tqdm(evaluated.splits.items(), "the model", unit="split", disable=None):
+        if model.has_score:
+            logits, distances[name] = logits_and_distances(network, split.images, model.transform, compute)
+        else:
+            logits = logits_of(network, split.images, model.transform, compute)
+        found[name] = SplitPredictions(
+            plain=predictions_of(logits, split.labels, 1.0, clusters[name]),
+            calibrated=predictions_of(logits, split.labels, model.temperature, clusters[name]),
+        )
+    return found, distances
+
+
+def backbone_features(splits: dict[str, Split], transform: Transform, compute: Compute) -> dict[str, np.ndarray]:
+    """Return the features of every split's images in the network before it was fine-tuned, (N, features)."""
+    backbone = read_model(BACKBONE)
+    network = compute.place(backbone.network())
+    return {
+        name: features_of(network, backbone.architecture, split.images, transform, compute).numpy()
+        for name, split in tqdm(splits.items(), "the backbone", unit="split", disable=None)
+    }
+
+
+def measures_at_threshold(
+    predictions: dict[str, SplitPredictions], positive: int, own: Evaluate, seed: int
+) -> Measures:
+    """Return, for two classes, the threshold that is chosen on val, and every split's measures at it.
+
+    Val's are cross-fitted: each image is judged by a threshold that was chosen on the other folds.
+    """
+    val = predictions["val"].calibrated
+    if val.classes == 2 and own.threshold.aim in KINDS:
+        return measures_with_promise(predictions, positive, own.threshold, own.confidence)
+    threshold = choose_threshold(val, positive, own.threshold) if val.classes == 2 else None
+    if threshold is None:
+        return {}
+    found = {("val", "threshold"): Measure(threshold, len(val.labels))}
+    for split, (_, calibrated) in predictions.items():
+        if split == "val":
+            at_threshold = cross_fitted_measures(calibrated, positive, own.threshold, own.folds, own.confidence, seed)
+        else:
+            at_threshold = measures_at(threshold, calibrated, positive, own.threshold, own.confidence)
+        found |= {(split, name): measure for name, measure in at_threshold.items()}
+    return found
+
+
+def label_doubts(
+    splits: dict[str, Split],
+    predictions: dict[str, SplitPredictions],
+    train_features: np.ndarray,
+    classes: list[str],
+    own: Evaluate,
+    seed: int,
+) -> pd.DataFrame:
+    """Return the most doubtful labels of each split, at most `doubts` a split."""
+    tables = [pd.DataFrame(columns=COLUMNS)]
+    for name, split in splits.items():
+        labels = split.labels.numpy()
+        if name == "train":
+            clusters = predictions[name].plain.clusters
+            probabilities = out_of_fold_probabilities(train_features, labels, clusters, own.folds, seed)
+        else:
+            probabilities = predictions[name].calibrated.probabilities
+        if probabilities is not None:
+            tables.append(doubts(name, split.paths, labels, probabilities, classes).head(own.doubts))
+    return stacked(tables)
+
+
+def slices_of_splits(
+    predictions: dict[str, Predictions], looks: dict[str, pd.DataFrame], confidence: float
+) -> pd.DataFrame:
+    """Return the accuracy on the slices of each split but train."""
+    tables = [
+        slices_table(name, of_split.right, looks[name], of_split.clusters, confidence)
+        for name, of_split in predictions.items()
+        if name != "train"
+    ]
+    return stacked(tables)
+
+
+def stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of tables with the same columns, of which some may be empty."""
+    return pd.concat([table for table in tables if len(table)] or tables[:1])
