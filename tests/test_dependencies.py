@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import cache
 from importlib import import_module
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -22,13 +23,19 @@ def script(stage: str) -> Path:
     return PROJECT / "stages" / stage / "__main__.py"
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Return the project's files that a script imports, however far down, itself included."""
     finder = ModuleFinder(path=[str(PROJECT)])
     finder.run_script(str(path))
-    files = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
     packages = {parent / "__init__.py" for parent in path.parents if parent.is_relative_to(PROJECT / "stages")}
-    return {file.relative_to(PROJECT).as_posix() for file in files | packages}
+    return files_of(finder) | {file.relative_to(PROJECT).as_posix() for file in packages}
+
+
+def files_of(finder: ModuleFinder) -> frozenset[str]:
+    """Return the project's files that a finder has come to."""
+    files = (Path(module.__file__) for module in finder.modules.values() if module.__file__)
+    return frozenset(file.relative_to(PROJECT).as_posix() for file in files)
 
 
 def declared_folders(stage: str) -> set[str]:
@@ -71,9 +78,12 @@ def test_no_stage_imports_another_and_plumbline_imports_no_stage() -> None:
     for stage in STAGES:
         others = {name for name in imported(script(stage)) if name.startswith("stages/")} - {"stages/__init__.py"}
         assert all(name.startswith(f"stages/{stage}/") for name in others), others
+    finder = ModuleFinder(path=[str(PROJECT)])
     for module in MODULES:
         if module.startswith("plumbline/"):
-            assert not [name for name in imported(PROJECT / module) if name.startswith("stages/")], module
+            finder.import_hook(module.removesuffix("/__init__.py").removesuffix(".py").replace("/", "."))
+    assert {name for name in MODULES if name.startswith("plumbline/")} <= files_of(finder)
+    assert [name for name in files_of(finder) if name.startswith("stages/")] == []
 
 
 def outputs(stage: str) -> set[str]:
