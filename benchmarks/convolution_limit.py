@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from plumbline.checks.network_layers import Layer, multiplying_layers
+from plumbline.checks.multiply_adds import Layer, multiplying_layers
 from plumbline.model.families import build_network
 from plumbline.training.compute import Compute, choose_compute
 from plumbline.training.loss_and_accuracy import classify

@@ -31,7 +31,7 @@ from plumbline.training.inference import logits_of
 from plumbline.training.loss_and_accuracy import classify
 from plumbline.training.network_input import to_input
 from plumbline.training.splits import Split
-from stages.finetune.frozen_layers import part_for_epoch
+from stages.finetune.minibatches import part_for_epoch
 from stages.finetune.optimiser_and_schedule import build_optimiser
 from stages.finetune.training_loop import to_training_mode, update
 from stages.finetune.training_setup import Setup, begin_run, on_gpu_if_they_fit

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
+from plumbline.model.head import replace_head
 from plumbline.model.model_file import read_model
-from plumbline.model.networks import replace_head
 from plumbline.training.compute import has_bfloat16
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

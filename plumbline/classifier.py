@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 
 from plumbline.images.decoded import MAX_PIXELS, decode, read_file
-from plumbline.images.eight_bit_rgb import upright_rgb
 from plumbline.images.square import to_square
 from plumbline.images.unreadable import Unreadable
+from plumbline.images.upright_eight_bit_rgb import upright_rgb
 from plumbline.model.model_file import Model, read_model
 from plumbline.model.prediction_sets import Thresholds, in_set, thresholds
 from plumbline.model.val_images import brightness, val_images_of

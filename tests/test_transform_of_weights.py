@@ -23,7 +23,7 @@ from plumbline.model import description
 from plumbline.model.description import Transform, read_description
 from plumbline.model.model_file import fields_set, write_model
 from plumbline.run.errors import UserError
-from plumbline.training.same_data import refuse_other_resizing
+from plumbline.training.model_fits_data import refuse_other_resizing
 from stages.card import __main__ as card
 from stages.curvature import __main__ as curvature
 from stages.export.from_pixels import description as exported_description

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from plumbline.images.eight_bit_rgb import Ranges, extremes_of, kind_of_values, range_by_itself, upright_rgb
 from plumbline.images.filled_in import ends_early, filled_in
 from plumbline.images.other_kinds import other_kind, unsupported_tiff
+from plumbline.images.sixteen_bit_colour import extremes_of_colours, lower_bytes, scale_colours
 from plumbline.images.unreadable import Unreadable
-from plumbline.images.wide_colour import extremes_of_colours, lower_bytes, scale_colours
+from plumbline.images.upright_eight_bit_rgb import Ranges, extremes_of, kind_of_values, range_by_itself, upright_rgb
 
 MAX_PIXELS = 100_000_000  # width times height
 MAX_BYTES = 2**30  # of a file: more than MAX_PIXELS need in any format, with four channels of 16 bits

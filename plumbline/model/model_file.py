@@ -13,13 +13,8 @@ from safetensors.torch import save
 from torch import nn
 
 from plumbline.model.description import ENTRY, Description, Transform, fields_of, one_line_for
-from plumbline.model.networks import (
-    head_name,
-    network_from_tensors,
-    refuse_image_size,
-    refuse_not_finite,
-    shape_of_network,
-)
+from plumbline.model.head import head_name
+from plumbline.model.networks import network_from_tensors, refuse_image_size, refuse_not_finite, shape_of_network
 from plumbline.model.unknown import PREFIX, NetworkWithDistance, features_taken, network_tensors, score_of
 from plumbline.run.outputs import whole_file
 

@@ -1,6 +1,5 @@
-"""Look at a network's shapes, tell its head from its backbone, and give it tensors. `families` builds it."""
+"""Look at a network's shapes, and give it tensors. `families` builds it, `head` tells its head from its backbone."""
 
-import functools
 from collections.abc import Callable
 
 import torch
@@ -48,34 +47,6 @@ def refuse_image_size(network: nn.Module, size: int, key: str) -> None:
         raise UserError(f"{key} is {size}, which this weights.architecture does not take ({why}): {hint}") from None
 
 
-def refuse_unserved(architecture: str, crop: int) -> None:
-    """Raise UserError unless the network has one head and takes images of crop x crop pixels, before any work."""
-    head_keys(architecture)
-    refuse_image_size(shape_of_network(architecture, 2), crop, "image.crop")
-
-
-@functools.cache
-def head_keys(architecture: str) -> frozenset[str]:
-    """Return the names of the head's tensors: those whose shape follows the number of classes.
-
-    Raises UserError if they are not those of one layer.
-    """
-    two, three = (shape_of_network(architecture, classes).state_dict() for classes in (2, 3))
-    keys = frozenset(key for key in two if two[key].shape != three[key].shape)
-    layers = {key.rpartition(".")[0] for key in keys}
-    if len(layers) != 1:
-        which = f" ({', '.join(sorted(layers))})" if layers else ""
-        raise UserError(
-            f"weights.architecture is {architecture!r}, which has {len(layers)} heads{which}: choose one with one head"
-        )
-    return keys
-
-
-def head_name(architecture: str) -> str:
-    """Return the name of the layer that is the head: `fc` in a ResNet."""
-    return next(iter(head_keys(architecture))).rpartition(".")[0]
-
-
 def network_from_tensors(architecture: str, tensors: dict[str, torch.Tensor], classes: int) -> nn.Module:
     """Return the network with exactly these weights.
 
@@ -120,16 +91,3 @@ def load_tensors(network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     state = network.state_dict()  # with the versions of its modules, for which MNASNet asks
     state.update(tensors)
     network.load_state_dict(state)
-
-
-def replace_head(architecture: str, tensors: dict[str, torch.Tensor], classes: int, *, crop: int) -> nn.Module:
-    """Return the network with a new head of `classes` outputs on the backbone that the tensors hold.
-
-    The head is initialised as torchvision initialises it; torch's seed decides the values. Raises UserError for
-    an `image.crop` that the network does not take.
-    """
-    refuse_image_size(shape_of_network(architecture, classes), crop, "image.crop")
-    head = head_keys(architecture)
-    fresh = build_network(architecture, classes).state_dict()
-    backbone = {key: value for key, value in tensors.items() if key not in head}
-    return network_from_tensors(architecture, backbone | {key: fresh[key] for key in head}, classes)

@@ -11,8 +11,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from plumbline.checks.claims import Checks
-from plumbline.checks.network_layers import Layer, counted_macs, multiplying_layers
-from plumbline.model.networks import refuse_unserved, shape_of_network
+from plumbline.checks.multiply_adds import Layer, counted_macs, multiplying_layers
+from plumbline.model.head import refuse_unserved
+from plumbline.model.networks import shape_of_network
 
 CLASSES = 1000  # ImageNet's, for which torchvision publishes its numbers
 HOMEWORKS_CLASSES = 2  # of the head that problem 4 trains

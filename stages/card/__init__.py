@@ -1,1 +1,4 @@
-"""The card stage. `header` is the part for machines, `facts` what the template, card.md.jinja, says for people."""
+"""The card stage. `hub_header` is the part for machines; the template, card.md.jinja, is for people.
+
+`tables_and_sentences` makes what the template says.
+"""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from plumbline.checks.network_layers import MULTIPLYING
+from plumbline.checks.multiply_adds import MULTIPLYING
 from plumbline.model.networks import run_on_shapes
 
 NORMALISATIONS = (nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm)

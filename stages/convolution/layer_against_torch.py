@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from plumbline.checks.claims import Checks
-from plumbline.checks.network_layers import number_of_parameters
+from plumbline.checks.multiply_adds import number_of_parameters
 from plumbline.params.convolution import Convolution as Settings
 from stages.convolution.layer_by_formula import Convolution, convolve, macs, output_shape, parameters
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from plumbline.checks.claims import Checks
-from plumbline.checks.network_layers import Layer, multiplying_layers, number_of_parameters
+from plumbline.checks.multiply_adds import Layer, multiplying_layers, number_of_parameters
 from plumbline.model.networks import shape_of_network
 from stages.convolution.counting_conventions import NORMALISATIONS
 from stages.convolution.network_table import IMAGENET_CLASSES

@@ -13,8 +13,9 @@ from torch import nn
 from torchvision.models import WeightsEnum
 
 from plumbline.checks.claims import Checks
-from plumbline.checks.network_layers import Layer, counted_macs, multiplying_layers, number_of_parameters
-from plumbline.model.networks import refuse_unserved, shape_of_network
+from plumbline.checks.multiply_adds import Layer, counted_macs, multiplying_layers, number_of_parameters
+from plumbline.model.head import refuse_unserved
+from plumbline.model.networks import shape_of_network
 from plumbline.model.timm_names import is_timm
 from stages.convolution.receptive_field import receptive_fields
 

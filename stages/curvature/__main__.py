@@ -19,8 +19,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from plumbline.checks.claims import Checks
 from plumbline.data.prepared import read_classes
 from plumbline.model.description import Transform
+from plumbline.model.head import replace_head
 from plumbline.model.model_file import read_model
-from plumbline.model.networks import replace_head
 from plumbline.params.curvature import Curvature
 from plumbline.params.image import Image
 from plumbline.run import params_file
@@ -31,8 +31,8 @@ from plumbline.run.paths import BACKBONE, CURVATURE
 from plumbline.run.timing import timed
 from plumbline.training.compute import Compute, choose_compute, make_repeatable, nondeterministic_operations
 from plumbline.training.loss_and_accuracy import forward
+from plumbline.training.model_fits_data import refuse_other_resizing
 from plumbline.training.network_input import to_input
-from plumbline.training.same_data import refuse_other_resizing
 from plumbline.training.splits import Split, read_splits
 from stages.curvature.hessian import gradient_and_product
 from stages.curvature.lanczos import Extremes, extreme_eigenvalues, is_known

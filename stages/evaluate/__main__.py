@@ -29,7 +29,7 @@ from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.paths import FINETUNED
 from plumbline.run.timing import timed
 from plumbline.training.compute import choose_compute, make_repeatable, nondeterministic_operations
-from plumbline.training.same_data import refuse_other_data
+from plumbline.training.model_fits_data import refuse_other_data
 from plumbline.training.splits import read_splits
 from stages.evaluate.calibration import reliability_table
 from stages.evaluate.caveats import print_few_mistakes, print_recall_of_new_images

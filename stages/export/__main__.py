@@ -31,7 +31,7 @@ from plumbline.run.paths import EXPORTED_FILES, FINETUNED
 from plumbline.run.timing import timed
 from plumbline.training.compute import Compute, make_repeatable
 from plumbline.training.inference import logits_and_distances, logits_of
-from plumbline.training.same_data import refuse_other_data
+from plumbline.training.model_fits_data import refuse_other_data
 from plumbline.training.splits import read_splits
 from stages.export.agreement import Outputs, agreement_table, print_int8, refuse_other_models
 from stages.export.from_pixels import INPUT, description, exported_program, val_description

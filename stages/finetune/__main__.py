@@ -24,7 +24,7 @@ from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.paths import BACKBONE, FINETUNED, HISTORY, PREPARED
 from plumbline.run.timing import timed
 from plumbline.training.compute import Compute, nondeterministic_operations
-from stages.finetune.checkpoints import Checkpoints, checkpoint_root, fingerprint, remove_old_checkpoints
+from stages.finetune.checkpoint_files import Checkpoints, checkpoint_root, fingerprint, remove_old_checkpoints
 from stages.finetune.distributed import Distributed, joined, started_by_torchrun
 from stages.finetune.divergence import Diverged
 from stages.finetune.finished_model import finished

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import torch
 
+from plumbline.model.head import head_name
 from plumbline.model.model_file import Model
-from plumbline.model.networks import head_name
 from plumbline.model.unknown import score_tensors
 from plumbline.model.val_images import val_images, val_tensors
 from plumbline.training.compute import choose_compute

@@ -1,42 +1,22 @@
-"""Frozen layers: the network is cut in two, and what lies behind the cut is trained on what the frozen part puts out.
+"""Cut a network in two behind `finetune.freeze`: a frozen part, and one that is trained on what the frozen puts out.
 
-`part_for_epoch` gives the training loop what it trains: the whole network, or its part behind `finetune.freeze`. The
-frozen part's outputs, the activations, are computed once where the images stay the same and memory allows.
+Both are graphs of torch.fx over the network's own modules, so that they share its tensors.
 """
 
 import difflib
-import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import fx, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from plumbline.model.families import traced_whole
-from plumbline.model.networks import head_name
-from plumbline.params.finetune import Finetune
+from plumbline.model.head import head_name
 from plumbline.run.errors import UserError
-from plumbline.training.compute import Compute
-from stages.finetune.augmentation import batch_changes, changes_anything, image_changes
-from stages.finetune.minibatches import Batch, Batches, PixelBatches
-from stages.finetune.run_state import Run
 from stages.finetune.synchronised_batch_norm import SynchronisedBatchNorm
-from stages.finetune.training_setup import Setup
 
-GIB = 2**30
 BACKBONE = "backbone"  # everything but the head
-
-
-@dataclass(frozen=True)
-class TrainedPart:
-    """What is trained from one epoch to another, of the network and of its moving average, and the batches of both."""
-
-    is_frozen_in_part: bool
-    trained: nn.Module
-    validated: nn.Module  # the same part of the moving average, if there is one
-    train: Batches
-    val: Batches
 
 
 @dataclass(frozen=True)
@@ -46,82 +26,6 @@ class Cut:
     frozen: nn.Module  # from inputs (B, 3, H, W) to activations (B, ...); always as in evaluation
     trained: nn.Module  # from activations to logits (B, classes)
     trained_keys: frozenset[str]  # of the tensors in the network's state_dict that can change
-
-
-def is_frozen_in_part(epoch: int, recipe: Finetune) -> bool:
-    """Return whether some layers are frozen in an epoch, counted from 0."""
-    return recipe.freeze is not None and (recipe.thaw_epoch is None or epoch < recipe.thaw_epoch)
-
-
-def part_for_epoch(epoch: int, run: Run, setup: Setup, check: Callable[[], None]) -> TrainedPart:
-    """Prepare what is trained from this epoch on; computes the frozen layers' activations, if they stay the same."""
-    augment = setup.recipe.augment
-    val = PixelBatches(setup.val, setup.transform, setup.compute)
-    train = PixelBatches(
-        setup.train,
-        setup.transform,
-        setup.compute,
-        image_changes(augment, setup.transform.crop, setup.transform.interpolation),
-        batch_changes(augment, setup.classes),
-    )
-    if not is_frozen_in_part(epoch, setup.recipe):
-        run.train_all()
-        return TrainedPart(False, setup.distributed.data_parallel(run.network), run.validated_network, train, val)
-    cut = cut_network(run.network, setup.architecture, setup.recipe.freeze)
-    run.train_only(cut.trained_keys)
-    train, val = batches_behind(cut, train, val, setup.recipe, check)
-    trained = setup.distributed.data_parallel(cut.trained)
-    if run.ema is None:
-        return TrainedPart(True, trained, cut.trained, train, val)
-    of_average = cut_network(run.ema.module, setup.architecture, setup.recipe.freeze)
-    return TrainedPart(True, trained, of_average.trained, train, val)
-
-
-def batches_behind(
-    cut: Cut, train: PixelBatches, val: PixelBatches, recipe: Finetune, check: Callable[[], None]
-) -> tuple[Batches, Batches]:
-    """Return the trained part's batches: computed once where the images stay the same and memory allows."""
-    train, val = replace(train, frozen=cut.frozen), replace(val, frozen=cut.frozen)
-    if changes_anything(recipe.augment) or not fits_in_cache([train, val], recipe.cache_gib):
-        return train, val
-    return cached(train, check), cached(val, check)
-
-
-@dataclass(frozen=True)
-class CachedBatches:
-    """Minibatches of a split's activations (N, ...), which the frozen layers computed once for all epochs."""
-
-    activations: torch.Tensor
-    labels: torch.Tensor
-    compute: Compute
-
-    def batch(self, indices: torch.Tensor) -> Batch:
-        """Return the images with these indices (B,), in this order, on the device."""
-        indices = self.compute.send(indices)
-        return self.activations[indices], self.labels[indices]
-
-
-def cached(batches: PixelBatches, check: Callable[[], None]) -> CachedBatches:
-    """Compute the activations of a whole split; `check` is called before each batch, and may raise."""
-    pieces = []
-    for indices in torch.arange(len(batches.split.labels)).split(batches.compute.evaluation_batch_size):
-        check()
-        pieces.append(batches.batch(indices)[0])
-    labels = batches.compute.send(batches.split.labels)
-    return CachedBatches(torch.cat(pieces), labels, batches.compute)
-
-
-def fits_in_cache(splits: list[PixelBatches], cache_gib: float) -> bool:
-    """Return whether the activations of all splits take at most so much memory; print a line if they do not."""
-    activations, _ = splits[0].batch(torch.arange(1))
-    size = activations.nbytes * sum(len(batches.split.labels) for batches in splits) / GIB
-    if size > cache_gib:
-        print(
-            f"the frozen layers' activations would take {size:.3g} GiB, more than finetune.cache_gib, {cache_gib:g}: "
-            "they are computed anew in each epoch",
-            file=sys.stderr,
-        )
-    return size <= cache_gib
 
 
 class TwoGraphs(nn.Module):

@@ -11,8 +11,9 @@ from torch import nn
 
 from plumbline.data.prepared import read_classes
 from plumbline.model.description import Transform
+from plumbline.model.head import head_name
 from plumbline.model.model_file import Model
-from plumbline.model.networks import head_name, run_on_shapes, shape_of_network
+from plumbline.model.networks import run_on_shapes, shape_of_network
 from plumbline.run.errors import UserError, one_line
 from plumbline.training.compute import choose_compute
 from plumbline.training.inference import features_of

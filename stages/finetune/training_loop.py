@@ -15,9 +15,8 @@ from tqdm import tqdm
 from plumbline.params.finetune import Finetune
 from plumbline.training.loss_and_accuracy import PhaseResult, classify, evaluate
 from stages.finetune.divergence import refuse_divergence, refuse_val_divergence
-from stages.finetune.frozen_layers import TrainedPart, is_frozen_in_part, part_for_epoch
 from stages.finetune.interruption import Interruption
-from stages.finetune.minibatches import Batch, in_order
+from stages.finetune.minibatches import Batch, TrainedPart, in_order, is_frozen_in_part, part_for_epoch
 from stages.finetune.optimiser_and_schedule import lr_factor, set_lr
 from stages.finetune.run_state import History, Run
 from stages.finetune.sampling import draw_order

@@ -12,13 +12,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from plumbline.data.prepared import read_classes, read_value_ranges
 from plumbline.model.description import Description, Transform
+from plumbline.model.head import replace_head
 from plumbline.model.model_file import Model
-from plumbline.model.networks import load_tensors, replace_head
+from plumbline.model.networks import load_tensors
 from plumbline.params.finetune import Augment, Finetune
 from plumbline.params.image import Image
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.training.compute import Compute, choose_compute, make_repeatable, nondeterministic_operations
-from plumbline.training.same_data import refuse_other_resizing
+from plumbline.training.model_fits_data import refuse_other_resizing
 from plumbline.training.splits import Split, read_splits
 from stages.finetune.distributed import SINGLE_PROCESS, Distributed
 from stages.finetune.optimiser_and_schedule import build_optimiser

@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from plumbline.data.prepared import RESIZING, SPLITS, USUAL_RESIZING, VALUE_RANGES
-from plumbline.images.eight_bit_rgb import FULL_RANGES
+from plumbline.images.upright_eight_bit_rgb import FULL_RANGES
 from plumbline.params.data import Data
 from plumbline.params.image import PRETRAINED, Image
 from plumbline.run import params_file

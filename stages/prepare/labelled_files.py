@@ -27,7 +27,7 @@ from stages.prepare.folder_structure import (
 )
 from stages.prepare.groups import groups_of
 from stages.prepare.label_table import ROLES, read_table
-from stages.prepare.written_paths import Files
+from stages.prepare.path_matching import Files
 
 MOST_BYTES = 255  # of a class name in UTF-8, as of a folder's
 

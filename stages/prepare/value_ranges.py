@@ -6,7 +6,7 @@ image does not tell it either: it may be dark. So the range follows from the val
 
 from collections.abc import Iterable, Sequence
 
-from plumbline.images.eight_bit_rgb import kind_of_values
+from plumbline.images.upright_eight_bit_rgb import kind_of_values
 from stages.prepare.decoding import Unusable
 from stages.prepare.parallel_decoding import UsableImage
 

@@ -1,6 +1,6 @@
 """The weight_decay stage: problem 3's three forms of the update, and bounds of the step size.
 
 `__main__` is the stage. `updates` holds the three forms, with and without momentum; `decoupling` shows where Adam and
-AdamW differ; `bounds` finds the largest stable step sizes by running updates, and refuses parameters beyond the
+AdamW differ; `stable_step_sizes` finds the largest ones by running updates, and refuses parameters beyond the
 homework's bound; `recurrence` checks what those bounds are derived from. `derivation` writes all of it for the report.
 """

@@ -19,7 +19,10 @@ from plumbline.run.certificates import withdraw_certificate, write_certificate
 from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
-from stages.weight_decay.bounds import (
+from stages.weight_decay.decoupling import check_decoupling
+from stages.weight_decay.derivation import Found, derive
+from stages.weight_decay.recurrence import check_recurrence
+from stages.weight_decay.stable_step_sizes import (
     check_bounds,
     check_larger_lambda,
     check_place_of_the_homeworks_bound,
@@ -27,9 +30,6 @@ from stages.weight_decay.bounds import (
     refuse_unstable_run,
     trajectories_at_the_bound,
 )
-from stages.weight_decay.decoupling import check_decoupling
-from stages.weight_decay.derivation import Found, derive
-from stages.weight_decay.recurrence import check_recurrence
 from stages.weight_decay.updates import (
     check_factor,
     check_updates,

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from plumbline.checks.derivations import Derivation, Step, Table
 from plumbline.params.weight_decay import WeightDecay
-from stages.weight_decay.bounds import EXAMPLE_CURVATURE, EXAMPLE_LAMBDA, Bound, stable_step_size
 from stages.weight_decay.decoupling import ADAM_STEPS
+from stages.weight_decay.stable_step_sizes import EXAMPLE_CURVATURE, EXAMPLE_LAMBDA, Bound, stable_step_size
 from stages.weight_decay.updates import FORMS, shrink_factor, step_size_limit
 
 

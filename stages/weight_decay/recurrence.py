@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from plumbline.checks.claims import Checks
-from stages.weight_decay.bounds import stable_step_size
+from stages.weight_decay.stable_step_sizes import stable_step_size
 from stages.weight_decay.updates import FORMS, TRAJECTORY_LIMIT, Momentum, relative_error, sgd_step, trajectory_of_sgd
 
 CURVATURE, LAMBDA = 1.0, 0.05

@@ -14,8 +14,9 @@ from torch.hub import get_dir
 
 from plumbline.model.description import Transform
 from plumbline.model.families import build_network, published_transform, published_weights, torchvision_weights
+from plumbline.model.head import refuse_unserved
 from plumbline.model.model_file import Model, write_model
-from plumbline.model.networks import refuse_image_size, refuse_unserved, shape_of_network
+from plumbline.model.networks import refuse_image_size, shape_of_network
 from plumbline.model.timm_names import is_timm
 from plumbline.params.image import PRETRAINED, Image
 from plumbline.params.weights import Weights

@@ -13,12 +13,8 @@ import torch
 
 from plumbline.model.description import MOST_CLASSES
 from plumbline.model.families import WITHOUT_AUXILIARY, build_network
-from plumbline.model.networks import (
-    head_keys,
-    refuse_not_finite,
-    refuse_other_tensors,
-    shape_of_network,
-)
+from plumbline.model.head import head_keys
+from plumbline.model.networks import refuse_not_finite, refuse_other_tensors, shape_of_network
 from plumbline.run.errors import UserError, one_line
 
 Tensors = dict[str, torch.Tensor]

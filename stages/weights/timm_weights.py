@@ -13,7 +13,8 @@ from huggingface_hub.errors import EntryNotFoundError, HTTPError, LocalEntryNotF
 from torch.hub import get_dir
 
 from plumbline.model.families import build_network, import_timm, published_weights
-from plumbline.model.networks import head_keys, refuse_not_finite, refuse_other_tensors, shape_of_network
+from plumbline.model.head import head_keys
+from plumbline.model.networks import refuse_not_finite, refuse_other_tensors, shape_of_network
 from plumbline.model.timm_names import PREFIX, timm_name
 from plumbline.params.weights import Weights
 from plumbline.run.errors import UserError

@@ -13,10 +13,10 @@ from tests.conftest import PROJECT, Workspace
 # Which stage vouches for what is shared.
 STAGES_OF_SHARED = {
     "../plumbline/checks/stability.py": "weight_decay",
-    "../plumbline/checks/network_layers.py": "convolution",
+    "../plumbline/checks/multiply_adds.py": "convolution",
 }
 
-SHARED = {"plumbline.checks.stability", "plumbline.checks.network_layers"}
+SHARED = {"plumbline.checks.stability", "plumbline.checks.multiply_adds"}
 
 # File below stages/, the text that is right, and the one that is put in its place.
 FAULTS = {
@@ -73,9 +73,9 @@ FAULTS = {
     "a mirrored kernel": ("convolution/layer_by_formula.py", "W[k1, k2, n, first", "W[-1 - k1, k2, n, first"),
     "a stride along one side": ("convolution/layer_by_formula.py", "left : left + (width - 1) * stride + 1 : stride]", "left : left + width]"),
     "the first group for all": ("convolution/layer_by_formula.py", "group * (layer.input_channels // layer.groups) + n", "n"),
-    "FLOPs for MACs": ("../plumbline/checks/network_layers.py", "return output.numel() * products", "return 2 * output.numel() * products"),
-    "a layer that is not counted": ("../plumbline/checks/network_layers.py", "MULTIPLYING = (nn.Conv2d, nn.Linear)", "MULTIPLYING = (nn.Conv2d,)"),
-    "parameters without biases": ("../plumbline/checks/network_layers.py", "parameter.numel() for parameter in module.parameters()", "p.numel() for p in module.parameters() if p.dim() > 1"),
+    "FLOPs for MACs": ("../plumbline/checks/multiply_adds.py", "return output.numel() * products", "return 2 * output.numel() * products"),
+    "a layer that is not counted": ("../plumbline/checks/multiply_adds.py", "MULTIPLYING = (nn.Conv2d, nn.Linear)", "MULTIPLYING = (nn.Conv2d,)"),
+    "parameters without biases": ("../plumbline/checks/multiply_adds.py", "parameter.numel() for parameter in module.parameters()", "p.numel() for p in module.parameters() if p.dim() > 1"),
 }  # fmt: skip
 
 

@@ -14,8 +14,9 @@ from timm.optim import param_groups_layer_decay
 from plumbline import Classifier
 from plumbline.checks.claims import Checks
 from plumbline.model.families import build_network, layers_in_order
+from plumbline.model.head import head_keys, head_name, refuse_unserved, replace_head
 from plumbline.model.model_file import read_model
-from plumbline.model.networks import head_keys, head_name, refuse_unserved, replace_head, shape_of_network
+from plumbline.model.networks import shape_of_network
 from plumbline.model.timm_names import refuse_unknown_timm_name, timm_names
 from plumbline.model.unknown import network_tensors
 from plumbline.run.certificates import write_certificate

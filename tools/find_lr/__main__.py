@@ -25,7 +25,7 @@ from plumbline.run.outputs import write_csv
 from plumbline.run.paths import BACKBONE
 from plumbline.training.compute import nondeterministic_operations
 from stages.finetune.divergence import Diverged
-from stages.finetune.frozen_layers import part_for_epoch
+from stages.finetune.minibatches import part_for_epoch
 from stages.finetune.optimiser_and_schedule import set_lr
 from stages.finetune.run_state import Run
 from stages.finetune.sampling import draw_order

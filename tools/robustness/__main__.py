@@ -26,7 +26,7 @@ from plumbline.run.errors import UserError, run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv
 from plumbline.training.compute import make_repeatable, nondeterministic_operations
-from plumbline.training.same_data import refuse_other_data
+from plumbline.training.model_fits_data import refuse_other_data
 from plumbline.training.splits import Split, read_splits
 from stages.evaluate.images_that_belong_together import clusters_within
 from tools.command_line import add_model, model_file

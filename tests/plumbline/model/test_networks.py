@@ -5,13 +5,11 @@ import torch
 import torchvision
 
 from plumbline.model.families import build_network
+from plumbline.model.head import head_keys, head_name, replace_head
 from plumbline.model.networks import (
-    head_keys,
-    head_name,
     network_from_tensors,
     refuse_image_size,
     refuse_not_finite,
-    replace_head,
     run_on_shapes,
     shape_of_network,
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from plumbline.checks.network_layers import counted_macs, multiplying_layers, number_of_parameters
+from plumbline.checks.multiply_adds import counted_macs, multiplying_layers, number_of_parameters
 from plumbline.model.families import usual_size
 from plumbline.model.networks import shape_of_network
 

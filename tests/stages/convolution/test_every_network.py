@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 from torchvision.models import vgg
 
-from plumbline.checks.network_layers import counted_macs, multiplying_layers, number_of_parameters
+from plumbline.checks.multiply_adds import counted_macs, multiplying_layers, number_of_parameters
 from plumbline.model.networks import shape_of_network
 from stages.convolution.network_table import as_published, parameters_left_out
 from stages.convolution.receptive_field import receptive_fields

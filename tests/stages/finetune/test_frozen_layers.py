@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from plumbline.model.families import build_network
+from plumbline.model.head import head_keys
 from plumbline.model.model_file import read_model
-from plumbline.model.networks import head_keys, network_from_tensors
+from plumbline.model.networks import network_from_tensors
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.errors import UserError

@@ -20,9 +20,8 @@ from plumbline.run.errors import UserError
 from plumbline.training.network_input import to_input
 from stages.finetune import __main__ as finetune
 from stages.finetune.divergence import Diverged
-from stages.finetune.frozen_layers import part_for_epoch
 from stages.finetune.interruption import Interruption
-from stages.finetune.minibatches import Batch, Batches
+from stages.finetune.minibatches import Batch, Batches, part_for_epoch
 from stages.finetune.optimiser_and_schedule import build_optimiser, lr_factor, parameter_groups, set_lr
 from stages.finetune.run_state import Run
 from stages.finetune.training_loop import to_training_mode, train, update

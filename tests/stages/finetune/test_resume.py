@@ -17,7 +17,7 @@ from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.errors import UserError
 from stages.finetune import __main__ as finetune
-from stages.finetune.checkpoints import Checkpoints
+from stages.finetune.checkpoint_files import Checkpoints
 from stages.finetune.training_setup import read_setup
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, run_in, write_image

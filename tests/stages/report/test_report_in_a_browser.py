@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stages.backprop.cost import torch_macs
 from stages.report import __main__ as report
-from stages.weight_decay.bounds import stable_step_size
+from stages.weight_decay.stable_step_sizes import stable_step_size
 from stages.weight_decay.updates import Momentum, trajectory_of_sgd
 from tests.support.browser import DESKTOP, PHONE, SCHEMES, opened, overflow, serious_violations, undecoded_images
 from tests.support.formulas import operators_with_ink

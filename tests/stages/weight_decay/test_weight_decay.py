@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from plumbline.run.errors import UserError
 from stages.weight_decay import __main__ as weight_decay
-from stages.weight_decay import bounds, decoupling, recurrence, updates
+from stages.weight_decay import decoupling, recurrence, stable_step_sizes, updates
 from stages.weight_decay.updates import Momentum
 from tests.conftest import Workspace
 
@@ -61,7 +61,7 @@ def test_without_weight_decay_any_step_size_is_within_the_bound(workspace: Works
 def test_the_bound_is_where_the_companion_matrix_reaches_the_unit_circle(
     curvature: float, lambda_: float, beta: float, nesterov: bool
 ) -> None:
-    alpha = bounds.stable_step_size(curvature, lambda_, Momentum("", beta, nesterov))
+    alpha = stable_step_sizes.stable_step_size(curvature, lambda_, Momentum("", beta, nesterov))
     c = curvature + 2 * lambda_
 
     def radius(step_size: float) -> float:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from plumbline.images.decoded import decode
-from plumbline.images.eight_bit_rgb import kind_of_values
+from plumbline.images.upright_eight_bit_rgb import kind_of_values
 from tests.support.image_files import encoded, sixteen_bit_png
 
 WIDTH, HEIGHT = 40, 32
