@@ -8,6 +8,7 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
 from plumbline.run import params_file, paths
 from plumbline.run.fields import Section
@@ -170,7 +171,7 @@ class Spy:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_reads_exactly_the_parameters_that_dvc_yaml_names(
+def test_in_another_folder_a_stage_reads_the_parameters_that_dvc_yaml_names_and_writes_the_same_bytes(
     tiny_copy: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     monkeypatch.chdir(tiny_copy)
@@ -182,6 +183,8 @@ def test_a_stage_reads_exactly_the_parameters_that_dvc_yaml_names(
     uncovered = {key for key in spy.read if not any(key == name or key.startswith(f"{name}.") for name in declared)}
     unused = {name for name in declared if not any(key == name or key.startswith(f"{name}.") for key in spy.read)}
     assert (uncovered, unused) == (set(), set())
+    with Repo() as repo:
+        assert repo.status([stage]) == {}
 
 
 RUN_NO_NETWORK = ("params", "digits", "prepare", "plot", "report", "card")

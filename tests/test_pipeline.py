@@ -8,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import yaml
 
 from plumbline.results.measures_file import MEASURES, read_measures
 from plumbline.run.errors import UserError
@@ -16,16 +15,6 @@ from tests.conftest import PROJECT, Workspace, change_params, run_in
 from tests.support.pipeline import STAGES
 
 MOST_METRICS = 10  # a stage; the rest stands in tables
-
-
-@pytest.mark.slow
-def test_two_clones_give_the_same_bytes_for_everything_that_dvc_lock_names(tiny_project: Path, tmp_path: Path) -> None:
-    clone = tmp_path / "clone"
-    run_in(tmp_path, "git", "clone", "--quiet", str(tiny_project), str(clone))
-    (clone / "dvc.lock").unlink()
-    run_in(clone, "dvc", "repro")
-    assert yaml.safe_load((clone / "dvc.lock").read_text()) == yaml.safe_load((tiny_project / "dvc.lock").read_text())
-    assert run_in(clone, "git", "status", "--porcelain").stdout == ""
 
 
 @pytest.mark.slow
