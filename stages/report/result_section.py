@@ -39,7 +39,7 @@ MEANINGS = {  # of the names above
         "another class; 0.5 by chance"
     ),
     "average_precision": "the mean precision over all recalls: the area under the curve of precision over recall",
-    "loss": "the mean over the images of -log(probability of the true class); lower is better",
+    "loss": "the mean over the images of minus the logarithm of the true class's probability; lower is better",
     "brier": (
         "the mean squared difference between a predicted probability and 1 for the true class, 0 for another; summed "
         "over the classes if there are more than two; lower is better"
@@ -48,12 +48,13 @@ MEANINGS = {  # of the names above
         "the mean difference between the predicted probability and the share that is correct, over images with "
         "similar probabilities; lower is better"
     ),
-    "calibration_error_if_true": (
-        "the calibration error that a model with right probabilities has by chance on so few images"
-    ),
+    "calibration_error_if_true": "the calibration error that a calibrated model has by chance on so few images",
     "calibrated_loss": "the measure with logits divided by one number, the temperature, which is fitted on val",
     "probe_accuracy": "the accuracy of a logistic regression on the features of the network before fine-tuning",
-    "at_threshold_accuracy": "the accuracy where the positive class is predicted from the chosen probability on",
+    "at_threshold_accuracy": (
+        "the accuracy if the positive class is predicted where its probability is at least the threshold, which was "
+        "chosen on val"
+    ),
 }
 
 UNSCALED = "Temperature scaling, fitted on val, leaves the probabilities as they are: its temperature is 1."
