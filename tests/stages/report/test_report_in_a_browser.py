@@ -190,6 +190,14 @@ def test_the_run_comes_first_and_the_homework_is_one_click_away(tiny_project: Pa
 
 
 @pytest.mark.slow
+def test_figures_stand_with_the_question_that_they_answer(tiny_project: Path) -> None:
+    with opened(tiny_project / report.PAGE) as page:
+        order = page.locator("#backprop :is(h4, figure)").evaluate_all("(all) => all.map((each) => each.tagName)")
+        # The graph with the forward pass, its numbers with the backward pass, two figures with the cost, none with memory.
+        assert order == ["H4", "FIGURE", "H4", "FIGURE", "H4", "FIGURE", "FIGURE", "H4"]
+
+
+@pytest.mark.slow
 def test_the_keyboard_reaches_the_content_first(tiny_project: Path) -> None:
     with opened(tiny_project / report.PAGE) as page:
         page.keyboard.press("Tab")
