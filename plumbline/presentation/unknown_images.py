@@ -17,13 +17,14 @@ def unknown_images(measures: Measures, split: str, keep: float, folder: str, wei
     if (split, UNKNOWN) not in measures:
         return f"No image can be called unknown: val has too few images to keep {percent(keep)} of the known ones."
     known = measures.get((split, "rejected"))
-    of_known = f"{of_images(known)} {split} images (at most {percent(1 - keep)} are wished), " if known else ""
+    of_known = f"{of_images(known)} {split} images (the aim is at most {percent(1 - keep)}), " if known else ""
     pretrained = folder == DIGITS_SOURCE.as_posix() and weights_source == "digits"
     others, inverted, noise = (measures[split, f"rejected_{kind}"] for kind in ("unknown", "inverted", "noise"))
     return (
-        f"The model calls images unknown that are far from those of training: {of_known}"
+        f"The model calls an image unknown if its features are far from those of the training images. It does so for "
+        f"{of_known}"
         f"{of_images(others)} images of {folder}{', on which the network was pre-trained' if pretrained else ''}, "
-        f"{of_images(inverted)} negatives of {split} images, and {of_images(noise)} images of noise."
+        f"{of_images(inverted)} {split} images with inverted colours, and {of_images(noise)} images of noise."
     )
 
 

@@ -60,14 +60,14 @@ def forward_pass(errors: dict[str, float]) -> list[Step]:
             "0.4",
             r"L = \sum_i \sum_k (\hat{y}_{ik} - y_{ik})^2",
             "The squared error, summed over the samples i and the outputs k; y (n, o) holds the targets. The figure "
-            "below is the graph of (0.1) to (0.4).",
+            "below is the graph.",
         ),
         Step(
             "",
             r"\frac{\partial L}{\partial \hat{y}_{ik}} = 2\,(\hat{y}_{ik} - y_{ik}), \quad"
             r" \frac{\partial L}{\partial \hat{y}} = 2\,(\hat{y} - y)",
-            "(0.4) by the power rule, entry by entry: only one term of the sum has this entry. As a matrix it is (n, "
-            "o).",
+            "(0.4) by the power rule, entry by entry: an entry of y_hat occurs in one term of the sum. Without "
+            "indices: the matrix (n, o) of all entries.",
             by_indices(errors, "y_hat"),
             question="Derive the backward pass: the derivative of L by each value, from the last to the first.",
         ),
@@ -85,8 +85,8 @@ def second_layer(metrics: Metrics, errors: dict[str, float], numbers: str) -> li
         Step(
             "",
             r"\frac{\partial \hat{y}_{ik}}{\partial (W_2)_{jk}} = u_{ij}",
-            "The weight from hidden unit j to output k occurs in this one term, with the factor u_ij; in no other "
-            "output.",
+            "The weight from hidden unit j to output k occurs in one term of this sum, with the factor u_ij, and in no "
+            "other output.",
         ),
         Step(
             "",
@@ -97,12 +97,12 @@ def second_layer(metrics: Metrics, errors: dict[str, float], numbers: str) -> li
         Step(
             "0.5",
             r"\frac{\partial L}{\partial W_2} = u^T \frac{\partial L}{\partial \hat{y}} = 2\,u^T (\hat{y} - y)",
-            "That sum is row j of the transposed u times column k of dL/dy_hat: a matrix product, (h, n) (n, o) = (h, "
-            "o). As printed, 2 (y_hat - y)^T u is (o, h), the transpose of the gradient, as in the numerator layout. "
-            "The update subtracts the gradient from W2 and needs W2's shape, so it stands transposed here.",
-            f"{numbers}. As printed it is the gradient for {metrics['equation_05_gradient']} of "
-            f"the {metrics['equation_shapes']} shapes n, d, h, o from 1 to 3 (h = o = 1), and its transpose for all "
-            "others",
+            "That sum is row j of u^T times column k of dL/dy_hat. It is a matrix product: (h, n) times (n, o) gives "
+            "(h, o). The homework prints 2 (y_hat - y)^T u, which is (o, h), the transpose: this is the numerator "
+            "layout. The update subtracts the gradient from W2 and needs the shape of W2.",
+            f"{numbers}. The printed equation gives the gradient for {metrics['equation_05_gradient']} of "
+            f"the {metrics['equation_shapes']} shapes n, d, h, o from 1 to 3 (those with h = o = 1), and its transpose "
+            "for all others",
         ),
     ]
 
@@ -115,39 +115,40 @@ def first_layer(metrics: Metrics, errors: dict[str, float], numbers: str) -> lis
             r"\frac{\partial L}{\partial u_{ij}} = \sum_k \frac{\partial L}{\partial \hat{y}_{ik}}\, (W_2)_{jk},"
             r" \quad \frac{\partial L}{\partial u} = \frac{\partial L}{\partial \hat{y}}\, W_2^T",
             "u_ij takes part in every output k of its own sample, with the factor (W2)_jk. As a matrix product: (n, o) "
-            "(o, h) = (n, h).",
+            "times (o, h) gives (n, h).",
             by_indices(errors, "u"),
         ),
         Step(
             "",
             r"\sigma'(z) = \frac{e^{-z}}{(1 + e^{-z})^2} = \frac{1}{1 + e^{-z}} \cdot \frac{e^{-z}}{1 + e^{-z}}"
             r" = u\,(1 - u)",
-            "The derivative of (0.2) by the quotient rule. The first factor is u; the second is 1 - u, because both "
-            "add up to 1.",
+            "The derivative of (0.2) by the quotient rule. The first factor is u. The second is 1 - u, because "
+            "the two add up to 1.",
             "sympy's derivative, exactly",
         ),
         Step(
             "",
             r"\frac{\partial L}{\partial Z} = \frac{\partial L}{\partial u} \odot u \odot (1 - u)",
-            "Each entry of Z acts on its own entry of u alone, so that the factors multiply entry by entry, which the "
-            "circled dot stands for; (n, h).",
+            "Each entry of Z acts on its own entry of u alone, so the factors multiply entry by entry: the circled "
+            "dot. The shape is (n, h).",
             by_indices(errors, "Z"),
         ),
         Step(
             "",
             r"Z_{ij} = \sum_a X_{ia}\, (W_1)_{aj} \quad\Rightarrow\quad"
             r" \frac{\partial L}{\partial (W_1)_{aj}} = \sum_i X_{ia}\, \frac{\partial L}{\partial Z_{ij}}",
-            "(0.1) by indices, a counting inputs: as for W2, with X in the place of u and Z in that of y_hat.",
+            "(0.1) by indices, where the index a counts the inputs. The derivation is that of W2, with X for u and Z "
+            "for y_hat.",
             by_indices(errors, "W1"),
         ),
         Step(
             "0.6",
             r"\frac{\partial L}{\partial W_1} = X^T \frac{\partial L}{\partial Z}"
             r" = X^T \left(2\,(\hat{y} - y)\, W_2^T \odot u \odot (1 - u)\right)",
-            "The sum as a matrix product, (d, n) (n, h) = (d, h), the shape of W1; then the steps above put in. The "
-            "print has 2 (y_hat - y) W2 sigma(Z) (1 - sigma(Z)) X: the same factors in another order, whose shapes fit "
-            "only if n = h = o.",
-            f"{numbers}. As printed it is the gradient for {metrics['equation_06_gradient']} of "
+            "The sum as a matrix product: (d, n) times (n, h) gives (d, h), the shape of W1. Then dL/dZ is replaced by "
+            "the steps above. The homework prints 2 (y_hat - y) W2 sigma(Z) (1 - sigma(Z)) X: the same factors in "
+            "another order, whose shapes fit only if n = h = o.",
+            f"{numbers}. The printed equation gives the gradient for {metrics['equation_06_gradient']} of "
             f"the {metrics['equation_shapes']} shapes n, d, h, o from 1 to 3 (all of them 1), and its factors do not "
             f"fit for {metrics['equation_06_not_conformable']}",
         ),
@@ -155,8 +156,8 @@ def first_layer(metrics: Metrics, errors: dict[str, float], numbers: str) -> lis
             "",
             r"\frac{\partial L}{\partial X_{ia}} = \sum_j \frac{\partial L}{\partial Z_{ij}}\, (W_1)_{aj},"
             r" \quad \frac{\partial L}{\partial X} = \frac{\partial L}{\partial Z}\, W_1^T",
-            "As for u, with W1 in the place of W2: (n, h) (h, d) = (n, d). It is needed only if X is itself computed, "
-            "as inside a deeper network.",
+            "The derivation is that of u, with Z for y_hat and W1 for W2: (n, h) times (h, d) gives (n, d). It is "
+            "needed only if another layer computes X, as in a deeper network.",
             by_indices(errors, "X"),
         ),
     ]
@@ -171,8 +172,8 @@ def cost(metrics: Metrics, params: Backprop, architecture: str) -> list[Step]:
         Step(
             "",
             r"(a, b)\,(b, c) \to (a, c): \quad a\,b\,c",
-            "The product of an (a, b) and a (b, c) matrix has a times c entries, each a sum of b products: a b c "
-            "multiplications, each with one addition. A multiply-add is one of each.",
+            "The product of an (a, b) and a (b, c) matrix has a times c entries. Each is a sum of b products. That is "
+            "a b c multiply-adds: one multiplication and one addition each.",
             question="Which pass costs more, and by roughly how much?",
         ),
         Step(
@@ -198,16 +199,17 @@ def cost(metrics: Metrics, params: Backprop, architecture: str) -> list[Step]:
         Step(
             "",
             r"n o + 2\, n h \; \ll \; n d h + 2\, n h o",
-            "What is neglected in wide layers: multiplications entry by entry, in the backward pass by 2 for y_hat and "
-            "by u and 1 - u for Z. Their number is n times one width, that of the products n times two widths. "
-            "Additions entry by entry and the sigmoids are neglected likewise.",
+            "In wide layers the multiplications entry by entry are neglected. In the backward pass these are n o "
+            "multiplications by 2, for y_hat, and n h each by u and by 1 - u, for Z. Their number grows with one "
+            "width, that of the matrix products with the product of two widths. For the same reason additions entry by "
+            "entry and sigmoids are neglected.",
             "for a small network counted one by one",
         ),
         Step(
             "",
             r"\frac{n d h + 2\, n h o}{n d h + n h o} = \frac{d + 2 o}{d + o} = 1 + \frac{o}{d + o}",
-            "Backward over forward without the gradient of the input: n and h cancel. The last fraction lies between 0 "
-            "and 1, so that the ratio lies between 1 and 2.",
+            "The backward pass over the forward pass, without the gradient of the input: n and h cancel. The last "
+            "fraction lies between 0 and 1, so the ratio lies between 1 and 2.",
             f"{metrics['backward_over_forward']:g} with d = {d} and o = {o}",
         ),
         Step(
@@ -221,8 +223,8 @@ def cost(metrics: Metrics, params: Backprop, architecture: str) -> list[Step]:
         Step(
             "",
             r"\frac{2\,(n d h + n h o)}{n d h + n h o} = 2",
-            'With the gradient of the input "roughly 2 times" is exactly 2. All layers of a deep network but the first '
-            "need it, so that 2 is a good rule there.",
+            "With the gradient of the input the ratio is exactly 2. In a deep network all layers but the first need "
+            "it, so the ratio of the whole network is close to 2.",
             f"{metrics['backward_over_forward_with_input_gradient']:g} here; for {architecture} "
             f"{metrics['network_backward_over_forward']:.4f} as published, with {CLASSES:,} outputs, and "
             f"{metrics['network_backward_over_forward_of_two_outputs']:.4f} with a head of {HOMEWORKS_CLASSES} outputs",
@@ -236,8 +238,9 @@ def memory() -> list[Step]:
         Step(
             "",
             r"X,\; u,\; \hat{y} - y: \quad n\,(d + h + o)",
-            "Numbers that the forward pass keeps for the backward pass, beside the weights: X for W1, u for W2 and for "
-            "the derivative of the sigmoid, and y_hat - y. Z is not needed, because the derivative is u (1 - u).",
+            "So many numbers the forward pass keeps for the backward pass, in addition to the weights: X for the "
+            "gradient of W1, u for that of W2 and for the derivative of the sigmoid, and y_hat - y. Z is not needed, "
+            "because the derivative of the sigmoid is u (1 - u).",
             "as many as torch saves",
             question="What must be kept in memory? (Not asked in the homework.)",
         )
@@ -248,14 +251,18 @@ def printed_table(tallies: dict[str, dict[str, int]]) -> Table:
     """Return the number of shapes by printed equation and outcome."""
     rows = [[f"({number})", *(tally[kind] for kind in OUTCOMES)] for number, tally in tallies.items()]
     return Table(
-        "For how many shapes n, d, h, o from 1 to 3 the printed equation gives ...", ["as printed", *OUTCOMES], rows
+        "The printed equations: for how many shapes n, d, h, o from 1 to 3 they give ...",
+        ["as printed", *OUTCOMES],
+        rows,
     )
 
 
 def layer_table(errors: dict[str, float]) -> Table:
     """Return the error of each hand-written backward pass."""
     rows = [[name, f"{error:.0e}"] for name, error in errors.items()]
-    return Table("What ResNet34 is made of: hand-written passes against autograd", ["layer", "relative error"], rows)
+    return Table(
+        "The layers of a ResNet: hand-written backward passes compared with autograd", ["layer", "relative error"], rows
+    )
 
 
 def network_table(passes: list[LayerPasses]) -> Table:

@@ -37,7 +37,7 @@ def worked_example(checks: Checks) -> Table:
         "dL/dy_hat": [f"2 x ({shown(y_hat[i])} - {shown(targets[i])}) = {shown(dy_hat[i])}" for i in samples],
         "dL/dW2": [f"{products(u, dy_hat)} = {shown(dW2)}"],
         "dL/du": [f"{products([dy_hat[i]], [v])} = {shown(du[i])}" for i in samples],
-        "dL/dZ": [f"{shown(du[i])} x {shown(u[i])} x (1 - {shown(u[i])}) = {shown(dZ[i])}" for i in samples],
+        "dL/dZ": [f"{bracketed(du[i])} x {shown(u[i])} x (1 - {shown(u[i])}) = {shown(dZ[i])}" for i in samples],
         "dL/dW1": [f"{products([inputs[i][a] for i in samples], dZ)} = {shown(dW1[a])}" for a in range(len(w))],
         "dL/dX": [
             f"{bracketed(dZ[i])} x {bracketed(w[a])} = {shown(dX[i][a])}" for i in samples for a in range(len(w))

@@ -11,7 +11,9 @@ from stages.convolution.network_table import IMAGENET_CLASSES
 Metrics = dict[str, int]
 
 COLUMNS = {  # of plots/network_layers.csv, in words
-    "receptive_field": "receptive field (pixels, at most the image)",
+    "output_shape": "output (channels x rows x columns)",
+    "macs": "multiply-adds",
+    "receptive_field": "receptive field: how many rows of the image an output depends on",
     "share": "share of multiply-adds",
 }
 
@@ -47,15 +49,15 @@ def the_layer(params: Settings, metrics: Metrics) -> list[Step]:
         Step(
             "2 (a)",
             rf"({height} - {k} + 1,\; {width} - {k} + 1,\; {m}) = ({shape[0]},\; {shape[1]},\; {shape[2]})",
-            "With no padding and stride 1 the kernel's first row can stand on every row but the last K - 1, and "
-            "likewise its first column. Y has the shape of Z, because ReLU works entry by entry.",
+            "There is no padding, and the stride is 1. The kernel's first row can lie on every row of X but the last "
+            "K - 1; the same holds for columns. Y has the shape of Z, because ReLU works entry by entry.",
             f"{shape}, the shape of torch's output",
             question="Which shapes do Z and Y have?",
         ),
         Step(
             "2 (b)",
             rf"N = {n}, \quad M = {m}",
-            "N is the last size of X and the third of W, M the last of W.",
+            "N is the third size of both X and W, M the fourth of W.",
             f"{n} and {m}, as torch's layer has",
             question="How many input and output channels are there?",
         ),
@@ -68,14 +70,14 @@ def the_layer(params: Settings, metrics: Metrics) -> list[Step]:
         Step(
             "",
             rf"K \cdot K \cdot N = {k} \cdot {k} \cdot {n} = {products}",
-            f"The number of products in each entry. Summing them takes {products - 1} additions, and the bias one "
+            f"The number of products in an entry. Summing them takes {products - 1} additions, and the bias one "
             f"more: {products} multiplications and {products} additions an entry.",
             f"{products} and {products}, as sympy counts the operations of one entry",
         ),
         Step(
             "2 (c)",
             rf"{entries} \cdot {products} = {metrics['macs']}",
-            f"So many multiplications, and as many additions. One of each is a multiply-add, so that the layer takes "
+            f"The number of multiplications, and also of additions. One of each is a multiply-add: the layer takes "
             f"{metrics['macs']:,} multiply-adds.",
             f"{metrics['macs']:,} multiply-adds, as torch's FlopCounterMode counts",
         ),
@@ -95,18 +97,19 @@ def any_layer() -> list[Step]:
         Step(
             "",
             r"H_{out} = \left\lfloor \frac{H + 2p - r\,(K - 1) - 1}{s} \right\rfloor + 1",
-            "The rows of the output for H rows of the input, and likewise the columns: with p rows of padding on each "
-            "side there are H + 2p; with dilation r the kernel reaches over r (K - 1) + 1 of them; it moves by the "
-            "stride s. The pixel in (2) is then X at s i + r k1 - p and s j + r k2 - p, and 0 outside of X. The "
-            "brackets round down (Dumoulin and Visin 2016). For p = 0, r = 1, s = 1 it is (a).",
+            "The number of rows of the output for H rows of the input; the same holds for columns. Padding adds p rows "
+            "of zeros on each side: H + 2p rows. With dilation r the kernel's rows are r apart, and it reaches over "
+            "r (K - 1) + 1 rows. It moves by the stride s. The brackets round down. In formula (2) the row of X is "
+            "then s i + r k1 - p and the column s j + r k2 - p; outside of X the value is 0. For p = 0, r = 1, s = 1 "
+            "this is (a) (Dumoulin and Visin 2016).",
             f"{RANDOM_LAYERS} random layers: shape and values equal torch's",
             question="What changes with padding, stride, dilation and groups? (Not asked in the homework.)",
         ),
         Step(
             "",
             r"P \cdot M \cdot K^2 \cdot \frac{N}{g}",
-            "The multiply-adds for P output positions, rows times columns: with g groups an output channel sees N / g "
-            "input channels alone. For g = 1 it is (c).",
+            "The multiply-adds for P output positions, rows times columns. With g groups an output channel is computed "
+            "from N / g input channels. For g = 1 this is (c).",
             f"{RANDOM_LAYERS} random layers: multiply-adds and parameters equal torch's",
         ),
     ]
@@ -118,8 +121,8 @@ def the_network(metrics: Metrics, parameters: NetworkParameters, architecture: s
     how_many = f"all {layers} convolutions and linear layers of {architecture}"
     if shortcuts:
         how_many += (
-            f". {layers - shortcuts} of them lie one behind the other; {shortcuts} are convolutions of 1 x 1 on "
-            "shortcuts, which bring a block's input to the shape of its output, and which the name does not count"
+            f". {layers - shortcuts} of them follow one another. The other {shortcuts} are 1 x 1 convolutions on "
+            "shortcuts, which give a block's input the shape of its output; the network's name does not count them"
         )
     other = rf" + {parameters.elsewhere}" if parameters.elsewhere else ""
     of_others = f", and {parameters.elsewhere:,} of other kinds" if parameters.elsewhere else ""
@@ -132,8 +135,8 @@ def the_network(metrics: Metrics, parameters: NetworkParameters, architecture: s
         Step(
             "",
             rf"\sum_{{layers}} P \cdot M \cdot K^2 \cdot \frac{{N}}{{g}}{attention} = {metrics['network_macs']}",
-            f"The sum over {how_many}. One image of {crop} x {crop} pixels, the published head of {IMAGENET_CLASSES:,} "
-            f"outputs; in a linear layer P and K are 1.{of_attention}",
+            f"The sum over {how_many}. It is for one image of {crop} x {crop} pixels, and the published head of "
+            f"{IMAGENET_CLASSES:,} outputs. In a linear layer P and K are 1.{of_attention}",
             f"{metrics['network_macs']:,} multiply-adds, as torch counts; the same arithmetic gives what torchvision "
             "publishes",
             question=f"What do all layers of {architecture} cost together? (Not asked in the homework.)",
@@ -170,4 +173,6 @@ def network_table(table: pd.DataFrame) -> Table:
 def conventions_table(conventions: dict[str, int]) -> Table:
     """Return the network's cost by convention."""
     rows = [[name, count] for name, count in conventions.items()]
-    return Table("Why tools disagree: one image's forward pass, by what is counted", ["counted", "operations"], rows)
+    return Table(
+        "Why tools disagree: the forward pass of one image, by what is counted", ["counted", "operations"], rows
+    )

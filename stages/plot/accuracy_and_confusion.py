@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix
 from plumbline.presentation.figure_style import LINES, MOST_NAMES, SPLITS, shortened
 from plumbline.results.measures_file import Measures
 
-ROWS = {"accuracy": "this model", "probe_accuracy": "linear probe", "majority_accuracy": "commonest class"}
+ROWS = {"accuracy": "this model", "probe_accuracy": "linear probe", "majority_accuracy": "most frequent class"}
 LETTER = 0.08  # inches
 MOST_CELLS_IN_NUMBERS = 15  # classes; beyond, the numbers would not fit their cells
 

@@ -29,20 +29,33 @@ NOTED = {
 def draw_data_audit(
     manifest: pd.DataFrame, images: pd.DataFrame, quarantine: pd.DataFrame, counts: dict[str, int]
 ) -> Figure:
-    """Return four panels, from the manifest and the audit's tables."""
+    """Return four panels, from the manifest and the audit's tables, less those that would show nothing."""
     classes = manifest.drop_duplicates("label").sort_values("label")["class"].tolist()
     rows = min(len(classes), MOST_NAMES)
-    upper = 3.2 + 0.14 * max(rows - 8, 0)
-    lower = 3.1 if len(quarantine) or counts["noted"] else 0.8
-    figure = Figure(figsize=(12, upper + lower), layout="constrained")
-    (by_class, sizes), (unused, noted) = figure.subplots(2, 2, height_ratios=[upper, lower])
-    draw_classes(by_class, pd.crosstab(manifest["class"], manifest["split"]).reindex(classes))
-    draw_sizes(sizes, images)
     reasons = quarantine["reason"].value_counts()
-    draw_tally(unused, {str(reason): int(reasons[reason]) for reason in reasons.index}, GREY)
-    unused.set_title(f"Not used: {len(quarantine)} files")
-    draw_tally(noted, {words: int(counts[key]) for key, words in NOTED.items() if counts.get(key)}, PURPLE)
-    noted.set_title(f"Noted: {counts['noted']} of {len(manifest)} used images")
+    worth = {
+        "classes": True,
+        "sizes": images.groupby(["width", "height"]).ngroups > 1,
+        "unused": len(quarantine) > 0,
+        "noted": counts["noted"] > 0,
+    }
+    grid = [[name for name in row if worth[name]] for row in (("classes", "sizes"), ("unused", "noted"))]
+    shown = [row for row in grid if row]
+    heights = [3.2 + 0.14 * max(rows - 8, 0), 3.1][: len(shown)]
+    figure = Figure(figsize=(12 if max(map(len, shown)) > 1 else 8, sum(heights)), layout="constrained")
+    panels = figure.subplot_mosaic([row * (2 // len(row)) for row in shown], height_ratios=heights)
+    by_class = panels["classes"]
+    draw_classes(by_class, pd.crosstab(manifest["class"], manifest["split"]).reindex(classes))
+    if "sizes" in panels:
+        draw_sizes(panels["sizes"], images)
+    if "unused" in panels:
+        draw_tally(panels["unused"], {str(reason): int(reasons[reason]) for reason in reasons.index}, GREY)
+        panels["unused"].set_title(f"Not used: {len(quarantine)} files")
+    if "noted" in panels:
+        draw_tally(
+            panels["noted"], {words: int(counts[key]) for key, words in NOTED.items() if counts.get(key)}, PURPLE
+        )
+        panels["noted"].set_title(f"Noted: {counts['noted']} of {len(manifest)} used images")
     figure.legend(*by_class.get_legend_handles_labels(), loc="outside upper left", ncols=len(SPLITS))
     return figure
 
@@ -69,22 +82,8 @@ def draw_classes(axes: Axes, counts: pd.DataFrame) -> None:
 
 
 def draw_sizes(axes: Axes, images: pd.DataFrame) -> None:
-    """Draw the images' sizes as stored, one circle a size, its area the number of images that have it.
-
-    Where there is one size alone, it stands there in words.
-    """
+    """Draw the images' sizes as stored, one circle a size, its area the number of images that have it."""
     sizes = images.groupby(["width", "height"]).size().reset_index(name="images")
-    if len(sizes) == 1:
-        axes.text(
-            0,
-            0.5,
-            f"all {len(images)} images are {sizes['width'][0]} x {sizes['height'][0]} pixels",
-            va="center",
-            transform=axes.transAxes,
-        )
-        axes.set_title("Sizes")
-        axes.axis("off")
-        return
     areas = 6 + 400 * sizes["images"] / len(images)
     axes.scatter(sizes["width"], sizes["height"], s=areas, color=GREY, alpha=0.5, linewidth=0)
     axes.set(xscale="log", yscale="log", xlabel="width (pixels)", ylabel="height (pixels)")
@@ -98,11 +97,7 @@ def draw_sizes(axes: Axes, images: pd.DataFrame) -> None:
 
 
 def draw_tally(axes: Axes, counts: dict[str, int], color: str) -> None:
-    """Draw one bar a kind with its count, or the word none."""
-    if not counts:
-        axes.text(0, 0.5, "none", va="center", transform=axes.transAxes)
-        axes.axis("off")
-        return
+    """Draw one bar a kind with its count."""
     axes.set_xlabel("files")
     axes.grid(visible=False, axis="y")
     bars = axes.barh(list(counts), list(counts.values()), color=color, height=0.6)

@@ -100,7 +100,8 @@ def draw_step_size(lr: float, limits: dict[str, tuple[float, float]]) -> Figure:
         axes.axvline(least, color=color, linestyle=line)
         axes.axvspan(least, largest, color=color, alpha=0.12, linewidth=0)
         shown = f"{least:.2g}" if least == largest else f"{least:.2g} to {largest:.2g}"
-        axes.text(least, 1.5, f" {name}\n {shown}", ha="left", va="top", color=color)
-    explanation = "stable where it is shaded" if limits else "no limit is known: SGD without frozen layers has one"
-    axes.set_title(f"Where the learning rate stands; {explanation}")
+        beside = {"xytext": (4, 0), "textcoords": "offset points", "ha": "left", "va": "top"}
+        axes.annotate(f"{name}\n{shown}", (least, 1.5), color=color, **beside)
+    explanation = "stable in the blue range" if limits else "no limit is known: SGD without frozen layers has one"
+    axes.set_title(f"The learning rate of this run; {explanation}")
     return figure

@@ -16,11 +16,12 @@ def draw_reliability(reliability: pd.DataFrame, temperature: float) -> Figure:
     splits = [split for split in SPLITS if (reliability["split"] == split).any()]
     lowest = max(min(reliability["confidence"].min(), reliability["accuracy"].min(), 0.9) - 0.05, 0.0)
     ends = (lowest, 1 + 0.04 * (1 - lowest))  # room for the points at 1
+    styles = {"after": STYLES["after"]} if temperature == 1 else STYLES  # both are the same points
     figure = Figure(figsize=(0.6 + 3.2 * len(splits), 4), layout="constrained")
     for axes, split in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
         of_split = reliability[reliability["split"] == split]
-        for which, style in STYLES.items():
+        for which, style in styles.items():
             rows = of_split[of_split["temperature"] == which]
             axes.plot(
                 rows["confidence"],
@@ -38,6 +39,7 @@ def draw_reliability(reliability: pd.DataFrame, temperature: float) -> Figure:
             ylim=ends,
             aspect="equal",
         )
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
-    figure.suptitle(f"temperature {temperature:.3g}", x=0.99, ha="right", fontsize=10)
+    if len(styles) > 1:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+        figure.suptitle(f"temperature {temperature:.3g}", x=0.99, ha="right", fontsize=10)
     return figure

@@ -15,8 +15,14 @@ from plumbline.run.errors import run
 from plumbline.run.outputs import whole_file
 from stages.report.changes_section import changes
 from stages.report.data_section import audit_figure, data_sentence, images_table, quarantine_table
-from stages.report.formulas import math_font
-from stages.report.homework_section import differences_from_homework, fine_tuning_answer, lag_of_val, problems
+from stages.report.formulas import math_font, typeset
+from stages.report.homework_section import (
+    curvature_range,
+    differences_from_homework,
+    fine_tuning_answer,
+    lag_of_val,
+    problems,
+)
 from stages.report.mistakes_section import doubts_table, gallery
 from stages.report.provenance import hashes_table, params_table, versions_table
 from stages.report.result_section import (
@@ -24,6 +30,7 @@ from stages.report.result_section import (
     baselines_sentence,
     final_split,
     headline,
+    meanings,
     measures_table,
     mistakes_sentence,
     probability_figures,
@@ -37,11 +44,14 @@ PAGE = Path("report/index.html")
 
 def page(results: Results, settings: AllParams) -> str:
     """Return the page as HTML."""
-    solved = problems(results)
-    formulas = "".join(step.formula.unescape() for problem in solved for step in problem.steps)
+    solved = problems(results, settings)
+    formulas = "".join(
+        step.formula.unescape() for problem in solved for answer in problem.answers for step in answer.steps
+    )
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.filters["typeset"] = typeset
     return environment.get_template("page.html.jinja").render(
         settings=settings,
         results=results,
@@ -50,6 +60,8 @@ def page(results: Results, settings: AllParams) -> str:
         confidence=f"{100 * settings.evaluate.confidence:g}%",
         headline=headline(results, settings.evaluate.confidence),
         baselines=baselines_sentence(results),
+        meanings=meanings(results),
+        shortcuts=any(name.startswith("shortcut_") for _, name in results.measures),
         accuracy_figures=accuracy_figures(results),
         measures=measures_table(results),
         slices=slices_table(results),
@@ -76,6 +88,7 @@ def page(results: Results, settings: AllParams) -> str:
         problems=solved,
         fine_tuning=fine_tuning_answer(results),
         lag=lag_of_val(results, settings),
+        curvature=curvature_range(results),
         differences=differences_from_homework(results, settings),
         math_font=math_font(formulas),
     )

@@ -125,8 +125,10 @@ def changes(results: Results) -> Changes | None:
         for words, theirs, ours in beyond
     ]
     columns = ["", "before", "now", "difference"]
+    new = sum(theirs is None for _, theirs, _ in differing)
     made = table(f"Compared with commit {found.commit}", columns, rows, most=len(rows), measures=True)
-    told, remarks = sentence(found.commit, before, now, final_split(results), len(differing)), []
+    told, remarks = sentence(found.commit, before, now, final_split(results), len(differing) - new), []
+    told += f"; {counted(new, 'measure')} {'is' if new == 1 else 'are'} new" if new else ""
     if found.inputs and LOCK.exists() and found.inputs == inputs_of(LOCK.read_text(encoding="utf-8")):
         told += ", by the machine or its libraries"
         remarks.append(

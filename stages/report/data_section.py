@@ -35,11 +35,14 @@ def audit_figure(results: Results) -> Figure:
     sizes = results.images.groupby(["width", "height"]).size()
     width, height = sizes.idxmax()
     noted = results.metrics["prepare"]["noted"]
+    one_size = len(sizes) == 1
+    panels = ["images by class and split", *([] if one_size else ["their sizes"])]
+    panels += ["files that were not used"] * bool(unused) + ["images that were used but are unusual"] * bool(noted)
+    all_of = f" All images are {width} x {height} pixels." if one_size else ""
     return figure(
         "data",
-        "The audit of the data: images by class and split, their sizes, files that were not used, and images that "
-        "were used but are unusual.",
-        f"Four panels: {used:,} images of {len(results.classes)} classes; the most frequent size is {width} x {height} "
+        f"The audit of the data: {', '.join(panels)}.{all_of}",
+        f"Bar charts: {used:,} images of {len(results.classes)} classes; the most frequent size is {width} x {height} "
         f"pixels ({sizes.max():,} images); {unused:,} files were not used; {noted:,} images are unusual.",
-        wide=True,
+        wide=len(panels) > 1,
     )

@@ -4,7 +4,8 @@ Problem 4 is the run at hand, whose curves stand in the page's first part.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from markupsafe import Markup
 
@@ -17,6 +18,11 @@ from stages.report.live_figures import LIVE_FIGURES, LiveFigure
 from stages.report.result_section import first_and_last
 from stages.report.stage_results import Results
 
+BELONGS = {  # the question, counted from 0, that each figure and table answers
+    "backprop": {"figures": (0, 1, 2), "tables": (1, 1, 1, 2), "live": 2},
+    "convolution": {"figures": (6,), "tables": (6, 6), "live": 5},
+    "weight_decay": {"figures": (4, 4), "tables": (4,), "live": 4},
+}
 DIGITS = "data/digits"  # the folder that the digits stage writes
 WHOLE = 1e-6
 VISIBLE_LAG = 0.2  # of val accuracy behind train accuracy
@@ -35,7 +41,17 @@ class Step:
     formula: Markup
     words: str
     verified: str  # empty for a definition
-    question: str  # empty but before the first step of its answer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question of a problem, the steps that answer it, and what belongs to them."""
+
+    question: str
+    steps: list[Step] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    live: list[LiveFigure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -44,33 +60,44 @@ class Problem:
 
     anchor: str
     title: str
-    steps: list[Step]
-    figures: list[Figure]
-    live: LiveFigure
+    answers: list[Answer]
     code: list[dict[str, str]]
-    tables: list[Table]
     checks_passed: int
 
 
-def problems(results: Results) -> list[Problem]:
+def problems(results: Results, settings: AllParams) -> list[Problem]:
     """Return problems 1 to 3."""
-    drawn = {"backprop": backprop_figures, "convolution": network_figures, "weight_decay": weight_decay_figures}
+    figures = {
+        "backprop": backprop_figures(results),
+        "convolution": network_figures(results),
+        "weight_decay": weight_decay_figures(results, settings),
+    }
     return [
         Problem(
             anchor=stage.replace("_", "-"),
             title=derivation["title"],
-            steps=[
-                Step(s["number"], mathml(s["latex"]), s["words"], s["verified"], s["question"])
-                for s in derivation["steps"]
-            ],
-            figures=drawn[stage](results),
-            live=LIVE_FIGURES[stage],
+            answers=answers(stage, derivation, figures[stage]),
             code=derivation["code"],
-            tables=[table(t["title"], t["columns"], t["rows"], most=len(t["rows"])) for t in derivation["tables"]],
             checks_passed=results.metrics[stage]["checks_passed"],
         )
         for stage, derivation in results.derivations.items()
     ]
+
+
+def answers(stage: str, derivation: dict[str, Any], figures: list[Figure]) -> list[Answer]:
+    """Return a problem's questions with their answers."""
+    answered = []
+    for step in derivation["steps"]:
+        if step["question"]:
+            answered.append(Answer(step["question"]))
+        answered[-1].steps.append(Step(step["number"], mathml(step["latex"]), step["words"], step["verified"]))
+    belongs = BELONGS[stage]
+    for question, drawing in zip(belongs["figures"], figures, strict=True):
+        answered[question].figures.append(drawing)
+    for question, each in zip(belongs["tables"], derivation["tables"], strict=True):
+        answered[question].tables.append(table(each["title"], each["columns"], each["rows"], most=len(each["rows"])))
+    answered[belongs["live"]].live.append(LIVE_FIGURES[stage])
+    return answered
 
 
 def backprop_figures(results: Results) -> list[Figure]:
@@ -80,22 +107,22 @@ def backprop_figures(results: Results) -> list[Figure]:
     return [
         figure(
             "computational_graph",
-            "The computational graph of (0.1) to (0.4), traced from the code of the forward pass; e is y_hat - y, and "
-            "s its squares. Solid: forward; dashed: gradients.",
+            "The computational graph of (0.1) to (0.4), traced from the code of the forward pass. It names two values "
+            "between: e is y_hat - y, and s has the squares of its entries.",
             "Graph of seven values in a row, X, Z, u, y hat, e, s and L, with W1, W2 and y beside it; each edge back "
             "is labelled with the gradient that flows along it, as in the equations above.",
             tall="computational_graph_tall",
         ),
         figure(
             "worked_example",
-            "The same graph with the numbers of the worked example, a sample a row: each value, and below it the "
-            "derivative of L by it.",
+            "The same graph with the numbers of a worked example, one sample a row: each value in blue, and below it "
+            "in orange the derivative of L by it.",
             "The graph with two samples, two inputs, one hidden unit and one output; the table below has its numbers.",
             tall="worked_example_tall",
         ),
         figure(
             "cost_ratio",
-            "The cost of the backward pass, over the ratio of the layers' widths.",
+            "The cost of the backward pass for each ratio of outputs to inputs, o / d.",
             f"Line chart. With the input's gradient the backward pass costs 2 times the forward pass at every width; "
             f"without it the ratio rises from {without.min():.3f} to {without.max():.3f}.",
         ),
@@ -119,18 +146,18 @@ def network_figures(results: Results) -> list[Figure]:
     ]
 
 
-def weight_decay_figures(results: Results) -> list[Figure]:
+def weight_decay_figures(results: Results, settings: AllParams) -> list[Figure]:
     """Return the figures of the largest stable step size: on a quadratic, and for the learning rate of this run."""
     measured = results.measures.get(("train", "lr_over_curvature_limit"))
     trained = rows_of_epochs(results.history)
     rate = f"at most {trained['learning_rate'].max():.3g}" if len(trained) else "with which no epoch was trained"
     stable, bound = "No limit is known for this recipe.", ""
+    sign = " The limit of (d) is marked too." if settings.finetune.weight_decay > 0 else ""
     if measured:
-        curvature = results.metrics["curvature"]
-        low, high = (shown(curvature[f"largest_curvature_{end}"]) for end in ("low", "high"))
         bound = (
-            f" Stable is what the formula above gives for this run's momentum and weight decay, with mu from {low} to "
-            f"{high}, as measured on draws of its images; the range is shaded."
+            " The largest stable rate follows from the bound above, with this run's momentum and weight decay, and mu "
+            f"measured on several draws of images: {curvature_range(results)}. The range of the bound is shaded in "
+            "orange."
         )
         stable = f"It is {measured.low:.2g} to {measured.high:.2g} times the largest stable step size."
     return [
@@ -142,11 +169,16 @@ def weight_decay_figures(results: Results) -> list[Figure]:
         ),
         figure(
             "step_size",
-            f"The learning rate of this run, and the largest step sizes.{bound} With weight decay there is also the "
-            "one that keeps the sign, (d).",
+            f"The learning rate of this run, and the largest stable one.{bound}{sign}",
             f"A logarithmic axis with the learning rate, {rate}. {stable}",
         ),
     ]
+
+
+def curvature_range(results: Results) -> str:
+    """Return the largest curvature of the loss where fine-tuning starts, as measured on several draws of images."""
+    curvature = results.metrics["curvature"]
+    return " to ".join(shown(curvature[f"largest_curvature_{end}"]) for end in ("low", "high"))
 
 
 def fine_tuning_answer(results: Results) -> str:
@@ -163,8 +195,8 @@ def fine_tuning_answer(results: Results) -> str:
     start = "linear probe, epoch -1," if begins_with_probe(results.history) else "first"
     return (
         f"After {counted(epochs, 'epoch')} the train accuracy is {train} and the val accuracy {val}. As "
-        f"in the homework, train's is the average over the epoch, while the weights change. From the {start} to the "
-        f"last epoch the loss goes {loss}; the accuracy goes {accuracy}."
+        f"in the homework, the train accuracy is the average over an epoch, in which the weights change. From the "
+        f"{start} to the last epoch the loss goes {loss}, and the accuracy {accuracy}."
     )
 
 
@@ -181,11 +213,12 @@ def lag_of_val(results: Results, settings: AllParams) -> str:
     batches = math.ceil((results.manifest["split"] == "train").sum() / settings.finetune.batch_size)
     return (
         f"In epoch {lags.idxmax()}, counted from 0, val accuracy is {lags.max():.2f} below train "
-        "accuracy. The cause is batch normalisation: it uses the mean and variance of each batch in training, but "
-        f"running ones in evaluation mode, of which a batch replaces a tenth, and there are {batches} batches an "
-        "epoch. On another machine, with the default recipe and seed 0, the training images themselves were 0.90 "
-        "right in training and 0.53 in evaluation mode after epoch 4; with the statistics of all training images "
-        "under the same weights val accuracy was 0.79 instead of 0.50 (benchmarks/README.md)."
+        "accuracy. The cause is batch normalisation. In training it uses the mean and variance of each batch, in "
+        "evaluation running means of them. Each batch replaces only a tenth of the running means, and an epoch has "
+        f"{batches} batches, so they lag behind the weights. An experiment on another machine, with the default recipe "
+        "and seed 0, shows it. After epoch 4 the accuracy on the training images was 0.90 in training mode and 0.53 in "
+        "evaluation mode. With statistics of all training images, computed with the same weights, val accuracy was "
+        "0.79 instead of 0.50 (benchmarks/README.md)."
     )
 
 
@@ -212,8 +245,9 @@ def differences_from_homework(results: Results, settings: AllParams) -> list[str
     }
     weights = sources.get(settings.weights.source, f"The pre-trained weights are {settings.weights.source}.")
     epochs = (
-        f"The homework's text asks for 20 epochs, its printed code runs 10; here there are {settings.finetune.epochs}. "
-        "The momentum stands in the code alone."
+        f"The homework's text asks for 20 epochs, and its printed code runs 10; this run has "
+        f"{settings.finetune.epochs}. "
+        "The momentum of 0.9 is in the code, not in the text."
     )
     given = settings.model_dump()
     changed = [

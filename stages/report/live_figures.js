@@ -1,5 +1,6 @@
 // The figures with sliders. Each has a function that takes the sliders' values and returns what the figure shows:
-// words, and shapes of an SVG. They are drawn anew at each move of a slider, and with their defaults on paper.
+// words, and shapes of an SVG. They are drawn anew at each move of a slider, and with their defaults on paper. There,
+// what is folded is open.
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -85,8 +86,8 @@ function decay({ alpha, lambda, beta, mu }) {
   if (Math.abs(share - 1) < 1e-9) ends = "the weight neither goes to zero nor grows without end";
   if (c === 0) return { words: "Without curvature and decay nothing moves the weight.", drawn };
   return {
-    words: `alpha is ${short(share)} times the largest stable step size, ${short(bound)}: ${ends}. ` +
-      (lambda > 0 ? `The factor of decay keeps its sign up to 1/(2 lambda) = ${short(1 / (2 * lambda))}.` : "Without decay no factor shrinks the weight."),
+    words: `α is ${short(share)} times the largest stable step size, ${short(bound)}: ${ends}. ` +
+      (lambda > 0 ? `The factor of decay keeps its sign up to α = 1/(2λ) = ${short(1 / (2 * lambda))}.` : "Without decay no factor shrinks the weight."),
     drawn,
   };
 }
@@ -110,3 +111,13 @@ for (const figure of document.querySelectorAll(".live")) {
   figure.hidden = false;
   current();
 }
+
+// Paper cannot be opened: what is folded is open while the page is printed.
+let folded = [];
+window.addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  for (const details of folded) details.open = true;
+});
+window.addEventListener("afterprint", () => {
+  for (const details of folded) details.open = false;
+});

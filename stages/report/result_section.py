@@ -31,7 +31,33 @@ MEASURES = {
     "at_threshold_accuracy": "accuracy at the chosen threshold",
 }
 
+MEANINGS = {  # of the names above
+    "balanced_accuracy": "the mean over the classes of the share of a class's images that are classified correctly",
+    "macro_f1": "the mean over the classes of F1, the harmonic mean of precision and recall",
+    "auroc": (
+        "the area under the ROC curve: the probability that an image of a class scores higher for it than an image of "
+        "another class; 0.5 by chance"
+    ),
+    "average_precision": "the mean precision over all recalls: the area under the curve of precision over recall",
+    "loss": "the mean over the images of minus the logarithm of the true class's probability; lower is better",
+    "brier": (
+        "the mean squared difference between a predicted probability and 1 for the true class, 0 for another; summed "
+        "over the classes if there are more than two; lower is better"
+    ),
+    "calibration_error": (
+        "the mean difference between the predicted probability and the share that is correct, over images with "
+        "similar probabilities; lower is better"
+    ),
+    "calibration_error_if_true": "the calibration error that a calibrated model has by chance on so few images",
+    "calibrated_loss": "the measure with logits divided by one number, the temperature, which is fitted on val",
+    "probe_accuracy": "the accuracy of a logistic regression on the features of the network before fine-tuning",
+    "at_threshold_accuracy": (
+        "the accuracy if the positive class is predicted where its probability is at least the threshold, which was "
+        "chosen on val"
+    ),
+}
 
+UNSCALED = "Temperature scaling, fitted on val, leaves the probabilities as they are: its temperature is 1."
 WEAKEST = 5  # parts of the images in the table
 
 
@@ -96,10 +122,23 @@ def measures_table(results: Results) -> Table:
     """Return every measure on every split, with its interval."""
     measures, rows = results.measures, []
     for name, words in MEASURES.items():
+        if name.startswith("calibrated_") and unscaled(results):
+            continue
         if any((split, name) in measures for split in results.splits):
             rows.append([words, *(with_interval(measures.get((split, name))) for split in results.splits)])
     columns = ["", *(f"{split}, {measures[split, 'accuracy'].images:,} images" for split in results.splits)]
     return table("Measures, with their intervals", columns, rows, measures=True)
+
+
+def meanings(results: Results) -> dict[str, str]:
+    """Return what the measures of the table mean that their names do not say."""
+    rows = {row[0] for row in measures_table(results).rows}
+    return {MEASURES[name]: meaning for name, meaning in MEANINGS.items() if MEASURES[name] in rows}
+
+
+def unscaled(results: Results) -> bool:
+    """Whether temperature scaling left the probabilities as they are, and with them every measure."""
+    return results.measures["val", "temperature"].value == 1
 
 
 def slices_table(results: Results) -> Table:
@@ -176,7 +215,7 @@ def probability_figures(results: Results) -> list[Figure | str]:
         figure(
             "reliability",
             "Calibration: the share that is correct over the predicted probability. A calibrated model is on the "
-            "diagonal.",
+            f"diagonal.{' ' + UNSCALED if unscaled(results) else ''}",
             f"Reliability before and after scaling, temperature {measures['val', 'temperature'].value:.3g}. "
             f"{split}: calibration error {before:.3f} before, {after:.3f} after.",
             wide=True,

@@ -63,8 +63,8 @@ def the_update(params: WeightDecay, found: Found) -> list[Step]:
         Step(
             "3 (c)",
             r"w' = (1 - 2 \alpha \lambda)\, w - \alpha \nabla L(w)",
-            "The same, with the terms in w collected: each update first multiplies the weights by 1 - 2 alpha lambda, "
-            "then takes the step of L.",
+            "(b) with the terms in w collected. Each update first multiplies the weights by 1 - 2 alpha lambda, so "
+            "they decay; then it takes the step for L.",
             f"for alpha = {params.alpha:g} and lambda = {params.lambda_:g} torch's SGD multiplies a weight by "
             f"{factor:g} where the loss is flat",
             question="Why is it called weight decay?",
@@ -80,7 +80,7 @@ def larger_lambda(params: WeightDecay, found: Found) -> list[Step]:
         Step(
             "3 (d)",
             r"0 < 1 - 2 \alpha \lambda < 1 \quad\Leftrightarrow\quad 0 < \alpha < \frac{1}{2 \lambda}",
-            "The factor is below 1, so that it shrinks, and above 0, so that the weights keep their signs.",
+            "The factor has to be below 1 to shrink the weights, and above 0 to keep their signs.",
             f"for lambda = {params.lambda_:g} the limit 1 / (2 lambda) is {limit:g}: there torch's factor changes sign",
             question="What does a larger lambda do, and which step sizes keep the update stable?",
         ),
@@ -88,17 +88,17 @@ def larger_lambda(params: WeightDecay, found: Found) -> list[Step]:
             "",
             r"\lambda \to 2 \lambda: \quad 1 - 2 \alpha \lambda \to 1 - 4 \alpha \lambda, \quad"
             r" \frac{1}{2 \lambda} \to \frac{1}{4 \lambda}",
-            "In the algorithm a larger lambda makes the factor smaller, so that each update shrinks more. It also "
-            "lowers the limit of the step size. Here lambda is doubled.",
+            "The effect of a larger lambda on the algorithm, here of twice the lambda: the factor is smaller, so each "
+            "update shrinks the weights more; and the limit of the step size is lower.",
             f"for alpha = {params.alpha:g} and lambda = {params.lambda_:g} the factor falls from {factor:g} to "
             f"{smaller:g}, the limit from {limit:g} to {limit / 2:g}",
         ),
         Step(
             "",
             r"\mu\,(w - w^*) + 2 \lambda w = 0 \quad\Leftrightarrow\quad w = \frac{\mu}{\mu + 2 \lambda}\, w^*",
-            "In the result the weights are smaller: more regularisation, for a network with smaller weights follows "
-            "its training data less closely. Where L is a quadratic of curvature mu, its second derivative, with its "
-            "minimum at w*, the gradient of (a) is zero at the share mu / (mu + 2 lambda) of w*.",
+            "The effect on the result: the weights are smaller. This is regularisation: a network with smaller weights "
+            "follows its training data less closely. Example: L is a quadratic with the second derivative mu, its "
+            "curvature, and its minimum at w*. The gradient of (a) is then zero at mu / (mu + 2 lambda) times w*.",
             f"with mu = 1 and w* = 1 torch's SGD ends at {found.optima[0]:.6g} for lambda = {params.lambda_:g} and at "
             f"{found.optima[1]:.6g} for {2 * params.lambda_:g}",
         ),
@@ -113,27 +113,29 @@ def stability_without_momentum() -> list[Step]:
         Step(
             "",
             r"L(w) = \frac{\mu}{2}\, w^2, \quad \nabla Loss = c\, w, \quad c = \mu + 2 \lambda",
-            "Stable means that the weights go to the minimum. Near a minimum a loss is nearly a quadratic; mu is its "
-            "curvature, and the minimum is put at 0. With many weights the same holds along each eigenvector of the "
-            "Hessian, with its eigenvalue for mu, so that the largest decides.",
+            "Stable means that the weights converge to the minimum. Near a minimum a loss is nearly a quadratic; mu >= "
+            "0 is its curvature, and the minimum is taken to be 0. So c > 0. With many weights the same holds along "
+            "each eigenvector of the Hessian, the matrix of second derivatives, with the eigenvalue as mu. The largest "
+            "eigenvalue gives the smallest bound.",
             question="Is (d) the bound for stability? (Not asked in the homework.)",
         ),
         Step(
             "",
             r"w_{t+1} = w_t - \alpha c\, w_t = (1 - \alpha c)\, w_t \quad\Rightarrow\quad w_t = (1 - \alpha c)^t\, w_0",
-            "(b) on this loss, first without momentum. The index t counts the updates, from w_0 on; each multiplies by "
-            "the same number.",
+            "(b) for this loss, first without momentum. The index t counts the updates; w_0 is the start. Each update "
+            "multiplies by the same number.",
         ),
         Step(
             "",
             r"\left|1 - \alpha c\right| < 1 \quad\Leftrightarrow\quad 0 < \alpha < \frac{2}{\mu + 2 \lambda}",
-            "The powers go to 0 if and only if the number lies between -1 and 1. This is the sharp bound.",
+            "The powers converge to 0 if and only if the number lies between -1 and 1. So this bound is sharp: at and "
+            "above it the weights do not converge.",
         ),
         Step(
             "",
             r"\mu = 0: \quad \alpha < \frac{2}{2 \lambda} = \frac{1}{\lambda}",
-            "So (d) is not necessary: without curvature the weights go to 0 up to twice the limit of (d). Between the "
-            "two they change their signs at each update.",
+            "So (d) is not necessary: without curvature the weights converge up to twice the limit of (d). Between the "
+            "two limits they change their signs at each update.",
             f"with lambda = {EXAMPLE_LAMBDA:g} torch's SGD settles at alpha = {1.5 * limit:g}, where the limit of (d) "
             f"is {limit:g}, and diverges at {2.1 * limit:g}",
         ),
@@ -142,7 +144,7 @@ def stability_without_momentum() -> list[Step]:
             rf"\mu = {EXAMPLE_CURVATURE:g},\; \lambda = {EXAMPLE_LAMBDA:g}: \quad \alpha < "
             rf"\frac{{2}}{{{EXAMPLE_CURVATURE + 2 * EXAMPLE_LAMBDA:g}}} \approx {bound:.4f}, \quad"
             rf" \frac{{1}}{{2 \lambda}} = {limit:g}",
-            "Nor is (d) sufficient: with curvature the bound can be far below the limit of (d).",
+            "(d) is not sufficient either: with curvature the bound can be far below the limit of (d).",
             f"torch's SGD settles at alpha = {0.97 * bound:.4f} and diverges at {1.03 * bound:.4f}",
         ),
     ]
@@ -156,36 +158,39 @@ def stability_with_momentum(found: Found) -> list[Step]:
         Step(
             "",
             r"v' = \beta v + \nabla L(w) + 2 \lambda w, \quad w' = w - \alpha v'",
-            "With heavy-ball momentum the step is the velocity v, which keeps the share beta of its previous value, "
-            "0 <= beta < 1. The velocity takes the decay along.",
+            "With heavy-ball momentum the step is along the velocity v, which keeps beta times its previous value, "
+            "0 <= beta < 1. The gradient of the penalty is part of the velocity.",
             f"relative error {found.errors['momentum']:.0e} against torch's SGD",
         ),
         Step(
             "",
             r"w_{t+1} = w_t - \alpha\,(\beta v_t + c\, w_t), \quad \alpha v_t = w_{t-1} - w_t",
-            "On the quadratic. The second equation is the step before, solved for its velocity.",
+            "The update for the quadratic. The second equation is the step before it, w_t = w_(t-1) - alpha v_t, "
+            "solved for the velocity.",
         ),
         Step(
             "",
             r"w_{t+1} = (1 + \beta - \alpha c)\, w_t - \beta\, w_{t-1}",
-            "The second equation put into the first: each weight follows from the two before it.",
+            "The second equation inserted into the first: each weight follows from the two before it.",
             f"relative error {found.recurrence_errors['momentum']:.0e} against torch's SGD",
         ),
         Step(
             "",
             r"p(\rho) = \rho^2 - (1 + \beta - \alpha c)\,\rho + \beta = 0",
-            "w_t = rho^t solves the recurrence where rho is a root of p, and every solution is a sum of such powers "
-            "(with t rho^t for a double root). The two roots are the eigenvalues of the map from (w, previous w) to "
-            "(next w, w); the weights go to 0 if and only if both are below 1 in absolute value (Polyak 1964).",
+            "w_t = rho^t solves the recurrence if rho is a root of p: insert it, and divide by rho^(t-1). Every "
+            "solution is a combination of the powers of the two roots (with t rho^t for a double root). So the weights "
+            "converge to 0 from every start if and only if both roots are below 1 in absolute value (Polyak 1964). The "
+            "roots are also the eigenvalues of the linear map from (w, previous w) to (next w, w).",
             "the roots equal the eigenvalues of the update, computed from the update itself",
         ),
         Step(
             "",
             r"\rho_1 \rho_2 = \beta < 1, \quad p(1) = \alpha c > 0, \quad p(-1) = 2\,(1 + \beta) - \alpha c",
-            "The product of the roots is the last coefficient. Two complex roots are conjugate, so that each has the "
-            "absolute value sqrt(beta) < 1. Real roots have the same sign. p(1) is (1 - rho1)(1 - rho2): positive "
-            "roots are both below 1, since both above 1 would have a product above 1. In the same way negative roots "
-            "are both above -1 if and only if p(-1) > 0.",
+            "The product of the roots is the last coefficient. Two complex roots are conjugate, so each has the "
+            "absolute value sqrt(beta) < 1; p has then no real zero, and p(-1) > 0. Real roots do not differ in sign. "
+            "p(1) = (1 - rho1)(1 - rho2) > 0, so both are below 1, or both above; both above is impossible, because "
+            "their product is below 1. In the same way, from p(-1) = (1 + rho1)(1 + rho2), both are above -1 if and "
+            "only if p(-1) > 0.",
             "at the bound one root is -1, and the other has an absolute value below 1",
         ),
         Step(
@@ -197,45 +202,47 @@ def stability_with_momentum(found: Found) -> list[Step]:
         Step(
             "",
             r"w' = w - \alpha\,(\nabla Loss + \beta v'), \quad v' = \beta v + \nabla Loss",
-            "Nesterov's momentum as torch has it: the step is the gradient plus beta times the new velocity.",
+            "Nesterov's momentum as torch has it: the step is along the gradient of (a) plus beta times the new "
+            "velocity.",
             f"relative error {found.errors['Nesterov momentum']:.0e} against torch's SGD",
         ),
         Step(
             "",
             r"w' = (1 - 2 \alpha \lambda\,(1 + \beta))\, w - \alpha\,((1 + \beta)\, \nabla L(w) + \beta^2 v)",
-            "The new velocity put in: the step counts the gradient 1 + beta times, and shrinks as often.",
+            "v' inserted into the step. Both the gradient of L and the shrinking count 1 + beta times.",
             f"relative error {found.errors['Nesterov momentum']:.0e} against torch's SGD",
         ),
         Step(
             "",
             r"w_t = w_{t-1} - \alpha\,(c\, w_{t-1} + \beta v_t) \quad\Rightarrow\quad"
             r" \alpha \beta v_t = (1 - \alpha c)\, w_{t-1} - w_t",
-            "On the quadratic: the step before, solved for its velocity.",
+            "The step before, for the quadratic, solved for the velocity.",
         ),
         Step(
             "",
             r"w_{t+1} = (1 + \beta)(1 - \alpha c)\, w_t - \beta\,(1 - \alpha c)\, w_{t-1}",
-            "That put into the update above, with c w for its gradient and its decay together.",
+            "This inserted into the update above, with c w for the gradient of (a).",
             f"relative error {found.recurrence_errors['Nesterov momentum']:.0e} against torch's SGD",
         ),
         Step(
             "",
             r"p(\rho) = \rho^2 - (1 + \beta)(1 - \alpha c)\,\rho + \beta\,(1 - \alpha c) = 0",
-            "Its polynomial, as above.",
+            "The polynomial of this recurrence, found as above.",
             "the roots equal the eigenvalues of the update, computed from the update itself",
         ),
         Step(
             "",
             r"\rho_1 \rho_2 = \beta\,(1 - \alpha c), \quad p(1) = \alpha c > 0, \quad"
             r" p(-1) = 2\,(1 + \beta) - (1 + 2 \beta)\,\alpha c",
-            "If the product is negative, p(0) < 0 while p(1) > 0: one root lies between 0 and 1, and if p(-1) > 0 the "
-            "other lies between -1 and 0. Otherwise the product is below 1, and the argument is the one above.",
+            "If the product is negative, p(0) < 0 and p(1) > 0: one root lies between 0 and 1. The other is negative, "
+            "and it is above -1 if and only if p(-1) > 0. If the product is not negative it is below 1, because alpha "
+            "c > 0, and the argument above applies.",
             "at the bound one root is -1, and the other has an absolute value below 1",
         ),
         Step(
             "",
             r"p(-1) > 0 \quad\Leftrightarrow\quad \alpha < \frac{2\,(1 + \beta)}{(1 + 2 \beta)(\mu + 2 \lambda)}",
-            "The sharp bound with Nesterov's momentum, 1 + 2 beta times smaller than heavy-ball momentum's.",
+            "The sharp bound with Nesterov's momentum, 1 + 2 beta times smaller than that with heavy-ball momentum.",
             bisection(nesterov),
         ),
     ]
@@ -258,29 +265,31 @@ def adam(params: WeightDecay, found: Found) -> list[Step]:
         Step(
             "",
             r"m' = \beta_1 m + (1 - \beta_1)\, g, \quad s' = \beta_2 s + (1 - \beta_2)\, g^2",
-            "Adam keeps two running means for each weight: m of its gradient g, and s of the squared gradient.",
+            "Adam keeps two running means for each weight: m of its gradient g, and s of the squared gradient. All "
+            "operations are entry by entry; beta1 and beta2 are below 1.",
             question="Are the penalty and the shrinking the same for every optimiser? (Not asked in the homework.)",
         ),
         Step(
             "",
             r"\hat{m} = \frac{m'}{1 - \beta_1^t}, \quad \hat{s} = \frac{s'}{1 - \beta_2^t}",
-            "Both start at 0; the division by 1 - beta^t corrects that in step t = 1, 2, ...",
+            "Both means start at 0, so they are too small at first. In step t = 1, 2, ... the weights of the gradients "
+            "in m' add up to 1 - beta1^t; the division corrects that.",
         ),
         Step(
             "",
             r"g = \nabla L(w) + 2 \lambda w, \quad w' = w - \alpha\,\frac{\hat{m}}{\sqrt{\hat{s}} + \epsilon}",
-            "Adam with the penalty: the penalty's gradient is divided by the root as well, so that weights with large "
-            "gradients hardly decay. epsilon is a small number that prevents a division by 0.",
+            "Adam with the penalty: the penalty's gradient is divided by the root too, so weights with large gradients "
+            "hardly decay. The small number epsilon prevents a division by 0.",
             "written by hand, equal to torch's Adam with weight_decay = 2 lambda",
         ),
         Step(
             "",
             r"g = \nabla L(w), \quad"
             r" w' = (1 - 2 \alpha \lambda)\, w - \alpha\,\frac{\hat{m}}{\sqrt{\hat{s}} + \epsilon}",
-            "AdamW shrinks all weights by the same factor, beside the step (Loshchilov and Hutter 2019). For SGD the "
-            "two are the same; for Adam they are not.",
-            f"written by hand, equal to torch's AdamW; within {steps} steps the weights of Adam and of AdamW differ by "
-            f"up to {found.adam_difference:.2g} of the largest weight",
+            "AdamW shrinks all weights by the same factor, apart from the step (Loshchilov and Hutter 2019). For SGD "
+            "penalty and shrinking are the same, (b) and (c); for Adam they are not.",
+            f"written by hand, equal to torch's AdamW with weight_decay = 2 lambda; within {steps} steps the weights "
+            f"of Adam and of AdamW differ by up to {found.adam_difference:.2g} of the largest weight",
         ),
     ]
 

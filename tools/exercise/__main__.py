@@ -61,7 +61,11 @@ def load(path: Path) -> ModuleType:
 
 def said(error: Exception, path: Path) -> str:
     """Return an exception of the answers' own in words, with its line."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve() == path.resolve()
+    ]
     line = lines[-1] if lines else getattr(error, "lineno", None)
     return f"{type(error).__name__}: {one_line(str(error))}" + (f" (line {line})" if line else "")
 

@@ -54,7 +54,7 @@ def of_training(answer: Callable) -> str | None:
     if len(theirs.modes) != len(batches):
         return f"runs the network {len(theirs.modes)} times for {len(batches)} batches"
     if not all(theirs.modes):
-        return "leaves the network in evaluation mode"
+        return "runs the network in evaluation mode"
     if same(after, before):
         return "changes no weight: is there a backward pass, and a step?"
     if same(after, trained(network, batches, forget=True)[0]):
@@ -71,7 +71,7 @@ def of_evaluation(answer: Callable) -> str | None:
     before = copy.deepcopy(theirs.state_dict())
     results = answer(theirs, iter(batches))
     if any(theirs.modes):
-        return "leaves the network in training mode"
+        return "runs the network in training mode"
     if any(theirs.kept):
         return "keeps what a backward pass would need, which takes memory and time: torch can do without"
     changed = [key for key, value in theirs.state_dict().items() if not torch.equal(value, before[key])]

@@ -95,8 +95,8 @@ def of_torchs(answer: Callable) -> str | None:
     if same(after_torchs_update(theirs), right):
         return None
     if same(after_torchs_update(2 * theirs), right):
-        return "decays by half as much: torch has no factor of its own"
-    return f"is {theirs:.4g}, with which torch's update is another"
+        return "decays by half as much: torch adds weight_decay times w to the gradient of L, without a factor"
+    return f"is {theirs:.4g}, with which torch's update is not that of (b)"
 
 
 CHECKS = {

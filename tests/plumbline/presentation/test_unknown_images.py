@@ -14,10 +14,10 @@ SHARES = {
 
 def test_it_says_the_shares_with_their_intervals() -> None:
     assert unknown_images(AREAS | SHARES, "test", 0.95, "data/digits-source", "digits") == (
-        "The model calls images unknown that are far from those of training: 4.0% (2.0% to 7.0%) of 273 test images "
-        "(at most 5.0% are wished), 78.0% (68.0% to 86.0%) of 100 images of data/digits-source, on which the network "
-        "was pre-trained, 100% (96.0% to 100%) of 100 negatives of test images, and 0% (0% to 4.0%) of 90 images of "
-        "noise."
+        "The model calls an image unknown if its features are far from those of the training images. It does so for "
+        "4.0% (2.0% to 7.0%) of 273 test images (the aim is at most 5.0%), 78.0% (68.0% to 86.0%) of 100 images of "
+        "data/digits-source, on which the network was pre-trained, 100% (96.0% to 100%) of 100 test images with "
+        "inverted colours, and 0% (0% to 4.0%) of 90 images of noise."
     )
     for folder, weights in (("data/digits-source", "imagenet"), ("others", "digits")):
         assert "pre-trained" not in unknown_images(AREAS | SHARES, "test", 0.95, folder, weights)
@@ -25,7 +25,9 @@ def test_it_says_the_shares_with_their_intervals() -> None:
 
 def test_without_a_test_split_nothing_is_said_of_known_images() -> None:
     measures = {("val", name): own for (_, name), own in (AREAS | SHARES).items() if name != "rejected"}
-    assert "training: 78.0% (68.0% to 86.0%) of 100 images of x," in unknown_images(measures, "val", 0.95, "x", "none")
+    assert "It does so for 78.0% (68.0% to 86.0%) of 100 images of x," in unknown_images(
+        measures, "val", 0.95, "x", "none"
+    )
 
 
 def test_too_few_val_images_and_a_model_without_a_score_are_told_apart() -> None:

@@ -37,7 +37,7 @@ def test_the_four_answers_are_the_homeworks(workspace: Workspace) -> None:
     assert "21780648 + 17024 = 21797672" in formulas
     assert r"(512 + 1) \cdot 1000 = 513000, \quad (512 + 1) \cdot 2 = 1026" in formulas
     assert any(
-        "34 of them lie one behind the other; 3 are convolutions of 1 x 1" in s["words"] for s in derivation["steps"]
+        "34 of them follow one another. The other 3 are 1 x 1 convolutions" in s["words"] for s in derivation["steps"]
     )
 
 

@@ -123,12 +123,14 @@ def test_the_data_audit_shows_every_count() -> None:
     assert [name.get_text() for name in noted.get_yticklabels()] == ["animated, first frame used", "plain"]
 
 
-def test_one_size_of_all_images_is_a_sentence_and_no_chart() -> None:
-    rows = manifest(["a"], 1, ("train", "val"))
+def test_the_data_audit_has_no_panel_that_shows_nothing() -> None:
+    rows, none = manifest(["a"], 1, ("train", "val")), pd.DataFrame(columns=QUARANTINE_COLUMNS)
+    unused = pd.DataFrame({"path": ["x"], "reason": ["empty"], "detail": ""})
     with mpl.rc_context(STYLE):
-        _, sizes, *_ = draw_data_audit(rows, rows, pd.DataFrame(columns=QUARANTINE_COLUMNS), NOTHING_NOTED).axes
-    assert [text.get_text() for text in sizes.texts] == ["all 2 images are 8 x 9 pixels"]
-    assert not sizes.collections
+        (alone,) = draw_data_audit(rows, rows, none, NOTHING_NOTED).axes
+        titles = [axes.get_title(loc="left") for axes in draw_data_audit(rows, rows, unused, NOTHING_NOTED).axes]
+    assert alone.get_title(loc="left") == "Images by class"
+    assert titles == ["Images by class", "Not used: 1 files"]
 
 
 def test_a_split_has_its_colour_in_every_figure() -> None:
@@ -169,7 +171,7 @@ def test_the_baselines_stand_under_the_model_with_their_intervals() -> None:
     assert axes.lines[0].get_xdata() == pytest.approx([0.9, 0.8, 0.7])
     ends = [segment[:, 0].tolist() for segment in axes.collections[0].get_segments()]
     assert ends == [pytest.approx([0.8 - i / 10, 0.95 - i / 10]) for i in range(3)]
-    assert [name.get_text() for name in axes.get_yticklabels()] == ["this model", "linear probe", "commonest class"]
+    assert [name.get_text() for name in axes.get_yticklabels()] == ["this model", "linear probe", "most frequent class"]
 
 
 def test_every_layer_has_its_two_bars() -> None:
@@ -236,6 +238,11 @@ def test_reliability_and_trade_offs_hold_the_tables_points() -> None:
     drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines[1:]}
     assert drawn["before the temperature"] == [[0.6, 0.5], [0.9, 0.95]]
     assert axes.get_title(loc="left") == "val: 22 images, 1 bin"
+    with mpl.rc_context(STYLE):
+        unscaled = draw_reliability(reliability, 1.0)
+    (axes,) = unscaled.axes
+    assert len(axes.lines) == 2  # the diagonal, and one line for both
+    assert not unscaled.legends
     roc = pd.DataFrame(
         {"split": "val", "class": "8", "false_positive_rate": [0, 0.2, 1], "true_positive_rate": [0, 0.9, 1]}
     )

@@ -21,7 +21,7 @@ from stages.report import __main__ as report
 from stages.report.changes_section import changes, last_other_measures
 from stages.report.data_section import data_sentence
 from stages.report.figures_and_tables import shown, table
-from stages.report.formulas import math_font, mathml
+from stages.report.formulas import math_font, mathml, typeset
 from stages.report.homework_section import differences_from_homework, fine_tuning_answer, lag_of_val, share_of
 from stages.report.result_section import baselines_sentence, headline, mistakes_sentence, slices_table, training_figures
 from stages.report.stage_results import Results
@@ -51,6 +51,24 @@ def test_a_prime_stands_on_the_line_and_a_hat_is_a_modifier_that_does_not_stretc
     assert "msup" not in primed
     assert "&#x02032;" in primed
     assert '<mo stretchy="false">&#x002C6;</mo>' in hat
+
+
+def test_symbols_in_sentences_are_those_of_the_formulas() -> None:
+    texts = {
+        "2 (y_hat - y)^T u is (o, h) <b>": "2 (ŷ − y)<sup>T</sup> u is (o, h) &lt;b&gt;",  # noqa: RUF001
+        "dL/dW2, u_ij, w_(t-1) and rho^(t-1)": "∂L/∂W<sub>2</sub>, u<sub>ij</sub>, w<sub>t−1</sub> and ρ<sup>t−1</sup>",  # noqa: RUF001
+        "0 <= beta1 < 1, sqrt(mu) >= -1": "0 ≤ β<sub>1</sub> &lt; 1, √μ ≥ −1",  # noqa: RUF001
+        "weight_decay = 2 lambda, at most 6e-16 of 3 x 3": "weight_decay = 2 λ, at most 6e−16 of 3 × 3",  # noqa: RUF001
+    }
+    assert {text: typeset(text).replace("\N{NO-BREAK SPACE}", " ") for text in texts} == texts
+    assert "(o,\N{NO-BREAK SPACE}h)" in typeset("(o, h)")
+
+
+def test_a_minus_after_a_bracket_is_a_sign_and_counts_have_separators() -> None:
+    formula = mathml(r"p(-1) = a - 1 = 5133600 + 0.0664")
+    assert formula.count('<mo form="prefix">&#x02212;</mo><mn>1</mn>') == 1
+    assert "<mn>5,133,600</mn>" in formula
+    assert "<mn>0.0664</mn>" in formula
 
 
 @pytest.mark.medium
@@ -164,7 +182,7 @@ def test_problem_4_is_answered_as_k_of_n_and_says_what_differs_from_the_homework
     lagging = pd.DataFrame([[0, 1.0, 0.5, 0.8, 0.5], [1, 0.2, 0.9, 0.9, 0.5]], columns=columns)
     lag = lag_of_val(results_of({}, manifest=manifest, history=lagging), params_file.load(AllParams))
     assert lag.startswith("In epoch 1, counted from 0, val accuracy is 0.40 below train accuracy.")
-    assert "there are 4 batches an epoch" in lag
+    assert "an epoch has 4 batches" in lag
     assert share_of(0.333, 60) == "33.3%"  # blended images
     digits = differences_from_homework(results, params_file.load(AllParams))
     assert [sentence.split()[1] for sentence in digits] == ["images", "network", "homework's"]
@@ -212,7 +230,10 @@ def test_the_changes_lead_with_the_accuracy(tmp_path: Path, monkeypatch: pytest.
     assert changes(results_of(before)) is None
     better = {("val", "loss"): Measure(0.25, 4), ("val", "brier"): Measure(0.1, 4)}
     found = changes(results_of(before | accuracies("val", 0.8) | better))
-    assert found.sentence == f"val accuracy +0.050 compared with commit {found.commit}; 2 other measures differ"
+    assert (
+        found.sentence
+        == f"val accuracy +0.050 compared with commit {found.commit}; 1 other measure differs; 1 measure is new"
+    )
     assert [row[-1] for row in found.table.rows] == ["-0.250", "new"]  # the accuracy's is within its interval
     found = changes(results_of(before | {("val", "loss"): Measure(0.25, 4)}))
     assert found.sentence == f"the same val accuracy as in commit {found.commit}; 1 other measure differs"

@@ -21,6 +21,8 @@ from tests.support.browser import DESKTOP, PHONE, SCHEMES, opened, overflow, ser
 from tests.support.formulas import operators_with_ink
 from tests.support.results import make_results
 
+PAPER = 680  # pixels: 180 mm, A4 without its margins
+
 HOSTILE = (
     "<!--<script>",
     "<img src=x onerror=alert(1)>",
@@ -66,7 +68,7 @@ def split_words(page: Page, selector: str) -> list[str]:
     return page.evaluate(
         """(selector) => [...document.querySelectorAll(selector)].flatMap((element) => {
           const text = element.firstChild;
-          return [...text.data.matchAll(/[^\\s/]+/g)].filter((word) => {
+          return [...text.data.matchAll(/[^\\s/-]+/g)].filter((word) => {
             const range = document.createRange();
             range.setStart(text, word.index);
             range.setEnd(text, word.index + word[0].length);
@@ -101,6 +103,40 @@ def test_on_a_phone_measures_stand_below_their_whole_names_formulas_wrap_and_the
             assert (wrapped > 0) == (width == PHONE)
     assert len(drawings[PHONE]) == 2
     assert max(drawings[PHONE]) < 1 < min(drawings[DESKTOP])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [PHONE, 1280])
+def test_words_in_the_homeworks_tables_are_whole(tiny_project: Path, width: int) -> None:
+    with opened(tiny_project / report.PAGE, width) as page:
+        page.evaluate("() => document.querySelectorAll('details').forEach((each) => (each.open = true))")
+        assert page.locator("#homework td").count() > 300
+        assert split_words(page, "#homework :is(th, td):not(:empty)") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["tiny", "hostile"])
+def test_on_paper_everything_is_open_and_nothing_is_wider_than_the_page(
+    tiny_project: Path, hostile_page: Path, which: str
+) -> None:
+    path = tiny_project / report.PAGE if which == "tiny" else hostile_page
+    with opened(path, PAPER, "dark") as page:
+        page.emulate_media(media="print")
+        folded = page.locator("details:not([open])").count()
+        assert folded > 10
+        page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+        assert page.locator("details:not([open])").count() == 0
+        assert overflow(page) <= 0
+        wider = page.evaluate(
+            "(width) => [...document.querySelectorAll('main *')].filter((each) => "
+            "each.getBoundingClientRect().right > width + 1).map((each) => each.outerHTML.slice(0, 100))",
+            PAPER,
+        )
+        assert wider == []
+        assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.locator("nav, footer, .sliders input").filter(visible=True).count() == 0
+        page.evaluate("() => window.dispatchEvent(new Event('afterprint'))")
+        assert page.locator("details:not([open])").count() == folded
 
 
 @pytest.mark.slow
@@ -151,6 +187,14 @@ def test_the_run_comes_first_and_the_homework_is_one_click_away(tiny_project: Pa
         assert page.evaluate("() => location.hash") == "#homework"
         problems = page.locator("#homework h3").all_inner_texts()
         assert [title.split(":")[0] for title in problems] == [f"Problem {number}" for number in range(1, 5)]
+
+
+@pytest.mark.slow
+def test_figures_stand_with_the_question_that_they_answer(tiny_project: Path) -> None:
+    with opened(tiny_project / report.PAGE) as page:
+        order = page.locator("#backprop :is(h4, figure)").evaluate_all("(all) => all.map((each) => each.tagName)")
+        # The graph with the forward pass, its numbers with the backward pass, two figures with the cost, none with memory.
+        assert order == ["H4", "FIGURE", "H4", "FIGURE", "H4", "FIGURE", "FIGURE", "H4"]
 
 
 @pytest.mark.slow
@@ -210,8 +254,9 @@ def test_the_sliders_give_what_torch_gives_and_paper_has_the_defaults(tiny_proje
                 set_by_keyboard(page, name, value)
             momentum = Momentum("", beta)
             bound = stable_step_size(0.8, 0.1, momentum)
-            assert f"alpha is {alpha / bound:.4g} times the largest stable step size, {bound:.4g}:" in words_of(
-                page, "decay"
+            assert (
+                f"\N{GREEK SMALL LETTER ALPHA} is {alpha / bound:.4g} times the largest stable step size, {bound:.4g}:"
+                in words_of(page, "decay")
             )
             w = torch.ones(1, dtype=torch.float64)
             weights = trajectory_of_sgd(lambda w: (0.8 * w**2 / 2).sum(), w, alpha, 0.1, 40, momentum)

@@ -186,7 +186,7 @@ MISTAKES = [
         "along the gradient",
     ),
     ("FORMS, sgd_step, shrink_factor", "FORMS, sgd_step\n\ndef shrink_factor(a, l):\n    return 1 - a * l", "shrink_factor", "half as much"),
-    ("return 2 * lambda_", "return lambda_", "weight_decay_of_torch", "torch has no factor of its own"),
+    ("return 2 * lambda_", "return lambda_", "weight_decay_of_torch", "without a factor"),
     ("optimiser.zero_grad()", "pass", "train_phase", "they are never set to zero"),
     ("optimiser.step()", "pass", "train_phase", "changes no weight"),
     ("network.train()", "pass", "train_phase", "in evaluation mode"),
@@ -278,6 +278,18 @@ def test_a_file_that_cannot_be_run_or_is_missing_is_one_line_and_the_others_are_
 
 
 @pytest.mark.medium
+def test_an_error_has_its_line_in_a_relative_folder_too(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = folder / "problem_1.py"
+    text = answers.read_text().replace("return X.T @ dZ", "return X @ dZ")
+    answers.write_text(text)
+    (line,) = [i for i, each in enumerate(text.splitlines(), 1) if "return X @ dZ" in each]
+    monkeypatch.chdir(folder.parent)
+    exercise.check(Path("..") / folder.parent.name / folder.name)
+    assert f"(line {line})" in capsys.readouterr().out
+
+
 def test_the_status_says_whether_all_is_right(folder: Path) -> None:
     for expected in (0, 1):
         done = subprocess.run(

@@ -1,5 +1,8 @@
 """Problem 3: weight decay, one update of gradient descent in three forms.
 
+(a) is the loss with the penalty, lambda times the squared norm of the weights. (b) is one update of gradient descent on
+(a). (c) is the same update, as a shrinking of the weights and a step for L.
+
 `gradient` is the gradient of the loss L without the penalty, at w; alpha is the step size.
 """
 
