@@ -16,6 +16,7 @@ from plumbline.images.strips import strips
 
 ZEROS = bytes(64)
 ZERO_RUN = re.compile(rb"\0{64,}")
+PNG_SIGNATURE = rb"\x89PNG\r\n\x1a\n"
 FILLER = b"\x55" * 256  # any bytes without a marker, that decode to something
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # of JPEG, but for those within a scan
 GREY, NEAR_GREY = 128, 3  # brightness, of 255
@@ -25,7 +26,8 @@ LOOSE = 32  # bytes: less than a run of zeros, more than the decoder reads ahead
 # Of VP8 (lossy WebP), in bytes a macroblock. Flat areas become zeros: 873 bytes in one run, of 35,344 macroblocks.
 VP8_ZEROS = 0.1
 
-PACKBITS, JPEG_IN_TIFF, DEFLATE = 32773, 7, (8, 32946)  # TIFF's compressions in which zeros decode without an error
+# TIFF's compressions in which zeros decode without an error; those of facsimile are 2, 3 and 4.
+PACKBITS, JPEG_IN_TIFF, CCITT, DEFLATE = 32773, 7, (2, 3, 4), (8, 32946)
 MOST_INFLATED, INFLATED_AT_ONCE = 2**30, 2**20  # bytes
 
 
@@ -65,6 +67,9 @@ def filled_in(contents: bytes, image: Image.Image) -> str | None:
         "AVIF": filled_in_avif,
         "TIFF": filled_in_tiff,
         "QOI": lambda contents, _: "truncated" if ZEROS in contents else None,
+        "PCX": filled_in_pcx,
+        "ICO": filled_in_icon,
+        "ICNS": filled_in_icon,
     }.get(image.format or "")
     try:
         return check(contents, image) if check else None
@@ -179,7 +184,7 @@ def lacks_restarts(contents: bytes, jpeg: Jpeg) -> bool:
 def same_pixels(contents: bytes, image: Image.Image) -> bool:
     """Return whether the bytes decode to the image's pixels."""
     try:
-        with Image.open(io.BytesIO(contents), formats=["JPEG"]) as other:
+        with Image.open(io.BytesIO(contents), formats=["PCX" if image.format == "PCX" else "JPEG"]) as other:
             return (other.mode, other.size) == (image.mode, image.size) and all(
                 other.crop(box).tobytes() == image.crop(box).tobytes() for box in strips(image)
             )
@@ -219,28 +224,57 @@ def filled_in_png(contents: bytes, _: Image.Image) -> str | None:
 
 
 def filled_in_webp(contents: bytes, image: Image.Image) -> str | None:
-    """Return `truncated` where the compressed pixels hold more zeros than flat areas become."""
+    """Return `truncated` where the compressed pixels hold more zeros than flat areas become; of an animation, those of
+    the first frame. Transparency may not be compressed: then zeros are transparent pixels.
+    """
     blocks = -(-image.width // 16) * -(-image.height // 16)
-    allowed = {b"VP8L": len(ZEROS), b"VP8 ": len(ZEROS) + int(VP8_ZEROS * blocks)}
-    position = 12
-    while position + 8 <= len(contents):
+    allowed = {b"VP8L": len(ZEROS), b"ALPH": len(ZEROS), b"VP8 ": len(ZEROS) + int(VP8_ZEROS * blocks)}
+    position, end = 12, len(contents)
+    while position + 8 <= end:
         kind, length = struct.unpack_from("<4sI", contents, position)
-        if kind in allowed and bytes(allowed[kind]) in contents[position + 8 : position + 8 + length]:
+        position += 8
+        if kind == b"ANMF":  # a frame: its chunks follow 16 bytes about it
+            position, end = position + 16, min(end, position + length)
+            continue
+        data = contents[position : position + length]
+        compressed = kind != b"ALPH" or data[0] & 3 == 1
+        if kind in allowed and compressed and bytes(allowed[kind]) in data:
             return "truncated"
-        position += 8 + length + length % 2
+        position += length + length % 2
     return None
 
 
 def filled_in_avif(contents: bytes, _: Image.Image) -> str | None:
-    """Return `truncated` where the file ends in zeros. EXIF, which may come last, may have them for padding."""
-    return "truncated" if contents.endswith(ZEROS) and b"Exif" not in contents else None
+    """Return `truncated` where the data hold a run of zeros. EXIF, which stands among them, may be padded with some."""
+    start = contents.find(b"mdat")
+    if start < 4 or b"Exif" in contents:
+        return None
+    size = struct.unpack_from(">I", contents, start - 4)[0]
+    end = start - 4 + size if size > 1 else None  # 0: to the end; 1: the size follows, of 64 bits
+    return "truncated" if ZEROS in contents[start:end] else None
+
+
+def filled_in_pcx(contents: bytes, image: Image.Image) -> str | None:
+    """Return `truncated` where a run of zeros stands for pixels: the format writes one as a number and one zero."""
+    if contents[2] != 1 or ZEROS not in contents[128:]:
+        return None
+    end = len(contents) - 769 if contents[-769] == 12 else len(contents)  # the palette of 256 colours follows
+    other = ZERO_RUN.sub(lambda run: b"\0" + FILLER[:1] * (len(run[0]) - 1), contents[128:end])  # it may end in a zero
+    return None if same_pixels(contents[:128] + other + contents[end:], image) else "truncated"
+
+
+def filled_in_icon(contents: bytes, image: Image.Image) -> str | None:
+    """Return what `filled_in_png` says of the PNG files of this size within an icon."""
+    starts = (found.start() for found in re.finditer(PNG_SIGNATURE, contents))
+    own = (contents[start:] for start in starts if struct.unpack_from(">II", contents, start + 16) == image.size)
+    return next((reason for png in own if (reason := filled_in_png(png, image))), None)
 
 
 def filled_in_tiff(contents: bytes, image: Image.Image) -> str | None:
     """Return `truncated` where a strip or tile holds zeros for compressed data."""
     tags = image.tag_v2  # read already: the first directory
     compression = tags.get(259)
-    if compression not in (PACKBITS, JPEG_IN_TIFF, *DEFLATE):
+    if compression not in (PACKBITS, JPEG_IN_TIFF, *CCITT, *DEFLATE):
         return None
     offsets, lengths = tags.get(273) or tags.get(324) or (), tags.get(279) or tags.get(325) or ()
     strips = (contents[offset : offset + length] for offset, length in zip(offsets, lengths, strict=False))

@@ -18,7 +18,7 @@ from plumbline.results.measures_file import Measure
 
 Sampling = Literal["classes", "images"]
 
-FEW = 10  # images right or wrong: of fewer no correlation within clusters can be estimated
+FEW = 10  # images right or wrong: fewer show no correlation within clusters
 
 
 def share_of_images(right: np.ndarray, clusters: np.ndarray | None, confidence: float) -> Measure:
@@ -27,14 +27,19 @@ def share_of_images(right: np.ndarray, clusters: np.ndarray | None, confidence: 
     return share_with_interval(int(right.sum()), len(right), confidence, independent)
 
 
+def clusters_within(numbers: np.ndarray) -> np.ndarray | None:
+    """Return the clusters (N,) of a split's images, or None if no two of them are in one."""
+    return None if len(np.unique(numbers)) == len(numbers) else numbers
+
+
 def independent_images(values: np.ndarray, clusters: np.ndarray | None, confidence: float) -> float:
     """Return as how many independent images these, of which a mean of values (N,) is taken, are to count.
 
     It is the number of images over the design effect: the variance between the clusters' sums over that of as many
-    independent images, with Student's t in place of the normal distribution for few clusters. Where fewer than ten
-    images have another value than most, as where nearly all are right, the images of a cluster count as one. Source:
-    Korn and Graubard 1998, "Confidence intervals for proportions with small expected number of positive counts
-    estimated from survey data", Survey Methodology 24:193, but for the last rule.
+    independent images, with Student's t in place of the normal distribution for few clusters or clusters of very
+    different sizes. Where fewer than ten images have another value than most, as where nearly all are right, the images
+    of a cluster count as one. Source: Korn and Graubard 1998, "Confidence intervals for proportions with small expected
+    number of positive counts estimated from survey data", Survey Methodology 24:193, but for the last rule.
     """
     images = len(values)
     if clusters is None:
@@ -54,7 +59,22 @@ def independent_images(values: np.ndarray, clusters: np.ndarray | None, confiden
     if images - np.unique(values, return_counts=True)[1].max() < FEW:
         found = min(found, as_one)
     tail = (1 - confidence) / 2
-    return max(found * float(t.isf(tail, images - 1) / t.isf(tail, len(sizes) - 1)) ** 2, 1.0)
+    return max(found * float(t.isf(tail, images - 1) / t.isf(tail, degrees_of_freedom(sizes, found))) ** 2, 1.0)
+
+
+def degrees_of_freedom(sizes: np.ndarray, independent: float) -> float:
+    """Return those of the variance between clusters of these sizes, whose images count as so many independent ones.
+
+    For clusters of one size their number less one, and fewer where some are much larger than others: then the variance
+    rests on these few. A cluster's sum varies with its size and with the correlation that makes images count as fewer.
+    Sources: Satterthwaite 1946, "An approximate distribution of estimates of variance components", Biometrics Bulletin
+    2:110; Carter, Schnepel and Steigerwald 2017, Review of Economics and Statistics 99:698, on clusters.
+    """
+    images, number = sizes.sum(), len(sizes)
+    largest = (sizes**2).sum() / images  # the design effect where all images of a cluster are alike
+    correlation = min((images / independent - 1) / (largest - 1), 1.0) if largest > 1 else 0.0
+    variances = sizes * (1 + (sizes - 1) * correlation)
+    return float(variances.sum() ** 2 / (variances**2).sum() * (number - 1) / number)
 
 
 def share_with_interval(hits: int, images: int, confidence: float, independent: float | None = None) -> Measure:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from plumbline.results.intervals import FEW
 from plumbline.results.measures_file import Measure
 from stages.evaluate.predictions import Predictions, SplitPredictions
 
@@ -18,6 +19,7 @@ class Bins:
 
     confidence: np.ndarray  # float64 (N,): the predicted class's probability, sorted
     correct: np.ndarray  # bool (N,)
+    clusters: np.ndarray | None  # int (N,), from 0: the same for images that belong together; None if none do
     starts: np.ndarray  # int: the first image of each bin
 
     @property
@@ -37,7 +39,8 @@ def bins_of(predictions: Predictions, most: int) -> Bins:
     confidence, images = confidence[order], len(order)
     number = int(np.clip(images // FEWEST, 1, most))
     starts = np.searchsorted(confidence, confidence[np.arange(number) * images // number])
-    return Bins(confidence, (predictions.predicted == predictions.labels)[order], whole_bins(np.unique(starts), images))
+    clusters = None if predictions.clusters is None else pd.factorize(predictions.clusters[order])[0]
+    return Bins(confidence, predictions.right[order], clusters, whole_bins(np.unique(starts), images))
 
 
 def whole_bins(starts: np.ndarray, images: int) -> np.ndarray:
@@ -74,16 +77,45 @@ def calibration_error(predictions: Predictions, most: int) -> float:
 def error_if_calibrated(predictions: Predictions, most: int, confidence: float, seed: int) -> Measure:
     """Return the mean calibration error of calibrated models with these confidences, and where their errors lie.
 
-    By simulation. An error above the upper end is more than so few images give a calibrated model.
+    By simulation. An error above the upper end is more than so few images, which may belong together, give a
+    calibrated model.
     """
     bins, chance = bins_of(predictions, most), np.random.default_rng(seed)
     means = bins.means(bins.confidence)
-    errors = []
+    correlation, errors = correlation_within_clusters(bins), []
     for _ in range(SIMULATIONS):
-        right = chance.random(len(bins.confidence)) < bins.confidence
+        right = uniform(bins, correlation, chance) < bins.confidence
         errors.append(np.average(abs(means - bins.means(right.astype(float))), weights=bins.sizes))
     low, high = np.quantile(errors, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Measure(float(np.mean(errors)), len(predictions.labels), float(low), float(high))
+
+
+def uniform(bins: Bins, correlation: float, chance: np.random.Generator) -> np.ndarray:
+    """Return a number for each image, float64 (N,): uniform in [0, 1), and correlated within clusters.
+
+    An image has its cluster's number with the root of the correlation as the chance, so that two have the same one, and
+    are right or wrong alike, in as many draws as the correlation says. Source: Lunn and Davies 1998, "A note on
+    generating correlated binary variables", Biometrika 85:487.
+    """
+    own = chance.random(len(bins.confidence))
+    if bins.clusters is None:
+        return own
+    of_cluster = chance.random(bins.clusters.max() + 1)[bins.clusters]
+    return np.where(chance.random(len(own)) < np.sqrt(correlation), of_cluster, own)
+
+
+def correlation_within_clusters(bins: Bins) -> float:
+    """Return the correlation in [0, 1] of being right among a cluster's images, if the confidences are true.
+
+    The products of two images' errors over what they would be if both were right or wrong alike; 1 where fewer than ten
+    images are right or wrong: they show none.
+    """
+    right = int(bins.correct.sum())
+    if bins.clusters is None or min(right, len(bins.correct) - right) < FEW:
+        return 1.0
+    errors, deviations = bins.correct - bins.confidence, np.sqrt(bins.confidence * (1 - bins.confidence))
+    found, alike = ((np.bincount(bins.clusters, own) ** 2).sum() - (own**2).sum() for own in (errors, deviations))
+    return float(np.clip(found / alike, 0, 1)) if alike > 0 else 1.0
 
 
 def calibration_measures(predictions: SplitPredictions, most: int, confidence: float, seed: int) -> dict[str, Measure]:

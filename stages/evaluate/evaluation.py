@@ -11,6 +11,7 @@ from tqdm import tqdm
 from plumbline.model.description import Transform
 from plumbline.model.model_file import Model, read_model
 from plumbline.params.evaluate import Evaluate
+from plumbline.results.intervals import clusters_within
 from plumbline.results.measures_file import Measure, Measures
 from plumbline.results.tables import read_metrics, read_table
 from plumbline.run.paths import BACKBONE, CURVATURE, FINETUNED, HISTORY
@@ -19,7 +20,7 @@ from plumbline.training.inference import features_of, logits_and_distances, logi
 from plumbline.training.splits import Split
 from stages.evaluate.baseline_models import baseline_measures
 from stages.evaluate.caveats import accuracy_gain_by_choice, lr_over_curvature_limit
-from stages.evaluate.images_that_belong_together import Clusters, accuracy_without_copies, clusters_within
+from stages.evaluate.images_that_belong_together import Clusters, accuracy_without_copies
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.looks import looks_of
 from stages.evaluate.measures import split_measures

@@ -15,11 +15,6 @@ Clusters = dict[str, np.ndarray | None]  # by split, a number for each image (N,
 NAME = "accuracy_without_copies"
 
 
-def clusters_within(numbers: np.ndarray) -> np.ndarray | None:
-    """Return the clusters (N,) of a split's images, or None if no two of them are in one."""
-    return None if len(np.unique(numbers)) == len(numbers) else numbers
-
-
 def accuracy_without_copies(
     predictions: dict[str, SplitPredictions], numbers: dict[str, np.ndarray], confidence: float
 ) -> Measures:

@@ -1,10 +1,10 @@
 """Write the model for other people's programs, and compare each file with torch on every val image.
 
-Reads models/finetuned.safetensors and data/prepared. Writes models/finetuned.onnx and models/finetuned.pt2, which take
-pixels and give probabilities; models/int8, the ONNX file in eight bits, or nothing; plots/exported_files.csv, how
-closely each file matches torch; metrics/export.json, the few numbers that DVC shows; and the speed of each to
-metrics/timing. Nothing is written if a float32 file differs from torch by more than export.tolerance, or calls other
-images unknown.
+Reads models/finetuned.safetensors, data/prepared, and which val images belong together. Writes models/finetuned.onnx
+and models/finetuned.pt2, which take pixels and give probabilities; models/int8, the ONNX file in eight bits, or
+nothing; plots/exported_files.csv, how closely each file matches torch; metrics/export.json, the few numbers that DVC
+shows; and the speed of each to metrics/timing. Nothing is written if a float32 file differs from torch by more than
+export.tolerance, or calls other images unknown.
 """
 
 import io
@@ -16,12 +16,14 @@ import onnxruntime
 import pandas as pd
 import torch
 
+from plumbline.audit.tables import read_clusters
 from plumbline.checks.claims import log10_error
 from plumbline.data.prepared import read_classes
 from plumbline.model.model_file import Model, read_model
 from plumbline.model.prediction_sets import relative_probabilities
 from plumbline.params.evaluate import Evaluate
 from plumbline.params.export import Export
+from plumbline.results.intervals import clusters_within
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.fields import SomeSections
@@ -142,7 +144,8 @@ def main() -> None:
         for name, answer in timings.items():
             measured |= speed(name, answer, images)
     sizes = {name: len(contents) for name, contents in files.items()}
-    table = agreement_table(sizes, found, wanted, labels, settings.evaluate.confidence)
+    clusters = clusters_within(read_clusters()["val"])
+    table = agreement_table(sizes, found, wanted, labels, settings.evaluate.confidence, clusters)
     with whole_file(ONNX) as onnx_partial, whole_file(TORCH) as torch_partial, whole_folder(INT8) as folder:
         onnx_partial.write_bytes(files["onnx"])
         torch_partial.write_bytes(files["pt2"])

@@ -58,17 +58,23 @@ def refuse_other_models(found: dict[str, Outputs], wanted: Outputs, tolerance: f
 
 
 def agreement_table(
-    sizes: dict[str, int], found: dict[str, Outputs], wanted: Outputs, labels: np.ndarray, confidence: float
+    sizes: dict[str, int],
+    found: dict[str, Outputs],
+    wanted: Outputs,
+    labels: np.ndarray,
+    confidence: float,
+    clusters: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return one row a file: its bytes, its agreement with torch, its accuracy, and the change from torch's accuracy.
 
-    By file: sizes, and what it says of the images; `wanted` is what torch says, labels are (N,).
+    By file: sizes, and what it says of the images; `wanted` is what torch says, labels are (N,), clusters (N,) as in
+    `intervals`.
     """
     right = wanted.probabilities.argmax(axis=1) == labels
     rows = []
     for name, outputs in found.items():
         own_right = outputs.probabilities.argmax(axis=1) == labels
-        change = difference_of_shares(right, own_right, confidence)
+        change = difference_of_shares(right, own_right, confidence, clusters)
         rows.append(
             {
                 "file": name,

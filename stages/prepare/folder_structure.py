@@ -3,6 +3,7 @@
 An archive is extracted first, and removed again at the end.
 """
 
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -21,9 +22,9 @@ from stages.prepare.groups import groups_of
 
 EXTRACTED = Path("data/extracted.partial")
 OTHER_NAMES = {
-    "train": "train", "training": "train", "trainset": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test", "testset": "test",
+    "train": "train", "training": "train", "trainset": "train", "trains": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val", "vals": "val", "eval": "val",
+    "test": "test", "testing": "test", "testset": "test", "tests": "test",
 }  # fmt: skip
 
 
@@ -154,10 +155,56 @@ def find_splits(root: Path) -> tuple[str, ...]:
     for folder in folders:
         split = split_meant(folder)
         if folder not in SPLITS and split and split not in splits and (splits or split == "train"):
-            raise UserError(f"data.root has {folder}/ and no {split}/: if these are its {split} images, rename it")
+            raise UserError(
+                f"data.root has {folder}/ and no {split}/: if these are its {split} images, rename it to {split}/; "
+                f"{if_a_class(folder)}"
+            )
+    if not splits:
+        refuse_hidden_splits(root, folders)
     if splits and "train" not in splits:
-        raise UserError(f"data.root has {splits[0]}/ and no train/: both must hold one folder a class")
+        raise UserError(
+            f"data.root has {splits[0]}/ and no train/: both must hold one folder a class; {if_a_class(splits[0])}"
+        )
     return splits
+
+
+def refuse_hidden_splits(root: Path, folders: list[str]) -> None:
+    """Raise UserError for splits that would be taken for classes: within folders, or under names such as test_set."""
+    for name in folders:
+        place = innermost_folder(root / name)
+        splits = [own for own in class_folders(place) if split_meant(own)]
+        if {"train"} < set(map(split_meant, splits)):
+            below = relative(place, root)
+            if any(class_folders(place / own) for own in splits):
+                what = f"if these are the splits, set data.root to the folder {below}/ itself"
+            else:
+                what = f"if these are splits, they must enclose the classes, as train/{below}/"
+            listed = " ".join(f"{own}/" for own in splits)
+            raise UserError(f"data.root has {below}/, which holds {listed}: {what}; if not, give them other names")
+    inner = {name: set(class_folders(innermost_folder(root / name))) for name in folders if split_in(name)}
+    for train, other in ((a, b) for a in inner for b in inner if split_in(a) == "train" != split_in(b)):
+        if both := sorted(inner[train] & inner[other]):
+            raise UserError(
+                f"data.root has {train}/ and {other}/, which both hold {both[0]}/: if they are splits, rename them to "
+                f"train/ and {split_in(other)}/; if they are classes, give them names without the words for splits"
+            )
+
+
+def if_a_class(folder: str) -> str:
+    """Return what to do with a folder that is named as a split and is a class."""
+    return f"if {folder}/ is a class, rename it to {folder}_class/"
+
+
+def innermost_folder(folder: Path) -> Path:
+    """Return the first folder, from this one on, that holds no folder or several."""
+    while len(names := class_folders(folder)) == 1:
+        folder = folder / names[0]
+    return folder
+
+
+def split_in(folder: str) -> str | None:
+    """Return the split that a word of a folder's name means, as in training_set and seg_test, or None."""
+    return next((split for word in re.findall(r"[^\W\d_]+", folder) if (split := split_meant(word))), None)
 
 
 def split_meant(folder: str) -> str | None:
@@ -214,7 +261,8 @@ def find_classes(folders: dict[str | None, list[str]], keep: list[str] | None) -
     classes = sorted(set(names))
     if len(classes) < 2:
         found = ", ".join(f"{name}/" for name in classes) or "none"
-        raise UserError(f"{name_of(first)} must hold a folder for each of at least two classes; it has {found}")
+        what = f"; {if_a_class(first)}; if a table has the labels, name it in data.labels" if first else ""
+        raise UserError(f"{name_of(first)} must hold a folder for each of at least two classes; it has {found}{what}")
     classes = kept_classes(classes, keep, "which has no folder")
     for split, names in others:
         used = names if keep is None else [name for name in names if name in classes]

@@ -21,6 +21,7 @@ from plumbline.classifier import Classifier
 from plumbline.data.prepared import read_classes
 from plumbline.model.model_file import read_model
 from plumbline.params.evaluate import Evaluate
+from plumbline.results.intervals import clusters_within
 from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
 from plumbline.run.fields import Seed, SomeSections
@@ -28,7 +29,6 @@ from plumbline.run.outputs import write_csv
 from plumbline.training.compute import make_repeatable, nondeterministic_operations
 from plumbline.training.model_fits_data import refuse_other_data
 from plumbline.training.splits import Split, read_splits
-from stages.evaluate.images_that_belong_together import clusters_within
 from tools.command_line import add_model, model_file
 from tools.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from tools.robustness.figure import write_figure

@@ -4,8 +4,8 @@
     python -m tools.sweep main --output lr.svg           those on another commit; PNG or SVG, by the suffix
     python -m tools.sweep --parameter finetune.lr        over one or two parameters, where more differ
 
-Reads plots/measures.csv and the parameters of each finished experiment, through DVC; changes nothing but the
-figure. Choose by val, the default: a test accuracy by which you chose is optimistic.
+Reads plots/measures.csv and the parameters of each finished experiment, and plots/predictions.csv of the best, through
+DVC; changes nothing but the figure. Choose by val, the default: a test accuracy by which you chose is optimistic.
 """
 
 import argparse

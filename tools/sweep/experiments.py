@@ -1,14 +1,18 @@
 """Read the parameters and the accuracy of a sweep's experiments, from Git and DVC."""
 
 import io
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import dvc.api
+import numpy as np
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.scm import RevError
 
+from plumbline.results.intervals import clusters_within
 from plumbline.results.measures_file import MEASURES, read_measures
+from plumbline.results.predictions_file import PREDICTIONS
+from plumbline.results.tables import read_table
 from plumbline.run.dotted_keys import flat
 from plumbline.run.errors import UserError
 from tools.revision_files import file_at
@@ -22,11 +26,19 @@ class Experiment:
     """A finished experiment."""
 
     name: str
+    rev: str  # its commit
     params: dict[str, Any]  # flat: section.key
     accuracy: float  # fraction right, on the sweep's split
     low: float  # the ends of its interval
     high: float
     images: int  # in that split
+
+
+class Answers(NamedTuple):
+    """Which images of the split an experiment has right, bool (N,), and which belong together, as in `intervals`."""
+
+    right: np.ndarray
+    clusters: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,12 @@ class Sweep:
     confidence: float  # of the intervals
     experiments: list[Experiment]
     unfinished: dict[str, str]  # the others' states, by their names
+    answers: Answers | None = None  # of the best
+
+    @property
+    def best_first(self) -> list[Experiment]:
+        """The experiments in the order of their accuracy; of equal ones, of their names."""
+        return sorted(self.experiments, key=lambda own: (-own.accuracy, own.name))
 
 
 def read_sweep(revision: str, split: str) -> Sweep:
@@ -51,7 +69,8 @@ def read_sweep(revision: str, split: str) -> Sweep:
     confidence = {experiment.params["evaluate.confidence"] for experiment in read}
     if len(confidence) > 1:
         raise UserError(f"evaluate.confidence differs ({', '.join(map(str, sorted(confidence)))}): set it alike")
-    return Sweep(split, confidence.pop(), read, unfinished)
+    found = Sweep(split, confidence.pop(), read, unfinished)
+    return replace(found, answers=answers_at(found.best_first[0].rev, split))
 
 
 def shown(revision: str) -> list[dict[str, Any]]:
@@ -87,8 +106,19 @@ def read_experiment(name: str, rev: str, split: str) -> Experiment:
     if accuracy is None:
         raise UserError(f"{name} has no accuracy of {split} in {MEASURES}: its data has no {split} split")
     return Experiment(
-        name, flat(dvc.api.params_show(rev=rev)), accuracy.value, accuracy.low, accuracy.high, accuracy.images
+        name, rev, flat(dvc.api.params_show(rev=rev)), accuracy.value, accuracy.low, accuracy.high, accuracy.images
     )
+
+
+def answers_at(rev: str, split: str) -> Answers | None:
+    """Read an experiment's answers on a split; None where they are out of reach, or an older version wrote them."""
+    try:
+        with file_at(PREDICTIONS, rev, also="none") as file:
+            table = read_table(io.TextIOWrapper(file, encoding="utf-8"), PREDICTIONS, ("split", "correct", "cluster"))
+    except UserError:
+        return None
+    rows = table[table["split"] == split]
+    return Answers(rows["correct"].to_numpy() == 1, clusters_within(rows["cluster"].to_numpy()))
 
 
 def varying(experiments: list[Experiment]) -> list[str]:

@@ -2,15 +2,14 @@
 
 import pandas as pd
 
-from plumbline.results.intervals import share_with_interval
+from plumbline.results.intervals import share_of_images, share_with_interval
 from plumbline.run.dotted_keys import written
 from plumbline.run.errors import one_line
-from tools.sweep.experiments import Experiment, Sweep, stated
+from tools.sweep.experiments import Sweep, stated
 
 
 def as_text(sweep: Sweep, differing: list[str], *, markdown: bool) -> str:
     """Return the finished experiments, the best first, with the parameters that differ, then the unfinished ones."""
-    best_first = sorted(sweep.experiments, key=lambda own: (-own.accuracy, own.name))
     rows = [
         {
             "experiment": one_line(own.name),
@@ -18,24 +17,28 @@ def as_text(sweep: Sweep, differing: list[str], *, markdown: bool) -> str:
             f"{sweep.confidence:.0%} interval": f"{own.low:.4f} to {own.high:.4f}",
         }
         | {key: one_line(written(own.params.get(key))) for key in differing}
-        for own in best_first
+        for own in sweep.best_first
     ]
     frame = pd.DataFrame(rows)
     table = frame.to_markdown(index=False, disable_numparse=True) if markdown else frame.to_string(index=False)
     missing = f"Not among them: {one_line(stated(sweep.unfinished))}" if sweep.unfinished else ""
-    return "\n\n".join(part for part in (table, choice(sweep, best_first), missing) if part)
+    return "\n\n".join(part for part in (table, choice(sweep), missing) if part)
 
 
-def choice(sweep: Sweep, best_first: list[Experiment]) -> str:
+def choice(sweep: Sweep) -> str:
     """Return what the choice of the best does to its accuracy: an interval that allows for it, and what to run next.
 
-    The interval's error is shared among all experiments, so that all intervals hold at once (Bonferroni).
+    The interval's error is shared among all experiments, so that all intervals hold at once (Bonferroni). It allows for
+    images that belong together where the experiment says which do.
     """
-    best, number = best_first[0], len(best_first)
+    best, number = sweep.best_first[0], len(sweep.experiments)
     if number == 1:
         return ""
     level = 1 - (1 - sweep.confidence) / number
-    wide = share_with_interval(round(best.accuracy * best.images), best.images, level)
+    if sweep.answers:
+        wide = share_of_images(*sweep.answers, level)
+    else:
+        wide = share_with_interval(round(best.accuracy * best.images), best.images, level)
     end = "look at test once, at the end" if sweep.split == "val" else "choose by val instead"
     return (
         f"{one_line(best.name)} is the best of {number}, which makes its {sweep.split} accuracy too high and its "

@@ -87,6 +87,8 @@ COMPRESSED = {
     "WebP, lossless": ("WEBP", {"lossless": True}),
     "AVIF": ("AVIF", {}),
     "QOI": ("QOI", {}),
+    "PCX": ("PCX", {}),
+    "icon": ("ICO", {"sizes": [(200, 200)]}),
     "TIFF, LZW": ("TIFF", {"compression": "tiff_lzw"}),
     "TIFF, deflate": ("TIFF", {"compression": "tiff_adobe_deflate"}),
     "TIFF, PackBits": ("TIFF", {"compression": "packbits"}),
@@ -131,6 +133,35 @@ def test_flat_pictures_whose_data_are_zeros_by_right_are_used(kind: str, value: 
         whole = encoded(image, format_, **options)
         assert decode(whole).format == format_
         assert decode(whole + bytes(5000)).format == format_  # as file systems and cameras pad
+
+
+def test_what_is_filled_in_of_the_first_frame_counts_and_of_others_does_not() -> None:
+    whole = encoded(smooth(), "WEBP", save_all=True, append_images=[smooth().rotate(90)])
+    for share, used in ((0.3, False), (0.7, True)):
+        cut = whole[: int(len(whole) * share)]
+        filled = cut + bytes(len(whole) - len(cut))
+        assert decode(filled).animated if used else reason(filled) == "truncated"
+
+
+def test_a_hole_in_compressed_data_is_truncated_where_no_encoder_writes_zeros() -> None:
+    shades = smooth().convert("RGBA")
+    shades.putalpha(smooth().convert("L"))
+    faxes = [encoded(smooth().convert("1"), "TIFF", compression=f"group{number}") for number in (3, 4)]
+    for whole in (encoded(shades, "WEBP"), encoded(smooth(), "AVIF"), *faxes):
+        decode(whole)
+        hole = len(whole) // 2
+        assert reason(whole[:hole] + bytes(500) + whole[hole + 500 :]) in {"truncated", "damaged"}
+
+
+def test_zeros_by_right_are_used_in_rare_formats() -> None:
+    flat = Image.new("RGBA", (300, 300), (0, 0, 0, 0))
+    black = Image.new("RGB", (300, 300))
+    files = [encoded(flat, "WEBP"), encoded(flat, "AVIF"), encoded(black, "AVIF"), encoded(flat, "ICO")]
+    files += [encoded(black.convert(mode), "PCX") for mode in ("RGB", "L", "P")]
+    files += [encoded(black.convert("1"), "TIFF", compression=kind) for kind in ("group3", "group4", "tiff_ccitt")]
+    for whole in files:
+        assert decode(whole).rgb.size in {(300, 300), (256, 256)}
+        assert decode(whole + bytes(5000)).rgb.size in {(300, 300), (256, 256)}  # as file systems pad
 
 
 def test_a_grey_picture_with_bytes_before_its_end_is_used() -> None:

@@ -9,6 +9,7 @@ from statsmodels.regression.linear_model import OLS
 
 from plumbline.results.intervals import (
     Sampling,
+    degrees_of_freedom,
     difference_of_shares,
     independent_images,
     resampled_weights,
@@ -176,3 +177,23 @@ def test_clusters_of_one_image_change_nothing() -> None:
     plain, alone = (list(resampled_weights(labels, 5, np.random.default_rng(0), "classes", own))
                     for own in (None, np.arange(17)[::-1]))  # fmt: skip
     assert np.array_equal(plain, alone)
+
+
+def test_degrees_of_freedom_are_worked_by_hand_and_fewer_where_one_cluster_is_large() -> None:
+    # Of one size: their number less one. Sizes 1, 1 and 4, all images of a cluster alike (6 images count as 36 / 18):
+    # variances 1, 1 and 16, so 18^2 / 258 * 2 / 3. Independent images: variances 1, 1 and 4, so 36 / 18 * 2 / 3.
+    assert degrees_of_freedom(np.full(40, 5), 70) == pytest.approx(39)
+    assert degrees_of_freedom(np.ones(40, int), 40) == pytest.approx(39)
+    assert degrees_of_freedom(np.array([1, 1, 4]), 2) == pytest.approx(18**2 / 258 * 2 / 3)
+    assert degrees_of_freedom(np.array([1, 1, 4]), 6) == pytest.approx(36 / 18 * 2 / 3)
+
+
+def test_with_clusters_of_very_different_sizes_the_interval_holds() -> None:
+    """500 simulations: a coverage of 0.95 has a standard error of 0.010. With 20 degrees of freedom it was 0.886."""
+    sizes, mean, held = np.array([1, 2, 4, 8, 16, 32, 64] * 3), 0.9, 0
+    chance, clusters = np.random.default_rng(0), np.repeat(np.arange(21), sizes)
+    for _ in range(500):
+        right = chance.random(len(clusters)) < chance.beta(2 * mean, 2 * (1 - mean), size=21)[clusters]
+        own = share_of_images(right, clusters, 0.95)
+        held += own.low <= mean <= own.high
+    assert held / 500 > 0.92

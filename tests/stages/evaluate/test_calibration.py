@@ -3,17 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 from sklearn.calibration import calibration_curve
 
 from plumbline.training.temperature import fit_temperature
 from stages.evaluate.calibration import (
+    bins_of,
     calibration_error,
     calibration_measures,
+    correlation_within_clusters,
     error_if_calibrated,
     reliability_curve,
     reliability_table,
 )
-from stages.evaluate.predictions import SplitPredictions, cross_fitted
+from stages.evaluate.predictions import Predictions, SplitPredictions, cross_fitted
 from tests.stages.evaluate.conftest import from_logits, from_probabilities, random_predictions
 
 
@@ -91,3 +94,39 @@ def test_after_a_cross_fitted_temperature_vals_loss_is_no_better_than_that_of_ne
 
 def test_with_a_single_image_of_a_class_no_temperature_is_cross_fitted() -> None:
     assert cross_fitted(from_probabilities([0, 1, 1], [[0.5, 0.5]] * 3), 5, 0) is None
+
+
+def test_a_true_model_is_rarely_above_the_end_where_its_images_belong_together() -> None:
+    """100 simulations of 10 groups of 30, correlated by normal variables behind the results."""
+    chance, clusters, above = np.random.default_rng(0), np.repeat(np.arange(10), 30), np.zeros(2)
+    for seed in range(100):
+        shared, own = chance.normal(size=(2, 10))[:, clusters], chance.normal(size=(2, 300))
+        sure, results = 0.7 * shared + 0.7 * own
+        true = 1 / (1 + np.exp(np.outer(2 * abs(sure), [-1, 1])))
+        labels = (norm.cdf(results) > true[:, 0]).astype(int)
+        for i, together in enumerate((None, clusters)):
+            predictions = Predictions(labels, np.log(true), together)
+            above[i] += calibration_error(predictions, 15) > error_if_calibrated(predictions, 15, 0.95, seed).high
+    assert above[0] > 25
+    assert above[1] < 10
+
+
+def test_images_of_a_cluster_that_are_right_alike_have_a_correlation_of_1() -> None:
+    clusters, right = np.repeat(np.arange(50), 4), np.repeat(np.arange(50) % 5 != 0, 4)
+    logits = np.tile([np.log(0.8), np.log(0.2)], (200, 1))
+
+    def correlation(labels: np.ndarray, together: np.ndarray) -> float:
+        return correlation_within_clusters(bins_of(Predictions(labels, logits, together), 15))
+
+    assert correlation((~right).astype(int), clusters) == pytest.approx(1)
+    # Every fifth image wrong, in clusters of five: their errors of 0.2 and -0.8 cancel, and are not alike at all.
+    assert correlation((np.arange(200) % 5 == 0).astype(int), np.repeat(np.arange(40), 5)) == 0
+    # Nine wrong images show none.
+    assert correlation((np.arange(200) < 9).astype(int), clusters) == 1
+
+
+def test_clusters_of_one_image_leave_the_reference_of_a_true_model_nearly_as_it_is() -> None:
+    alone = random_predictions(300, 3)
+    apart = Predictions(alone.labels, alone.log_probabilities, np.arange(300))
+    found, wanted = (error_if_calibrated(own, 15, 0.95, 0) for own in (apart, alone))
+    assert found[2:] == pytest.approx(wanted[2:], rel=0.05)

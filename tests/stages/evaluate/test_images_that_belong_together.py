@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.evaluate.images_that_belong_together import accuracy_without_copies, clusters_within, print_clusters
+from plumbline.results.intervals import clusters_within
+from stages.evaluate.images_that_belong_together import accuracy_without_copies, print_clusters
 from stages.evaluate.predictions import SplitPredictions
 from tests.stages.evaluate.conftest import from_logits
 

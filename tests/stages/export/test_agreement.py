@@ -52,3 +52,16 @@ def test_the_table_has_each_files_accuracy_and_its_change_from_torchs() -> None:
     assert table["accuracy"].to_list() == [0.75, 0.5]
     assert table["accuracy_change"].to_list() == [0, -0.25]
     assert (table["accuracy_change_low"] < table["accuracy_change"]).all()
+
+
+def test_the_change_of_images_that_belong_together_is_less_certain() -> None:
+    """Ten groups of ten of which three turn wrong as a whole: as ten images, not as a hundred."""
+    sure = np.tile([0.9, 0.1], (100, 1))
+    found, groups = np.where((np.arange(100) < 30)[:, None], sure[:, ::-1], sure), np.repeat(np.arange(10), 10)
+    widths = []
+    for clusters in (None, groups):
+        labels, files = np.zeros(100, int), {"int8": Outputs(found)}
+        row = agreement_table({"int8": 3}, files, Outputs(sure), labels, 0.95, clusters).iloc[0]
+        assert row["accuracy_change"] == pytest.approx(-0.3)
+        widths.append(row["accuracy_change_high"] - row["accuracy_change_low"])
+    assert widths[1] > 2.5 * widths[0]  # the root of 10 is 3.2; Wilson's intervals are shorter near 1

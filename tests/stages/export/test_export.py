@@ -29,6 +29,8 @@ def trained(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         np.save(f"data/prepared/{split}.npy", noise(12, seed=len(split)))
         rows += [[split, f"{split}/{i}.png", i // 4, "00"] for i in range(12)]
     write_csv(Path("data/prepared/manifest.csv"), pd.DataFrame(rows, columns=["split", "path", "label", "sha256"]))
+    clusters = pd.DataFrame(rows, columns=["split", "path", "cluster", "sha256"]).assign(cluster=range(24))
+    write_csv(Path("data/audit/clusters.csv"), clusters)
     monkeypatch.setattr("stages.export.speed.SECONDS", 0.001)
     return workspace
 

@@ -179,6 +179,52 @@ def test_a_train_of_folders_beside_other_classes_is_refused_with_both_readings(r
     assert set(manifest()["class"]) == {"bus", "car", "train_class"}
 
 
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ("training_set/cats training_set/dogs test_set/cats test_set/dogs",
+         "has training_set/ and test_set/, which both hold cats/: if they are splits, rename them to train/ and test/; if"),
+        ("seg_train/seg_train/sea seg_train/seg_train/ice seg_test/seg_test/sea seg_test/seg_test/ice",
+         "has seg_train/ and seg_test/, which both hold ice/: if they are splits"),
+        ("train2017/a train2017/b val2017/a val2017/b", "rename them to train/ and val/; if they are classes"),
+        ("data/train/ant data/train/bee data/val/ant data/val/bee docs",
+         "has data/, which holds train/ val/: if these are the splits, set data.root to the folder data/ itself"),
+        ("data/set/train/ant data/set/train/bee data/set/Test/ant data/set/Test/bee",
+         "has data/set/, which holds Test/ train/: if these are the splits, set data.root to the folder data/set/"),
+        ("ant/train ant/val bee/train bee/val",
+         "has ant/, which holds train/ val/: if these are splits, they must enclose the classes, as train/ant/; if not"),
+        ("train test", "it has none; if train/ is a class, rename it to train_class/; if a table has the labels, name"),
+        ("Train Test", "has Train/ and no train/: .* rename it to train/; if Train/ is a class, rename it to Train_class/"),
+        ("train/ant train/bee tests/ant tests/bee", "has tests/ and no test/: if these are its test images, rename it"),
+    ],
+)  # fmt: skip
+def test_splits_that_would_be_taken_for_classes_are_refused_with_both_readings(
+    ready: Workspace, files: str, message: str
+) -> None:
+    fill(*(f"images/{folder}" for folder in files.split()), images=1)
+    with pytest.raises(UserError, match=message) as error:
+        prepare.main()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "classes"),
+    [
+        ("train_station/a train_station/b bus_station/a bus_station/b", {"train_station", "bus_station"}),
+        ("blood_test test_strip", {"blood_test", "test_strip"}),
+        ("ant/2019 ant/2020 bee/2019 bee/2020", {"ant", "bee"}),
+        ("ant/train bee/train", {"ant", "bee"}),  # no other split beside it
+        ("trains cars", {"trains", "cars"}),
+    ],
+)
+def test_classes_with_words_for_splits_in_their_names_stay_classes(
+    ready: Workspace, files: str, classes: set[str]
+) -> None:
+    fill(*(f"images/{folder}" for folder in files.split()))
+    prepare.main()
+    assert set(manifest()["class"]) == classes
+
+
 def test_splits_with_the_same_classes_stay_splits_whatever_stands_beside_them(root: Path) -> None:
     write_image(root / "originals/ant/0.png", seed=5)
     prepare.main()

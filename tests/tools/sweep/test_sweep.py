@@ -1,9 +1,11 @@
 """The table and the figure against tables made by hand, and the command on a repository with experiments."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from statsmodels.stats.proportion import proportion_confint
@@ -11,7 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 from plumbline.run.errors import UserError
 from tests.conftest import PROJECT, change_params, commit_all, run_in
 from tools.sweep.__main__ import drawn_parameters
-from tools.sweep.experiments import Experiment, Sweep, varying
+from tools.sweep.experiments import Answers, Experiment, Sweep, varying
 from tools.sweep.figure import draw, write_figure
 from tools.sweep.table import as_text
 
@@ -20,7 +22,7 @@ def experiment(name: str, right: int, **params: object) -> Experiment:
     """Return one with so many of 24 images right; a double underscore stands for the dot: finetune__lr=0.1."""
     low, high = proportion_confint(right, 24, method="wilson")
     own = {"evaluate.confidence": 0.95, "seed": 0} | {key.replace("__", "."): value for key, value in params.items()}
-    return Experiment(name, own, right / 24, low, high, 24)
+    return Experiment(name, "ab12", own, right / 24, low, high, 24)
 
 
 GRID = [
@@ -66,6 +68,15 @@ def test_the_best_of_several_has_an_interval_that_allows_for_the_choice() -> Non
     )
     assert "the best of" not in as_text(sweep_of(GRID[:1]), [], markdown=False)
     assert "choose by val instead" in as_text(Sweep("test", 0.95, GRID, {}), varying(GRID), markdown=False)
+
+
+def test_the_interval_of_the_best_allows_for_images_that_belong_together() -> None:
+    twelve_pairs = Answers(np.full(24, True), np.repeat(np.arange(12), 2))
+    text = as_text(replace(sweep_of(GRID), answers=twelve_pairs), varying(GRID), markdown=False)
+    # All are right: each pair counts as one image. Clopper and Pearson's of 12 of 12, at 1 - 0.05 / 4.
+    assert f"allowing for the choice it is {0.00625 ** (1 / 12):.4f} to 1.0000" in text
+    alone = replace(sweep_of(GRID), answers=Answers(np.full(24, True), None))
+    assert as_text(alone, [], markdown=False) == as_text(sweep_of(GRID), [], markdown=False)
 
 
 def lines_of(figure: Figure) -> dict[str, list[tuple[int, float, float, float]]]:
@@ -149,6 +160,8 @@ lr = yaml.safe_load(open("params.yaml"))["finetune"]["lr"]
 right = {0.001: 21, 0.01: 24}[lr]
 row = f"val,accuracy,{right / 24},{right / 24 - 0.2},{right / 24},24"
 print("split,measure,value,low,high,images", row, sep="\\n", file=open("plots/measures.csv", "w"))
+rows = [f"val,{int(i < right)},{i // 4}" for i in range(24)]
+print("split,correct,cluster", *rows, sep="\\n", file=open("plots/predictions.csv", "w"))
 """
 PIPELINE = """\
 stages:
@@ -158,6 +171,8 @@ stages:
     - finetune.lr
     plots:
     - plots/measures.csv:
+        cache: false
+    - plots/predictions.csv:
         cache: false
 """
 
@@ -199,6 +214,8 @@ def test_the_command_reads_a_grid_that_the_queue_has_run(repository: Path) -> No
         ["1.0000", "0.8000", "to", "1.0000", "0.01"],
         ["0.8750", "0.6750", "to", "0.8750", "0.001"],
     ]
+    # Six groups of four, all right: Clopper and Pearson's of 6 of 6, at 1 - 0.05 / 2.
+    assert f"allowing for the choice it is {0.0125 ** (1 / 6):.4f} to 1.0000" in output
     assert rows[-1][:3] == ["Not", "among", "them:"] and rows[-1][-1] == "(failed)"
     assert (errors, status) == ("plots/sweep.png shows them\n", 0)
     assert (repository / "plots" / "sweep.png").exists()
