@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from plumbline.model.description import Transform
 from plumbline.model.model_file import Model, read_model
+from plumbline.model.val_images import val_images_of
 from plumbline.params.evaluate import Evaluate
 from plumbline.results.measures_file import Measure, Measures
 from plumbline.results.tables import read_metrics, read_table
@@ -23,6 +24,7 @@ from stages.evaluate.images_that_belong_together import Clusters, accuracy_witho
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.looks import looks_of
 from stages.evaluate.measures import split_measures
+from stages.evaluate.prediction_sets import set_measures
 from stages.evaluate.predictions import Predictions, SplitPredictions, cross_fitted, predictions_of
 from stages.evaluate.promised_threshold import KINDS, measures_with_promise
 from stages.evaluate.recipe import recipe_of
@@ -98,6 +100,7 @@ def evaluate(evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute) -
         measures |= unknown_measures(
             network.score, distances, unknown, evaluated.clusters, own.unknown.keep, own.confidence
         )
+    measures |= measures_of_sets(predictions, evaluated, own, seed)
     if "test" not in splits:
         measures["val", "accuracy_gain_by_choice"] = gain_by_choice(evaluated)
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
@@ -176,6 +179,17 @@ def measures_at_threshold(
             at_threshold = measures_at(threshold, calibrated, positive, own.threshold, own.confidence)
         found |= {(split, name): measure for name, measure in at_threshold.items()}
     return found
+
+
+def measures_of_sets(
+    predictions: dict[str, SplitPredictions], evaluated: Evaluated, own: Evaluate, seed: int
+) -> Measures:
+    """Return what is measured of prediction sets on test; of val, which sets their thresholds, nothing."""
+    val = val_images_of(evaluated.model.tensors, len(evaluated.classes))
+    if val is None or "test" not in predictions:
+        return {}
+    found = set_measures(val, predictions["test"].calibrated, own, seed)
+    return {("test", name): measure for name, measure in found.items()}
 
 
 def label_doubts(

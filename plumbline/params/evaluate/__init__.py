@@ -27,6 +27,7 @@ class Evaluate(Section):
     calibration_bins: Count
     positive: Text | None
     threshold: Threshold
+    coverage: Annotated[Number, Field(gt=0, lt=1)]
     unknown: Unknown
     folds: Annotated[Count, Field(ge=2)]
     doubts: Annotated[Whole, Field(ge=0)]
