@@ -14,10 +14,12 @@ from plumbline.model.val_images import val_images_of
 from plumbline.params.evaluate import Evaluate
 from plumbline.results.measures_file import Measure, Measures
 from plumbline.results.tables import read_metrics, read_table
+from plumbline.run.errors import UserError
 from plumbline.run.paths import BACKBONE, CURVATURE, FINETUNED, HISTORY
 from plumbline.training.compute import Compute
 from plumbline.training.inference import features_of, logits_and_distances, logits_of
 from plumbline.training.splits import Split
+from stages.evaluate.abstaining import measures_with_abstaining
 from stages.evaluate.baseline_models import baseline_measures
 from stages.evaluate.caveats import accuracy_gain_by_choice, lr_over_curvature_limit
 from stages.evaluate.images_that_belong_together import Clusters, accuracy_without_copies, clusters_within
@@ -33,6 +35,7 @@ from stages.evaluate.slices import slices_table
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 from stages.evaluate.unknown_images import Distances, distances_of_unknown, p_values, unknown_measures
 
+ANY_CLASSES = ("accuracy", "promised_accuracy", "abstain")  # aims for more than two; of accuracy there is no threshold
 KEPT_BY = ("epoch", "val_loss", "val_accuracy")  # what of the history says what a choice by val may have gained
 
 
@@ -161,12 +164,20 @@ def backbone_features(splits: dict[str, Split], transform: Transform, compute: C
 def measures_at_threshold(
     predictions: dict[str, SplitPredictions], positive: int, own: Evaluate, seed: int
 ) -> Measures:
-    """Return, for two classes, the threshold that is chosen on val, and every split's measures at it.
+    """Return the threshold that is chosen on val, if the aim has one, and every split's measures at it.
 
-    Val's are cross-fitted: each image is judged by a threshold that was chosen on the other folds.
+    Val's are cross-fitted: each image is judged by a threshold that was chosen on the other folds. Raises UserError for
+    an aim that is for two classes alone where there are more.
     """
-    val = predictions["val"].calibrated
-    if val.classes == 2 and own.threshold.aim in KINDS:
+    val, aim = predictions["val"].calibrated, own.threshold.aim
+    if val.classes != 2 and aim not in ANY_CLASSES:
+        raise UserError(
+            f"evaluate.threshold.aim is {aim}, which is for two classes, and there are {val.classes:,}: choose one of "
+            f"{', '.join(ANY_CLASSES)}"
+        )
+    if aim == "abstain":
+        return measures_with_abstaining(predictions, own, seed)
+    if aim in KINDS:
         return measures_with_promise(predictions, positive, own.threshold, own.confidence)
     threshold = choose_threshold(val, positive, own.threshold) if val.classes == 2 else None
     if threshold is None:

@@ -8,11 +8,14 @@ from plumbline.run.fields import Count, Number, Section, Share, Text, Whole
 
 
 class Threshold(Section):
-    aim: Literal["accuracy", "f1", "recall", "cost", "promised_recall", "promised_precision", "promised_accuracy"]
+    aim: Literal[
+        "accuracy", "f1", "recall", "cost", "promised_recall", "promised_precision", "promised_accuracy", "abstain"
+    ]
     minimum_recall: Share
     promised: Annotated[Number, Field(gt=0, lt=1)]
     false_positive_cost: Annotated[Number, Field(ge=0)]
     false_negative_cost: Annotated[Number, Field(ge=0)]
+    abstaining_cost: Annotated[Number, Field(gt=0, lt=1)]
 
 
 class Unknown(Section):
