@@ -18,6 +18,7 @@ from scipy.special import logit
 from scipy.stats import norm
 
 from plumbline.model.prediction_sets import in_set, relative_probabilities, thresholds
+from plumbline.model.val_images import DIRECTIONS
 from plumbline.params.evaluate import Threshold
 from plumbline.run.errors import UserError
 from stages.evaluate.abstaining import cheapest_threshold
@@ -189,7 +190,7 @@ def print_alarms(draws: int) -> None:
         for new in (20, images):
             chance, alarms = np.random.default_rng([images, new]), []
             for _ in range(draws):
-                val, own = (chance.normal(size=(len(drift.ABOUT), number)) for number in (images, new))
+                val, own = (chance.normal(size=(len(drift.ABOUT) + DIRECTIONS, number)) for number in (images, new))
                 p_values = [drift.p_value(*pair) for pair in zip(own, val, strict=True)]
                 shifted = [drift.p_value(own[0] + by, val[0]) for by in (0.5, 1)]
                 corrected = [min(drift.holm(each)) for each in (p_values, *([p, *p_values[1:]] for p in shifted))]

@@ -142,14 +142,15 @@ def classified(
 ) -> Iterator[Row]:
     """Yield a row for each source, in order."""
 
-    def pixels_of(path: Path) -> np.ndarray:
-        return classifier.pixels(path, max_pixels)
+    def pixels_and_size(path: Path) -> tuple[np.ndarray, int]:
+        return classifier.pixels_and_size(path, max_pixels)
 
-    images = decoded(sources, pixels_of)
+    images = decoded(sources, pixels_and_size)
     with contextlib.closing(images), tqdm(total=len(sources), unit="image", disable=None) as progress:
         while batch := list(itertools.islice(images, classifier.batch_size)):
-            pixels = [found for _, found in batch if not isinstance(found, Unreadable)]
-            predictions = iter(classifier.classify(np.stack(pixels)) if pixels else ())
+            usable = [found for _, found in batch if not isinstance(found, Unreadable)]
+            pixels, sizes = zip(*usable, strict=True) if usable else ((), ())
+            predictions = iter(classifier.classify(np.stack(pixels), sizes) if usable else ())
             for source, found in batch:
                 own = found if isinstance(found, Unreadable) else next(predictions)
                 is_judged = abstain_below is not None and own is not found
