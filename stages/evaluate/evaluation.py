@@ -98,7 +98,8 @@ def evaluate(evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute) -
     measures |= shortcut_measures(evaluated.labels, looks, evaluated.clusters, own.confidence)
     measures |= measures_at_threshold(predictions, evaluated.positive, own, seed)
     if model.has_score:
-        known, folder = splits[evaluated.last_split].images, Path(own.unknown.images)
+        known = splits[evaluated.last_split].images
+        folder = None if own.unknown.images is None else Path(own.unknown.images)
         unknown = distances_of_unknown(network, known, folder, model.transform, compute, seed)
         measures |= unknown_measures(
             network.score, distances, unknown, evaluated.clusters, own.unknown.keep, own.confidence

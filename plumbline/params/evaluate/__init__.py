@@ -20,7 +20,7 @@ class Threshold(Section):
 
 class Unknown(Section):
     keep: Annotated[Number, Field(gt=0, lt=1)]
-    images: Text
+    images: Text | None
 
 
 class Evaluate(Section):
