@@ -3,9 +3,9 @@
     python -m benchmarks.promises [DRAWS]
 
 Each draw makes new val images, and asks whether the promise that was made by val holds: of prediction sets on 2,000
-new images, of thresholds by the normal distribution, from which the scores are drawn, and of the comparison of new
-images with val by how often it calls images of the same kind otherwise. It depends on no machine. Prints the tables of
-docs/statistics.md.
+new images, of thresholds by the normal distribution, from which the scores are drawn, of the cost of leaving images out
+beside Chow's rule, and of the comparison of new images with val by how often it calls images of the same kind
+otherwise. It depends on no machine. Prints the tables of docs/statistics.md.
 """
 
 import contextlib
@@ -18,8 +18,10 @@ from scipy.special import logit
 from scipy.stats import norm
 
 from plumbline.model.prediction_sets import in_set, relative_probabilities, thresholds
+from plumbline.model.val_images import DIRECTIONS
 from plumbline.params.evaluate import Threshold
 from plumbline.run.errors import UserError
+from stages.evaluate.abstaining import cheapest_threshold
 from stages.evaluate.predictions import Predictions
 from stages.evaluate.promised_threshold import KINDS, promised_threshold
 from stages.evaluate.threshold import choose_threshold
@@ -31,6 +33,8 @@ COVERAGE = 0.95
 SHARES = np.array([0.6, 0.27, 0.13])  # of the classes
 LEVELS = (0.75, 0.9, 0.95)  # what thresholds promise with so many val images
 CONFIDENCE = 0.95
+COSTS = {"false_positive_cost": 1, "false_negative_cost": 1, "abstaining_cost": 0.1}
+REFERENCE = 400_000  # images that stand for all new ones
 DISTANCE = 2.5  # between two classes: an accuracy of 0.89
 SKILL = np.array([2.5, 2.0, 1.2])  # how far each class's own logit lies above the others, in deviations
 
@@ -104,9 +108,7 @@ def print_thresholds(draws: int) -> None:
     print(f"|{' --- |' * 7}")
     for aim in KINDS:
         for images, level in zip(SIZES, LEVELS, strict=True):
-            wish = Threshold(
-                aim=aim, promised=level, minimum_recall=level, false_positive_cost=1, false_negative_cost=1
-            )
+            wish = Threshold(aim=aim, promised=level, minimum_recall=level, **COSTS)
             plain, chance = wish.model_copy(update={"aim": "recall"}), np.random.default_rng(images)
             found, short_of_plain = [], []
             for _ in range(draws):
@@ -124,6 +126,61 @@ def print_thresholds(draws: int) -> None:
             print(f"| {aim} | {images:,} | {level} | {len(found):,} | {shares} |")
 
 
+def print_accuracy_of_three_classes(draws: int) -> None:
+    """Print how often the promised accuracy of more than two classes falls short."""
+    new, labels = probabilities_and_labels(REFERENCE, np.random.default_rng(0))
+    order = np.argsort(-new.max(axis=1))
+    surest, right = new.max(axis=1)[order], np.append(0, (new.argmax(axis=1) == labels)[order].cumsum())
+    print(f"\naccuracy of three classes: {right[-1] / REFERENCE:.3f}")
+    print("| val images | level | draws with a threshold | fall short, of all | taken |")
+    print(f"|{' --- |' * 5}")
+    for images, level in zip(SIZES, LEVELS, strict=True):
+        wish = Threshold(aim="promised_accuracy", promised=level, minimum_recall=level, **COSTS)
+        chance, found = np.random.default_rng(images), []
+        for _ in range(draws):
+            val, of_val = probabilities_and_labels(images, chance)
+            with contextlib.redirect_stderr(io.StringIO()):
+                threshold = promised_threshold(Predictions(of_val, np.log(val)), 0, wish, CONFIDENCE)
+            if threshold is not None:
+                found.append(np.searchsorted(-surest, -threshold, "right"))
+        taken = np.array(found)
+        short = (right[taken] < level * taken).sum() / draws
+        error = np.sqrt(short * (1 - short) / draws)
+        of_all = f"{short:.4f} (error {error:.4f}) | {taken.mean() / REFERENCE:.2f}"
+        print(f"| {images:,} | {level} | {len(found):,} | {of_all} |")
+
+
+def cost_on_new_images(threshold: float, scale: float) -> tuple[float, float]:
+    """Return the cost an image of leaving out two_classes' images below a threshold, and the share that is left out.
+
+    The model's logits are `scale` times those of the true probabilities.
+    """
+    border = max(logit(min(threshold, 1 - 1e-16)) / (scale * DISTANCE), 0.0)
+    right, wrong = norm.sf(border - DISTANCE / 2), norm.sf(border + DISTANCE / 2)
+    left_out = 1 - right - wrong
+    return wrong + COSTS["abstaining_cost"] * left_out, left_out
+
+
+def print_costs(draws: int) -> None:
+    """Print what it costs to leave images out by val's threshold, by Chow's for these probabilities, and not at all."""
+    print("\n| probabilities | val images | none left out | Chow's rule | val's threshold | left out |")
+    print(f"|{' --- |' * 6}")
+    cost = COSTS["abstaining_cost"]
+    for scale, kind in ((1.0, "true"), (3.0, "too sure: logits three times as large")):
+        for images in SIZES:
+            chance, found = np.random.default_rng(images), []
+            for _ in range(draws):
+                val = two_classes(images, chance)
+                own = val.probabilities.max(axis=1)
+                sureness = 1 / (1 + (1 / own - 1) ** scale)
+                found.append(cost_on_new_images(cheapest_threshold(sureness, ~val.right, cost), scale))
+            (mean, left_out), error = np.mean(found, axis=0), np.std(found, axis=0)[0] / np.sqrt(draws)
+            none, chow = cost_on_new_images(0.5, scale)[0], cost_on_new_images(1 - cost, scale)[0]
+            print(
+                f"| {kind} | {images:,} | {none:.4f} | {chow:.4f} | {mean:.4f} (error {error:.4f}) | {left_out:.2f} |"
+            )
+
+
 def print_alarms(draws: int) -> None:
     """Print how often new images are said not to look like those of val: alike, and with one measure shifted."""
     drift.exact = functools.cache(drift.exact)  # few gaps differ
@@ -133,7 +190,7 @@ def print_alarms(draws: int) -> None:
         for new in (20, images):
             chance, alarms = np.random.default_rng([images, new]), []
             for _ in range(draws):
-                val, own = (chance.normal(size=(len(drift.ABOUT), number)) for number in (images, new))
+                val, own = (chance.normal(size=(len(drift.ABOUT) + DIRECTIONS, number)) for number in (images, new))
                 p_values = [drift.p_value(*pair) for pair in zip(own, val, strict=True)]
                 shifted = [drift.p_value(own[0] + by, val[0]) for by in (0.5, 1)]
                 corrected = [min(drift.holm(each)) for each in (p_values, *([p, *p_values[1:]] for p in shifted))]
@@ -148,6 +205,8 @@ def main() -> None:
     (draws,) = map(int, sys.argv[1:] or [DRAWS])
     print_sets(draws)
     print_thresholds(draws)
+    print_accuracy_of_three_classes(draws)
+    print_costs(draws)
     print_alarms(draws)
 
 

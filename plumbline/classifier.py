@@ -26,7 +26,7 @@ from plumbline.model.val_images import brightness, val_images_of
 from plumbline.run.errors import UserError
 from plumbline.run.paths import FINETUNED
 from plumbline.training.compute import choose_compute
-from plumbline.training.inference import logits_and_distances, logits_of
+from plumbline.training.inference import logits_and_distances, logits_distances_and_features, logits_of
 
 KEEP = 0.95  # as in params.yaml, evaluate.unknown.keep
 
@@ -45,6 +45,8 @@ class Prediction:
     prediction_set: list[str] | None = None  # with a coverage: classes that hold the true one so often, likeliest first
     brightness: float | None = None  # mean of its pixels, in [0, 1]
     distance: float | None = None  # from the training images; None of a model that cannot tell
+    size: int | None = None  # the shorter side of the file as stored, pixels, where it is known
+    features: list[float] | None = None  # along the directions in which the training images differ most
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """Return the k likeliest classes with their probabilities, the likeliest first."""
@@ -75,7 +77,19 @@ class Classifier:
         self.compute = choose_compute(precision)
         self.network = self.compute.place(model.network_with_distance() or model.network())
         self.val = val_images_of(model.tensors, len(model.classes))
+        self.directions = self._directions()
         self.sets = None if coverage is None else self._sets(coverage)
+
+    def _directions(self) -> torch.Tensor | None:
+        if self.val is None or self.val.directions is None or not self.has_score:
+            return None
+        found, features = self.val.directions, len(self.network.score.mean)
+        if len(found) != features:
+            raise UserError(
+                f"the model's tensor val.directions is for {len(found)} features, and its head takes {features}: "
+                "another program changed it"
+            )
+        return self.compute.send(found)
 
     def _sets(self, coverage: float) -> Thresholds:
         if self.val is None:
@@ -122,21 +136,30 @@ class Classifier:
 
         Raises Unreadable for a file that gives no image, and ValueError for an array that is none.
         """
-        if isinstance(image, (str, PathLike)):
-            rgb = decode(read_file(Path(image)), max_pixels, self.transform.value_ranges).rgb
-        elif isinstance(image, Image.Image):
-            rgb = upright_rgb(image, self.transform.value_ranges)
-        else:
-            rgb = upright_rgb(image_of(image), self.transform.value_ranges)
-        transform = self.transform
-        return np.asarray(to_square(rgb, transform.resize, transform.fit, transform.interpolation))
+        return self.pixels_and_size(image, max_pixels)[0]
 
-    def classify(self, pixels: np.ndarray) -> list[Prediction]:
-        """Return the predictions for arrays as `pixels` gives them, uint8 (N, resize, resize, 3)."""
+    def pixels_and_size(self, image: AnyImage, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, int]:
+        """Return the same, and the shorter side of the image as stored, in pixels."""
+        ranges, transform = self.transform.value_ranges, self.transform
+        if isinstance(image, (str, PathLike)):
+            stored = decode(read_file(Path(image)), max_pixels, ranges)
+            rgb, size = stored.rgb, min(stored.width, stored.height)
+        else:
+            picture = image if isinstance(image, Image.Image) else image_of(image)
+            rgb, size = upright_rgb(picture, ranges), min(picture.size)
+        return np.asarray(to_square(rgb, transform.resize, transform.fit, transform.interpolation)), size
+
+    def classify(self, pixels: np.ndarray, sizes: Sequence[int | None] | None = None) -> list[Prediction]:
+        """Return the predictions for arrays as `pixels` gives them, uint8 (N, resize, resize, 3), and their sizes."""
         images = torch.from_numpy(pixels)
-        known, p_known, sets, far = ([None] * len(pixels) for _ in range(4))
+        known, p_known, sets, far, features = ([None] * len(pixels) for _ in range(5))
         if self.has_score:
-            logits, distances = logits_and_distances(self.network, images, self.transform, self.compute)
+            to_classify = images, self.transform, self.compute
+            if self.directions is None:
+                logits, distances = logits_and_distances(self.network, *to_classify)
+            else:
+                logits, distances, sketch = logits_distances_and_features(self.network, self.directions, *to_classify)
+                features = sketch.tolist()
             score = self.network.score
             far = distances.tolist()
             known = (~score.is_unknown(distances, self.keep)).tolist()
@@ -149,7 +172,8 @@ class Classifier:
         if self.sets is not None:
             sets = self._classes_of(probabilities.numpy())
         likeliest = probabilities.argmax(dim=1).tolist()
-        columns = likeliest, probabilities.tolist(), known, p_known, sets, brightness(images).tolist(), far
+        of_images = brightness(images).tolist(), far, sizes or [None] * len(pixels), features
+        columns = likeliest, probabilities.tolist(), known, p_known, sets, *of_images
         return [
             Prediction(self.classes[label], own[label], dict(zip(self.classes, own, strict=True)), *judged)
             for label, own, *judged in zip(*columns, strict=True)

@@ -52,6 +52,7 @@ RERUNS = {
     "finetune.momentum": {"finetune", "card"},
     "finetune.weight_decay": {"weight_decay", "finetune", "card"},
     "evaluate.confidence": {"evaluate", "plot", "card", "export"},
+    "evaluate.coverage": {"evaluate", "card"},
     "evaluate.unknown.keep": {"evaluate", "card", "export"},
     "gallery.images": {"gallery"},
     "export.calibration_images": {"export"},

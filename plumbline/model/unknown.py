@@ -14,6 +14,7 @@ from torch import nn
 
 from plumbline.model.unknown_share import largest_count
 from plumbline.model.val_images import PREFIX as OF_VAL
+from plumbline.model.val_images import along
 from plumbline.run.errors import UserError
 
 PREFIX = "unknown."
@@ -76,6 +77,13 @@ class NetworkWithDistance(nn.Module):
         """Return both for inputs (N, 3, crop, crop)."""
         logits, features = with_features(self.network, self.head, inputs)
         return logits, self.score(features)
+
+    def also_along(
+        self, inputs: torch.Tensor, directions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return both, and the features along directions (F, K): (N, K)."""
+        logits, features = with_features(self.network, self.head, inputs)
+        return logits, self.score(features), along(features, directions)
 
 
 def with_features(network: nn.Module, head: str, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

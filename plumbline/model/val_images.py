@@ -1,25 +1,36 @@
 """What a model file holds of the val images: what prediction sets rest on, and what new images are compared with.
 
-It stands in tensors whose names begin with `val.`, with one number an image: `finetune` writes them.
+It stands in tensors whose names begin with `val.`: `finetune` writes them.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from plumbline.run.errors import UserError
 
 PREFIX = "val."
+DIRECTIONS = 3  # along which the features are kept
 
 
 class ValImages(NamedTuple):
-    """One number an image, (V,); those of the model are after the temperature."""
+    """One number an image, (V,), but for the features; those of the model are after the temperature.
+
+    What may be None is not in files of older versions.
+    """
 
     labels: torch.Tensor  # int64
     relative_probability: torch.Tensor  # float32 in [0, 1]: that of the label, divided by the likeliest class's
     probability: torch.Tensor  # float32 in [0, 1]: that of the likeliest class
     brightness: torch.Tensor  # float32 in [0, 1]
+    size: torch.Tensor | None = None  # float32: the shorter side as stored, pixels
+    features: torch.Tensor | None = None  # float32 (V, K): what the head takes, along the directions
+    directions: torch.Tensor | None = None  # float32 (F, K): in which the training images differ most
+
+
+OLDEST = tuple(name for name in ValImages._fields if name not in ValImages._field_defaults)
 
 
 def val_images(images: torch.Tensor, labels: torch.Tensor, logits: torch.Tensor, temperature: float) -> ValImages:
@@ -36,9 +47,14 @@ def brightness(images: torch.Tensor) -> torch.Tensor:
     return sums.double() / (255 * images[0].numel())
 
 
+def along(features: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
+    """Return features (N, F), scaled to length 1, along directions (F, K): float32 (N, K)."""
+    return nn.functional.normalize(features.float(), dim=1) @ directions
+
+
 def val_tensors(val: ValImages) -> dict[str, torch.Tensor]:
     """Return what a model file holds of them."""
-    return {f"{PREFIX}{name}": value for name, value in val._asdict().items()}
+    return {f"{PREFIX}{name}": value for name, value in val._asdict().items() if value is not None}
 
 
 def val_images_of(tensors: Mapping[str, torch.Tensor], classes: int) -> ValImages | None:
@@ -46,27 +62,34 @@ def val_images_of(tensors: Mapping[str, torch.Tensor], classes: int) -> ValImage
 
     Raises UserError for tensors that are not as `finetune` writes them.
     """
-    own = {key: value for key, value in tensors.items() if key.startswith(PREFIX)}
+    own = {key.removeprefix(PREFIX): value for key, value in tensors.items() if key.startswith(PREFIX)}
     if not own:
         return None
-    wanted = [f"{PREFIX}{name}" for name in ValImages._fields]
-    if set(own) != set(wanted):
+    if not set(OLDEST) <= set(own) <= set(ValImages._fields) or ("features" in own) != ("directions" in own):
         raise UserError(
             f"the model has of the val images the tensors {', '.join(sorted(own))[:200]}, and should have "
-            f"{', '.join(wanted)}: another program changed it"
+            f"{', '.join(ValImages._fields)}: another program changed it"
         )
-    labels, *shares = (own[key] for key in wanted)
+    found = ValImages(**own)
+    shares = found[1 : len(OLDEST)]
     if (
-        len({value.shape for value in own.values()}) > 1
-        or labels.dim() != 1
-        or not len(labels)
-        or labels.dtype != torch.int64
-        or any(share.dtype != torch.float32 for share in shares)
+        found.labels.dim() != 1
+        or not len(found.labels)
+        or any(value.shape != found.labels.shape for value in (*shares, *[found.size] * ("size" in own)))
+        or found.labels.dtype != torch.int64
+        or any(value.dtype != torch.float32 for name, value in own.items() if name != "labels")
         or not all(bool(((share >= 0) & (share <= 1)).all()) for share in shares)
-        or not bool(((labels >= 0) & (labels < classes)).all())
+        or not bool(((found.labels >= 0) & (found.labels < classes)).all())
+        or ("features" in own and not are_along(found.features, found.directions, len(found.labels)))
     ):
         raise UserError(
-            f"the model's tensors {', '.join(wanted)} should be {classes} classes' labels in int64 and shares in "
-            "float32, one an image: another program changed them"
+            f"the model's tensors {', '.join(PREFIX + name for name in own)} should be {classes} classes' labels in "
+            "int64 and numbers in float32, one an image, and features along their directions: another program changed "
+            "them"
         )
-    return ValImages(labels, *shares)
+    return found
+
+
+def are_along(features: torch.Tensor, directions: torch.Tensor, images: int) -> bool:
+    """Return whether features (V, K) of so many images and directions (F, K) fit each other."""
+    return features.dim() == directions.dim() == 2 and features.shape == (images, directions.shape[1])

@@ -37,6 +37,21 @@ def logits_and_distances(
         return torch.cat(logits).double().cpu(), torch.cat(distances)
 
 
+def logits_distances_and_features(
+    network: NetworkWithDistance,
+    directions: torch.Tensor,
+    images: torch.Tensor,
+    transform: Transform,
+    compute: Compute,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return both as `logits_and_distances`, and the features along directions (F, K), on the device: (N, K)."""
+    network.eval()
+    with torch.inference_mode(), compute.autocast():
+        found = [network.also_along(inputs, directions) for inputs in inputs_of(images, transform, compute)]
+    logits, distances, features = map(torch.cat, zip(*found, strict=True))
+    return logits.double().cpu(), distances, features
+
+
 def logits_and_features(
     network: nn.Module, head: str, images: torch.Tensor, transform: Transform, compute: Compute
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -20,6 +20,7 @@ class Split:
     labels: torch.Tensor  # int64 (N,)
     paths: list[str]  # relative to data.root
     sha256: list[str]  # of the files
+    shorter_sides: torch.Tensor | None = None  # int64 (N,), pixels as stored; None of an older manifest
 
 
 def read_splits(folder: Path = PREPARED) -> dict[str, Split]:
@@ -32,7 +33,8 @@ def read_splits(folder: Path = PREPARED) -> dict[str, Split]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that torch could write to it, which nothing here does
             pixels = torch.from_numpy(images)
-        splits[name] = Split(pixels, labels, rows["path"].to_list(), rows["sha256"].to_list())
+        sides = torch.tensor(rows["shorter_side"].to_numpy()) if "shorter_side" in rows else None
+        splits[name] = Split(pixels, labels, rows["path"].to_list(), rows["sha256"].to_list(), sides)
     return splits
 
 

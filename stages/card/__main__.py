@@ -14,6 +14,7 @@ from plumbline.data.prepared import SPLITS, read_classes, read_manifest
 from plumbline.model.description import PADDING, Description, read_description
 from plumbline.model.timm_names import is_timm, timm_name
 from plumbline.presentation.percent import percent
+from plumbline.presentation.prediction_sets import prediction_sets
 from plumbline.presentation.unknown_images import unknown_images
 from plumbline.results.measures_file import read_measures
 from plumbline.results.tables import damaged, read_metrics, read_table
@@ -96,6 +97,7 @@ def card(settings: Params) -> str:
         recipe=recipe_table(settings),
         results=measures_table(measures, splits),
         unknown=unknown,
+        sets=prediction_sets(measures, splits[-1], settings.evaluate.coverage),
         untested=untested(splits, settings, metrics["prepare"], names_unknown=unknown is not None),
         provenance=provenance_table(),
     )

@@ -36,6 +36,7 @@ from stages.evaluate.caveats import print_few_mistakes, print_recall_of_new_imag
 from stages.evaluate.evaluation import Evaluated, Evaluation, evaluate, stacked
 from stages.evaluate.images_that_belong_together import print_clusters
 from stages.evaluate.measures import per_class_table
+from stages.evaluate.prediction_sets import line_of_sets
 from stages.evaluate.predictions import predictions_table
 from stages.evaluate.roc_curves import curve_tables
 from stages.evaluate.shortcuts import lines_of_shortcuts
@@ -99,6 +100,8 @@ def print_lines(evaluated: Evaluated, evaluation: Evaluation, own: Evaluate) -> 
         print(line)
     elif not evaluated.model.has_score:
         print(f"{FINETUNED} has no score of unknown images: none can be called so", file=sys.stderr)
+    if line := line_of_sets(measures, last, own.coverage):
+        print(line)
     print_clusters(evaluation.predictions, measures, own.confidence)
     print_few_mistakes(evaluation.predictions, evaluated.positive, evaluated.classes)
     for line in [line_of_weakest(evaluation.slices, last, own.confidence), *lines_of_shortcuts(measures, last)]:

@@ -10,20 +10,24 @@ from tqdm import tqdm
 
 from plumbline.model.description import Transform
 from plumbline.model.model_file import Model, read_model
+from plumbline.model.val_images import val_images_of
 from plumbline.params.evaluate import Evaluate
 from plumbline.results.intervals import clusters_within
 from plumbline.results.measures_file import Measure, Measures
 from plumbline.results.tables import read_metrics, read_table
+from plumbline.run.errors import UserError
 from plumbline.run.paths import BACKBONE, CURVATURE, FINETUNED, HISTORY
 from plumbline.training.compute import Compute
 from plumbline.training.inference import features_of, logits_and_distances, logits_of
 from plumbline.training.splits import Split
+from stages.evaluate.abstaining import measures_with_abstaining
 from stages.evaluate.baseline_models import baseline_measures
 from stages.evaluate.caveats import accuracy_gain_by_choice, lr_over_curvature_limit
 from stages.evaluate.images_that_belong_together import Clusters, accuracy_without_copies
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.looks import looks_of
 from stages.evaluate.measures import split_measures
+from stages.evaluate.prediction_sets import set_measures
 from stages.evaluate.predictions import Predictions, SplitPredictions, cross_fitted, predictions_of
 from stages.evaluate.promised_threshold import KINDS, measures_with_promise
 from stages.evaluate.recipe import recipe_of
@@ -32,6 +36,7 @@ from stages.evaluate.slices import slices_table
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 from stages.evaluate.unknown_images import Distances, distances_of_unknown, p_values, unknown_measures
 
+ANY_CLASSES = ("accuracy", "promised_accuracy", "abstain")  # aims for more than two; of accuracy there is no threshold
 KEPT_BY = ("epoch", "val_loss", "val_accuracy")  # what of the history says what a choice by val may have gained
 
 
@@ -94,11 +99,13 @@ def evaluate(evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute) -
     measures |= shortcut_measures(evaluated.labels, looks, evaluated.clusters, own.confidence)
     measures |= measures_at_threshold(predictions, evaluated.positive, own, seed)
     if model.has_score:
-        known, folder = splits[evaluated.last_split].images, Path(own.unknown.images)
+        known = splits[evaluated.last_split].images
+        folder = None if own.unknown.images is None else Path(own.unknown.images)
         unknown = distances_of_unknown(network, known, folder, model.transform, compute, seed)
         measures |= unknown_measures(
             network.score, distances, unknown, evaluated.clusters, own.unknown.keep, own.confidence
         )
+    measures |= measures_of_sets(predictions, evaluated, own, seed)
     if "test" not in splits:
         measures["val", "accuracy_gain_by_choice"] = gain_by_choice(evaluated)
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
@@ -159,12 +166,20 @@ def backbone_features(splits: dict[str, Split], transform: Transform, compute: C
 def measures_at_threshold(
     predictions: dict[str, SplitPredictions], positive: int, own: Evaluate, seed: int
 ) -> Measures:
-    """Return, for two classes, the threshold that is chosen on val, and every split's measures at it.
+    """Return the threshold that is chosen on val, if the aim has one, and every split's measures at it.
 
-    Val's are cross-fitted: each image is judged by a threshold that was chosen on the other folds.
+    Val's are cross-fitted: each image is judged by a threshold that was chosen on the other folds. Raises UserError for
+    an aim that is for two classes alone where there are more.
     """
-    val = predictions["val"].calibrated
-    if val.classes == 2 and own.threshold.aim in KINDS:
+    val, aim = predictions["val"].calibrated, own.threshold.aim
+    if val.classes != 2 and aim not in ANY_CLASSES:
+        raise UserError(
+            f"evaluate.threshold.aim is {aim}, which is for two classes, and there are {val.classes:,}: choose one of "
+            f"{', '.join(ANY_CLASSES)}"
+        )
+    if aim == "abstain":
+        return measures_with_abstaining(predictions, own, seed)
+    if aim in KINDS:
         return measures_with_promise(predictions, positive, own.threshold, own.confidence)
     threshold = choose_threshold(val, positive, own.threshold) if val.classes == 2 else None
     if threshold is None:
@@ -177,6 +192,17 @@ def measures_at_threshold(
             at_threshold = measures_at(threshold, calibrated, positive, own.threshold, own.confidence)
         found |= {(split, name): measure for name, measure in at_threshold.items()}
     return found
+
+
+def measures_of_sets(
+    predictions: dict[str, SplitPredictions], evaluated: Evaluated, own: Evaluate, seed: int
+) -> Measures:
+    """Return what is measured of prediction sets on test; of val, which sets their thresholds, nothing."""
+    val = val_images_of(evaluated.model.tensors, len(evaluated.classes))
+    if val is None or "test" not in predictions:
+        return {}
+    found = set_measures(val, predictions["test"].calibrated, own, seed)
+    return {("test", name): measure for name, measure in found.items()}
 
 
 def label_doubts(

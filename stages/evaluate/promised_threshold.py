@@ -1,4 +1,6 @@
-"""Two classes: a threshold, chosen on val, that has a recall, precision or accuracy on new images with a confidence.
+"""A threshold, chosen on val, that has a recall, precision or accuracy on new images with a confidence.
+
+Recall and precision are those of the positive one of two classes; the accuracy is that of any number of classes.
 
 Of all draws of val, the share whose threshold gives new images less than is promised is at most 1 minus
 `evaluate.confidence`. It holds for images that are drawn as the val images were.
@@ -15,9 +17,9 @@ import numpy as np
 from scipy.stats import binom
 
 from plumbline.params.evaluate import Threshold
-from plumbline.results.intervals import share_of_images
 from plumbline.results.measures_file import Measure, Measures
 from plumbline.run.errors import UserError
+from stages.evaluate.abstaining import how_to_leave_out, measures_when_sure, sureness_of
 from stages.evaluate.predictions import Predictions, SplitPredictions
 from stages.evaluate.threshold import measures_at
 
@@ -39,7 +41,7 @@ def measures_with_promise(
     for split, (_, own) in predictions.items():
         if split != "val":
             if wish.aim == "promised_accuracy":
-                measures = measures_when_sure(threshold, own, confidence)
+                measures = measures_when_sure(sureness_of(own) >= threshold, own, confidence)
             else:
                 measures = measures_at(threshold, own, positive, wish, confidence)
             found |= {(split, name): measure for name, measure in measures.items()}
@@ -60,7 +62,7 @@ def promised_threshold(predictions: Predictions, positive: int, wish: Threshold,
     if wish.aim == "promised_precision":
         sureness, wrong = probability, ~is_positive
     else:
-        sureness, wrong = predictions.probabilities.max(axis=1), ~predictions.right
+        sureness, wrong = sureness_of(predictions), ~predictions.right
     threshold = lowest_with_few_wrong(sureness, wrong, allowed, risk)
     if threshold is None:
         surest = np.argsort(-sureness, kind="stable")[:needed]
@@ -118,20 +120,12 @@ def lowest_with_few_wrong(sureness: np.ndarray, wrong: np.ndarray, allowed: floa
     return float(max(np.nextafter(borders[certified[-1]], math.inf), 0.0))
 
 
-def measures_when_sure(threshold: float, predictions: Predictions, confidence: float) -> dict[str, Measure]:
-    """Return the share of a split's images that are not classified, and the accuracy on the others."""
-    sure = predictions.probabilities.max(axis=1) >= threshold
-    found = {"at_threshold_abstained": share_of_images(~sure, predictions.clusters, confidence)}
-    if sure.any():
-        clusters = None if predictions.clusters is None else predictions.clusters[sure]
-        found["at_threshold_accuracy"] = share_of_images(predictions.right[sure], clusters, confidence)
-    return found
-
-
 def line_of_promise(threshold: float, wish: Threshold, confidence: float) -> str:
     """Return the line that the stage prints of a threshold with a promise."""
-    of = " on those that are so sure of a class" if wish.aim == "promised_accuracy" else ""
+    is_accuracy = wish.aim == "promised_accuracy"
+    of = " on those that are so sure of a class" if is_accuracy else ""
     return (
         f"threshold {threshold:.4f}: of new images, drawn as val's were, it has a {KINDS[wish.aim]} of at least "
         f"{wish.promised:g}{of}, with a confidence of {confidence:g}"
+        f"{how_to_leave_out(threshold) if is_accuracy else ''}"
     )

@@ -1,6 +1,7 @@
 """Measure how many images are called unknown: known ones of test, and three kinds that are unknown.
 
-Those of the folder `evaluate.unknown.images`; the negatives of known images; and noise. Of each kind a few are enough.
+Those of the folder `evaluate.unknown.images`, if one is named; the negatives of known images; and noise. Of each kind a
+few are enough.
 """
 
 import sys
@@ -30,12 +31,18 @@ Distances = dict[str, torch.Tensor]  # by split, or by kind of unknown images: f
 
 
 def distances_of_unknown(
-    network: NetworkWithDistance, known: torch.Tensor, folder: Path, transform: Transform, compute: Compute, seed: int
+    network: NetworkWithDistance,
+    known: torch.Tensor,
+    folder: Path | None,
+    transform: Transform,
+    compute: Compute,
+    seed: int,
 ) -> Distances:
     """Return the distances of images of each kind; `known`, uint8 (N, resize, resize, 3), are those to invert."""
     some = known[torch.from_numpy(spread(len(known)))]
     noise = np.random.default_rng(seed).integers(0, 256, (MOST, *known.shape[1:]), dtype=np.uint8)
-    kinds = {"unknown": images_in(folder, transform), "inverted": 255 - some, "noise": torch.from_numpy(noise)}
+    kinds = {} if folder is None else {"unknown": images_in(folder, transform)}
+    kinds |= {"inverted": 255 - some, "noise": torch.from_numpy(noise)}
     return {kind: logits_and_distances(network, images, transform, compute)[1] for kind, images in kinds.items()}
 
 
@@ -111,14 +118,13 @@ def p_values(score: UnknownScore, distances: torch.Tensor) -> np.ndarray:
 
 def line_of_unknown(measures: Measures, split: str, keep: float) -> str | None:
     """Return the line that the stage prints of them; None where nothing can be rejected."""
-    if (split, "rejected_unknown") not in measures:
+    if (split, "rejected_noise") not in measures:
         return None
-    shares = {kind: measures[split, f"rejected_{kind}"].value for kind in ("unknown", "inverted", "noise")}
+    words = {"unknown": "of the unknown images", "inverted": "inverted", "noise": "of noise"}
+    found = {kind: measures.get((split, f"rejected_{kind}")) for kind in words}
+    shares = ", ".join(f"{share.value:.3f} {words[kind]}" for kind, share in found.items() if share)
     own = measures.get((split, "rejected"))
     of_known = (
         f"{own.value:.3f} of {own.images} known {split} images (at most {1 - keep:.3g} are wished), " if own else ""
     )
-    return (
-        f"called unknown: {of_known}{shares['unknown']:.3f} of the unknown images, {shares['inverted']:.3f} inverted, "
-        f"{shares['noise']:.3f} of noise"
-    )
+    return f"called unknown: {of_known}{shares}"

@@ -12,13 +12,13 @@ import torch
 from plumbline.model.head import head_name
 from plumbline.model.model_file import Model
 from plumbline.model.unknown import score_tensors
-from plumbline.model.val_images import val_images, val_tensors
+from plumbline.model.val_images import along, val_images, val_tensors
 from plumbline.training.compute import choose_compute
 from plumbline.training.inference import logits_and_features
 from plumbline.training.splits import Split
 from plumbline.training.temperature import caveat, fit_temperature
 from stages.finetune.probe_head import ProbeHead
-from stages.finetune.unknown_images import fit_score, some_of_each_class
+from stages.finetune.unknown_images import fit_score, main_directions, some_of_each_class
 
 
 def finished(model: Model, train: Split, val: Split, probe_head: ProbeHead | None = None) -> Model:
@@ -39,5 +39,10 @@ def finished(model: Model, train: Split, val: Split, probe_head: ProbeHead | Non
     if line := caveat(temperature, logits, labels):
         print(line, file=sys.stderr)
     score = fit_score(train_features, train.labels.cpu()[chosen], val_features, compute)
-    own = val_tensors(val_images(val.images, labels, logits, temperature))
-    return replace(model, temperature=temperature, tensors=model.tensors | score_tensors(score) | own)
+    directions = main_directions(train_features)
+    own = val_images(val.images, labels, logits, temperature)._replace(
+        size=None if val.shorter_sides is None else val.shorter_sides.float(),
+        features=along(val_features.cpu(), directions),
+        directions=directions,
+    )
+    return replace(model, temperature=temperature, tensors=model.tensors | score_tensors(score) | val_tensors(own))

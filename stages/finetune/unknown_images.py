@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import cholesky, eigh, solve_triangular
 from sklearn.covariance import ledoit_wolf_shrinkage
+from torch import nn
 
 from plumbline.model.unknown import UnknownScore
+from plumbline.model.val_images import DIRECTIONS
 from plumbline.training.compute import Compute
 
 MOST = 10_000  # training images, or FEWEST of each class: more cost time, and change the means and covariance little
@@ -72,3 +74,16 @@ def fit_gaussians(features: np.ndarray, labels: np.ndarray) -> Gaussians:
     whitening = solve_triangular(factor, np.eye(len(factor)), lower=True).T
     mean = directions.mean(axis=0)
     return Gaussians(mean, whitening, (means - mean) @ whitening)
+
+
+def main_directions(features: torch.Tensor) -> torch.Tensor:
+    """Return the directions in which features (N, F), scaled to length 1, differ most, float32 (F, K), the first first.
+
+    They are the first principal components; of the largest entry of each the sign is positive.
+    """
+    scaled = nn.functional.normalize(features.double().cpu(), dim=1).numpy()
+    covariance = np.atleast_2d(np.cov(scaled, rowvar=False, ddof=0))
+    last = len(covariance) - 1
+    found = eigh(covariance, subset_by_index=[max(last - DIRECTIONS + 1, 0), last])[1][:, ::-1]
+    signs = np.sign(found[np.abs(found).argmax(axis=0), np.arange(found.shape[1])])
+    return torch.from_numpy(found * signs).float()

@@ -1,6 +1,6 @@
 """Write a split's pixels as an array; make the tables: the manifest, and the audit's images and quarantine.
 
-The manifest holds only what training depends on. The audit may change without a new training.
+The manifest holds only what the trained model depends on. The audit may change without a new training.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from stages.prepare.duplicates import tied
 from stages.prepare.parallel_decoding import UsableImage
 from stages.prepare.pixel_cache import Place
 
-MANIFEST_COLUMNS = ["split", "index", "path", "label", "class", "sha256"]
+MANIFEST_COLUMNS = ["split", "index", "path", "label", "class", "sha256", "shorter_side"]
 IMAGE_COLUMNS = ["split", "path", "width", "height", "format", "mode", "orientation", "notes"]
 QUARANTINE_COLUMNS = ["path", "reason", "detail"]
 
@@ -29,6 +29,7 @@ def manifest_table(splits: dict[str, list[UsableImage]], classes: list[str]) -> 
             "label": classes.index(image.candidate.class_name),
             "class": image.candidate.class_name,
             "sha256": image.facts.sha256,
+            "shorter_side": min(image.facts.width, image.facts.height),
         }
         for split, images in splits.items()
         for index, image in enumerate(images)

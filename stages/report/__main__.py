@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from plumbline.params.all import AllParams
+from plumbline.presentation.prediction_sets import prediction_sets
 from plumbline.presentation.unknown_images import unknown_images
 from plumbline.run import params_file
 from plumbline.run.errors import run
@@ -72,6 +73,7 @@ def page(results: Results, settings: AllParams) -> str:
             settings.evaluate.unknown.images,
             settings.weights.source,
         ),
+        sets=prediction_sets(results.measures, final_split(results), settings.evaluate.coverage),
         probability_figures=probability_figures(results),
         data_sentence=data_sentence(results),
         audit_figure=audit_figure(results),

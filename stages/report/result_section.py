@@ -29,6 +29,7 @@ MEASURES = {
     "shortcut_format_accuracy": "shortcut: accuracy by the file's format alone",
     "shortcut_name_accuracy": "shortcut: accuracy by the file's name alone",
     "at_threshold_accuracy": "accuracy at the chosen threshold",
+    "at_threshold_abstained": "share of images left out at it",
 }
 
 MEANINGS = {  # of the names above

@@ -52,7 +52,13 @@ def small_model(**changes: Any) -> Model:
 def split_of_noise(images: int, seed: int, size: int = 40, classes: int = 3) -> Split:
     """Return images of noise, of the classes in turn."""
     pixels = np.random.default_rng(seed).integers(0, 256, (images, size, size, 3), dtype=np.uint8)
-    return Split(torch.from_numpy(pixels), torch.arange(images) % classes, [""] * images, [""] * images)
+    return Split(
+        torch.from_numpy(pixels),
+        torch.arange(images) % classes,
+        [""] * images,
+        [""] * images,
+        torch.full((images,), size),
+    )
 
 
 def with_score(model: Model, val_images: int = 24) -> Model:

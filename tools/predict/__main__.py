@@ -38,7 +38,7 @@ from plumbline.training.compute import make_repeatable, nondeterministic_operati
 from tools.command_line import add_model, count, model_file, share
 from tools.predict.drift import Compared
 from tools.predict.prefetch import decoded
-from tools.predict.rows import SPREADSHEETS, WRITERS, Row
+from tools.predict.rows import ABSTAINED, SET, SPREADSHEETS, WRITERS, Row
 from tools.predict.sources import Source, find_sources
 
 SOME_GAVE_NO_IMAGE = 3
@@ -72,6 +72,12 @@ def arguments() -> argparse.Namespace:
         type=share,
         metavar="SHARE",
         help="column set: the classes that, for this share of images like those of val, hold the true one",
+    )
+    parser.add_argument(
+        "--abstain-below",
+        type=share,
+        metavar="PROBABILITY",
+        help="column abstained: yes where the likeliest class has less; evaluate prints it for two of its aims",
     )
     parser.add_argument("--format", choices=WRITERS, help="default: by the output's suffix, else table")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
@@ -131,19 +137,24 @@ def print_what_is_not_judged(classifier: Classifier, model: str) -> None:
         print(one_line(f"{model}: {line}"), file=sys.stderr)
 
 
-def classified(sources: list[Source], classifier: Classifier, max_pixels: int) -> Iterator[Row]:
+def classified(
+    sources: list[Source], classifier: Classifier, max_pixels: int, abstain_below: float | None
+) -> Iterator[Row]:
     """Yield a row for each source, in order."""
 
-    def pixels_of(path: Path) -> np.ndarray:
-        return classifier.pixels(path, max_pixels)
+    def pixels_and_size(path: Path) -> tuple[np.ndarray, int]:
+        return classifier.pixels_and_size(path, max_pixels)
 
-    images = decoded(sources, pixels_of)
+    images = decoded(sources, pixels_and_size)
     with contextlib.closing(images), tqdm(total=len(sources), unit="image", disable=None) as progress:
         while batch := list(itertools.islice(images, classifier.batch_size)):
-            pixels = [found for _, found in batch if not isinstance(found, Unreadable)]
-            predictions = iter(classifier.classify(np.stack(pixels)) if pixels else ())
+            usable = [found for _, found in batch if not isinstance(found, Unreadable)]
+            pixels, sizes = zip(*usable, strict=True) if usable else ((), ())
+            predictions = iter(classifier.classify(np.stack(pixels), sizes) if usable else ())
             for source, found in batch:
-                yield Row(source.name, found if isinstance(found, Unreadable) else next(predictions))
+                own = found if isinstance(found, Unreadable) else next(predictions)
+                is_judged = abstain_below is not None and own is not found
+                yield Row(source.name, own, own.probability < abstain_below if is_judged else None)
             progress.update(len(batch))
 
 
@@ -171,7 +182,8 @@ def write_to_standard_output(write, rows: Iterator[Row], top: int) -> bool:
 
 def main() -> None:
     given = arguments()
-    write = partial(WRITERS[format_of(given)], sets=given.coverage is not None)
+    asked = [name for name, wish in ((ABSTAINED, given.abstain_below), (SET, given.coverage)) if wish is not None]
+    write = partial(WRITERS[format_of(given)], asked=asked)
     if given.spreadsheet:
         write = partial(write, for_spreadsheet=True)
     with tempfile.TemporaryDirectory() as scratch, nondeterministic_operations([]):
@@ -187,7 +199,7 @@ def main() -> None:
         make_repeatable(0, deterministic=classifier.is_repeatable)
         reasons: Counter[str] = Counter()
         seen, is_read = Compared(), True
-        rows = noted(classified(sources, classifier, given.max_pixels), reasons, seen)
+        rows = noted(classified(sources, classifier, given.max_pixels, given.abstain_below), reasons, seen)
         if given.output:
             with (
                 whole_file(given.output, among_others=True) as unfinished,

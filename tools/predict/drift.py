@@ -1,7 +1,7 @@
-"""Say in one line whether images look like those of val: by their brightness, their distance and their probability.
+"""Say in one line whether images look like those of val: in brightness, distance, probability, size and features.
 
 Each is compared with val's, which the model file holds, by the test of Kolmogorov and Smirnov for two samples; Holm's
-correction keeps the false alarms of all three together at the level. Images that are drawn as the val images were give
+correction keeps the false alarms of all together at the level. Images that are drawn as the val images were give
 one rarely; images of another camera, of other classes or of another mix of classes may look otherwise. The tests are
 written out, because scipy's and statsmodels' own would have to be imported at each start.
 Sources: Smirnov 1939; Hodges 1958, "The significance probability of the Smirnov two-sample test", Arkiv for Matematik
@@ -22,27 +22,34 @@ ABOUT = {  # what is compared, and how images are called of which it is larger, 
     "brightness": ("brighter", "darker"),
     "distance": ("farther from the training images", "nearer to the training images"),
     "probability": ("surer of a class", "less sure of a class"),
+    "size": ("larger", "smaller"),
 }
+FEATURES = "features"  # along each of a few directions
 
 
 class Compared:
     """Images as they are classified, to be compared with val once all are."""
 
     def __init__(self) -> None:
-        self.values = {name: array("f") for name in ABOUT}  # float32, as val's are
+        self.values: dict[str, array] = {}  # float32, as val's are
 
     def add(self, prediction: Prediction) -> None:
-        for name, values in self.values.items():
-            if (value := getattr(prediction, name)) is not None:
-                values.append(value)
+        found = {name: getattr(prediction, name) for name in ABOUT}
+        found |= {f"{FEATURES} {k}": value for k, value in enumerate(prediction.features or ())}
+        for name, value in found.items():
+            if value is not None:
+                self.values.setdefault(name, array("f")).append(value)
 
     def line(self, classifier: Classifier) -> str | None:
         """Return what is to be said; None of few images, and by a model that says nothing of its val images."""
-        if classifier.val is None or not classifier.has_score:
+        if classifier.val is None or not classifier.has_score or not self.values:
             return None
-        val = {"brightness": classifier.val.brightness, "probability": classifier.val.probability}
+        val = {name: getattr(classifier.val, name) for name in ("brightness", "probability", "size")}
         val["distance"] = classifier.network.score.val_distances
-        return line_of({name: (np.array(own), val[name].cpu().numpy()) for name, own in self.values.items()})
+        if classifier.directions is not None:
+            val |= {f"{FEATURES} {k}": own for k, own in enumerate(classifier.val.features.T)}
+        kept = {name: own for name, own in self.values.items() if val.get(name) is not None}
+        return line_of({name: (np.array(own), val[name].cpu().numpy()) for name, own in kept.items()})
 
 
 def line_of(samples: dict[str, tuple[np.ndarray, np.ndarray]]) -> str | None:
@@ -51,19 +58,19 @@ def line_of(samples: dict[str, tuple[np.ndarray, np.ndarray]]) -> str | None:
     if min(images, *(len(val) for _, val in samples.values())) < FEWEST:
         return None
     adjusted = holm([p_value(new, val) for new, val in samples.values()])
-    unlike = [
-        f"{how_they_differ(name, *samples[name])} (p {in_words(p)})"
-        for name, p in zip(samples, adjusted, strict=True)
-        if p <= LEVEL
-    ]
+    unlike: dict[str, float] = {}  # in what, with the smallest p
+    for name, p in zip(samples, adjusted, strict=True):
+        if p <= LEVEL:
+            words = how_they_differ(name, *samples[name])
+            unlike[words] = min(p, unlike.get(words, 1.0))
     if unlike:
+        how = ", ".join(f"{words} (p {in_words(p)})" for words, p in unlike.items())
         return (
-            f"these {images:,} images do not look like those of val: they are {', '.join(unlike)}; what was measured "
-            "on val and test may not hold for them"
+            f"these {images:,} images do not look like those of val: they are {how}; what was measured on val and test "
+            "may not hold for them"
         )
-    return (
-        f"these {images:,} images look like those of val in {', '.join(samples)} (smallest p {in_words(min(adjusted))})"
-    )
+    compared = ", ".join(dict.fromkeys(name.partition(" ")[0] for name in samples))
+    return f"these {images:,} images look like those of val in {compared} (smallest p {in_words(min(adjusted))})"
 
 
 def in_words(p: float) -> str:
@@ -73,6 +80,8 @@ def in_words(p: float) -> str:
 
 def how_they_differ(name: str, new: np.ndarray, val: np.ndarray) -> str:
     """Return in words how new values (M,) differ from val's (V,)."""
+    if name not in ABOUT:
+        return f"of other {FEATURES}"
     larger, smaller = ABOUT[name]
     above, below = np.median(new) - np.median(val), np.median(val) - np.median(new)
     return larger if above > below else smaller if below > above else f"of another {name}"

@@ -13,10 +13,11 @@ from tools.predict.sources import Source
 
 AHEAD = 64  # images; of 256 pixels they take 12 MB
 
-Decoded = tuple[Source, np.ndarray | Unreadable]
+Pixels = tuple[np.ndarray, int]  # uint8 (resize, resize, 3), and the shorter side as stored
+Decoded = tuple[Source, Pixels | Unreadable]
 
 
-def decoded(sources: list[Source], pixels_of: Callable[..., np.ndarray]) -> Iterator[Decoded]:
+def decoded(sources: list[Source], pixels_of: Callable[..., Pixels]) -> Iterator[Decoded]:
     """Yield each source with its pixels, or with the reason why it has none, in order.
 
     In threads, not processes: Pillow releases Python's global lock while it decodes and resizes.
@@ -37,8 +38,8 @@ def decoded(sources: list[Source], pixels_of: Callable[..., np.ndarray]) -> Iter
             pool.shutdown(cancel_futures=True)
 
 
-def pixels_or_reason(source: Source, pixels_of: Callable[..., np.ndarray]) -> np.ndarray | Unreadable:
-    """Return a source's pixels, uint8 (resize, resize, 3), or the reason why it has none."""
+def pixels_or_reason(source: Source, pixels_of: Callable[..., Pixels]) -> Pixels | Unreadable:
+    """Return a source's pixels and size, or the reason why it has none."""
     try:
         return pixels_of(source.path)
     except Unreadable as error:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TextIO
@@ -13,9 +13,10 @@ from plumbline.run.errors import one_line
 
 PAIR = ("predicted", "probability")
 JUDGED = ("known", "p_known")
-SET, SEPARATOR = "set", "|"  # of class names, the likeliest first
+ABSTAINED, SET = "abstained", "set"  # columns that are asked for
+SEPARATOR = "|"  # of the class names in a set, the likeliest first
 IF_ANY = (*JUDGED, "reason", "detail")
-NAMES_OF_KNOWN = {True: "yes", False: "no", None: ""}  # None: the model cannot tell
+YES_OR_NO = {True: "yes", False: "no", None: ""}  # None: nothing is said, as of known by a model that cannot tell
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")  # the last four are full width
 
 
@@ -25,6 +26,7 @@ class Row:
 
     path: str
     found: Prediction | Unreadable
+    abstained: bool | None = None  # whether the likeliest class has too small a probability, where one was given
 
 
 def printable(path: str) -> str:
@@ -32,21 +34,21 @@ def printable(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def columns(top: int, sets: bool = False) -> list[str]:
-    """Return the names of the columns: the `top` likeliest classes with their probabilities, the prediction set where
-    there are sets, whether the image is like those of training, and the reason."""
+def columns(top: int, asked: Sequence[str] = ()) -> list[str]:
+    """Return the names of the columns: the `top` likeliest classes with their probabilities, those asked for, whether
+    the image is like those of training, and the reason."""
     pairs = ["predicted", "probability", *(f"{name}_{k}" for k in range(2, top + 1) for name in PAIR)]
-    return ["path", *pairs, *[SET] * sets, *JUDGED, "reason", "detail"]
+    return ["path", *pairs, *asked, *JUDGED, "reason", "detail"]
 
 
-def cells(row: Row, top: int, sets: bool = False) -> list[Any]:
+def cells(row: Row, top: int, asked: Sequence[str] = ()) -> list[Any]:
     """Return a row's values, in the order of the columns."""
     if isinstance(row.found, Unreadable):
-        return [printable(row.path), *[""] * (2 * top + sets + len(JUDGED)), row.found.reason, str(row.found)]
+        return [printable(row.path), *[""] * (2 * top + len(asked) + len(JUDGED)), row.found.reason, str(row.found)]
     pairs = [value for pair in row.found.top(top) for value in pair]
-    judged = [NAMES_OF_KNOWN[row.found.known], "" if row.found.p_known is None else row.found.p_known]
-    own_set = [SEPARATOR.join(row.found.prediction_set)] if sets else []
-    return [printable(row.path), *pairs, *own_set, *judged, "", ""]
+    judged = [YES_OR_NO[row.found.known], "" if row.found.p_known is None else row.found.p_known]
+    found = {ABSTAINED: YES_OR_NO[row.abstained], SET: SEPARATOR.join(row.found.prediction_set or ())}
+    return [printable(row.path), *pairs, *(found[name] for name in asked), *judged, "", ""]
 
 
 def inert(cell: Any) -> Any:
@@ -62,15 +64,15 @@ def write_csv(
     file: TextIO,
     top: int,
     *,
-    sets: bool = False,
+    asked: Sequence[str] = (),
     delimiter: str = ",",
     for_spreadsheet: bool = False,
 ) -> None:
     """Write the rows as CSV, each as soon as it is known."""
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(columns(top, sets))
+    writer.writerow(columns(top, asked))
     for row in rows:
-        values = cells(row, top, sets)
+        values = cells(row, top, asked)
         writer.writerow(map(inert, values) if for_spreadsheet else values)
 
 
@@ -81,19 +83,20 @@ def described(row: Row, top: int) -> str:
     else:
         likeliest = [{"class": name, "probability": share} for name, share in row.found.top(top)]
         values = {"path": printable(row.path), **dict(zip(PAIR, likeliest[0].values(), strict=True))}
+        values |= {ABSTAINED: row.abstained} if row.abstained is not None else {}
         values |= {SET: row.found.prediction_set} if row.found.prediction_set is not None else {}
         values |= {"known": row.found.known, "p_known": row.found.p_known}
         values |= {"top": likeliest} if top > 1 else {}
     return json.dumps(values, ensure_ascii=False)
 
 
-def write_json_lines(rows: Iterable[Row], file: TextIO, top: int, *, sets: bool = False) -> None:
+def write_json_lines(rows: Iterable[Row], file: TextIO, top: int, *, asked: Sequence[str] = ()) -> None:
     """Write the rows as JSON, one object a line, each as soon as it is known."""
     for row in rows:
         file.write(described(row, top) + "\n")
 
 
-def write_json(rows: Iterable[Row], file: TextIO, top: int, *, sets: bool = False) -> None:
+def write_json(rows: Iterable[Row], file: TextIO, top: int, *, asked: Sequence[str] = ()) -> None:
     """Write the rows as one JSON array, each as soon as it is known."""
     before = "[\n"
     for row in rows:
@@ -102,11 +105,11 @@ def write_json(rows: Iterable[Row], file: TextIO, top: int, *, sets: bool = Fals
     file.write("\n]\n")
 
 
-def write_table(rows: Iterable[Row], file: TextIO, top: int, *, sets: bool = False) -> None:
+def write_table(rows: Iterable[Row], file: TextIO, top: int, *, asked: Sequence[str] = ()) -> None:
     """Write the rows as a table for people, once all are known; some columns only where a row has something there."""
     from tabulate import tabulate  # imported only for people
 
-    lines, names = [[shown(cell) for cell in cells(row, top, sets)] for row in rows], columns(top, sets)
+    lines, names = [[shown(cell) for cell in cells(row, top, asked)] for row in rows], columns(top, asked)
     kept = [i for i, name in enumerate(names) if name not in IF_ANY or any(line[i] for line in lines)]
     lines, names = [[line[i] for i in kept] for line in lines], [names[i] for i in kept]
     file.write(tabulate(lines, names, tablefmt="plain", disable_numparse=True) + "\n")

@@ -3,14 +3,17 @@
     python -m tools.robustness                      the workspace's model on test, or on val where there is no test
     python -m tools.robustness --split val          choose by val, and look at test once, at the end
     python -m tools.robustness --model faster       the model of a commit, branch, tag or experiment; or a file
+    python -m tools.robustness --against faster     compare with that model, on the same changed images
 
 Reads the model, data/prepared and data/audit; `seed` and section `evaluate` of params.yaml decide the noise and the
 intervals. The images are changed as `prepare` holds them, before the transform. Writes plots/robustness.csv and
-plots/robustness.png, which neither git nor DVC holds. The same model and images give the same bytes.
+plots/robustness.png, and with --against plots/robustness_difference.csv; neither git nor DVC holds them. The same model
+and images give the same bytes.
 """
 
 import argparse
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +34,13 @@ from plumbline.training.model_fits_data import refuse_other_data
 from plumbline.training.splits import Split, read_splits
 from tools.command_line import add_model, model_file
 from tools.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupted
+from tools.robustness.differences import difference_as_text, difference_table, relative_difference
 from tools.robustness.figure import write_figure
 from tools.robustness.results import Answers, as_text, relative_accuracy, results_table
 
 TABLE = Path("plots/robustness.csv")
 FIGURE = Path("plots/robustness.png")
+DIFFERENCE = Path("plots/robustness_difference.csv")
 
 
 class Params(SomeSections):
@@ -50,6 +55,11 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--split", help="default: test, or val where there is no test")
     add_model(parser)
+    parser.add_argument(
+        "--against",
+        metavar="MODEL",
+        help="file, or a revision that has a model: how much better --model is than this one",
+    )
     return parser.parse_args()
 
 
@@ -60,43 +70,58 @@ def chosen_split(wish: str | None, splits: dict[str, Split]) -> str:
     return wish or list(splits)[-1]
 
 
-def right_answers(classifier: Classifier, split: Split, seed: int) -> Answers:
-    """Return whether the model is right on each image of a split as it is, and after each corruption."""
-    images, size = len(split.labels), classifier.batch_size
-    labels = [classifier.classes[label] for label in split.labels.tolist()]
-    right = {key: np.empty(images, bool) for key in [None, *((name, i) for name in CORRUPTIONS for i in SEVERITIES)]}
+def right_answers(classifiers: list[Classifier], split: Split, seed: int) -> list[Answers]:
+    """Return whether each model is right on each image of a split as it is, and after each corruption.
+
+    All see the same images: a blur and a shift are as wide as the first model's crop says.
+    """
+    images, size, crop = len(split.labels), classifiers[0].batch_size, classifiers[0].transform.crop
+    labels = np.array([classifiers[0].classes[label] for label in split.labels.tolist()])
+    right = {
+        key: np.empty((len(classifiers), images), bool)
+        for key in [None, *((name, i) for name in CORRUPTIONS for i in SEVERITIES)]
+    }
     with tqdm(total=images * len(right), unit="image", disable=None) as progress:
         for start in range(0, images, size):
             batch = slice(start, start + size)
             pixels, files = split.images[batch].numpy(), split.sha256[batch]
             for key, own in right.items():
-                changed = pixels if key is None else corrupted(pixels, files, *key, classifier.transform.crop, seed)
-                answers = [each.predicted for each in classifier.classify(changed)]
-                own[batch] = np.array(answers) == np.array(labels[batch])
+                changed = pixels if key is None else corrupted(pixels, files, *key, crop, seed)
+                for place, classifier in enumerate(classifiers):
+                    answers = [each.predicted for each in classifier.classify(changed)]
+                    own[place, batch] = np.array(answers) == labels[batch]
                 progress.update(len(pixels))
     clean = right.pop(None)
-    return Answers(clean, right)
+    return [Answers(clean[place], {key: own[place] for key, own in right.items()}) for place in range(len(classifiers))]
 
 
 def main() -> None:
     given, settings = arguments(), params_file.load(Params)
     own, splits = settings.evaluate, read_splits()
     name = chosen_split(given.split, splits)
-    with nondeterministic_operations([]), model_file(given.model) as path:
-        model = read_model(path)
-        refuse_other_data(Path(given.model), model, read_classes(), splits)
-        make_repeatable(settings.seed, deterministic=model.is_repeatable)
-        answers = right_answers(Classifier(model), splits[name], settings.seed)
-    if not answers.clean.any():
-        raise UserError(f"{given.model} is right on none of the {name} images as they are: there is nothing to lose")
+    names = [given.model, given.against] if given.against else [given.model]
+    with nondeterministic_operations([]), ExitStack() as files:
+        models = [read_model(files.enter_context(model_file(each))) for each in names]
+        for each, model in zip(names, models, strict=True):
+            refuse_other_data(Path(each), model, read_classes(), splits)
+        make_repeatable(settings.seed, deterministic=all(model.is_repeatable for model in models))
+        answers = right_answers([Classifier(model) for model in models], splits[name], settings.seed)
+    for each, found in zip(names, answers, strict=True):
+        if not found.clean.any():
+            raise UserError(f"{each} is right on none of the {name} images as they are: there is nothing to lose")
     clusters = clusters_within(read_clusters()[name])
-    table = results_table(answers, clusters, own.confidence)
-    labels = splits[name].labels.numpy()
-    relative = relative_accuracy(answers, labels, clusters, own, settings.seed)
+    table = results_table(answers[0], clusters, own.confidence)
+    drawing = splits[name].labels.numpy(), clusters, own, settings.seed
     write_csv(TABLE, table)
     write_figure(FIGURE, table, name, own.confidence)
-    print(as_text(table, relative, name, own.confidence))
+    print(as_text(table, relative_accuracy(answers[0], *drawing), name, own.confidence))
     print(f"{TABLE} has all intervals, {FIGURE} shows them", file=sys.stderr)
+    if given.against:
+        differences = difference_table(*answers, clusters, own.confidence)
+        write_csv(DIFFERENCE, differences)
+        relative = relative_difference(answers, *drawing)
+        print(f"\n{difference_as_text(differences, relative, names, own.confidence)}")
+        print(f"{DIFFERENCE} has all intervals", file=sys.stderr)
 
 
 if __name__ == "__main__":

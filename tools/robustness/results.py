@@ -50,13 +50,25 @@ def relative_accuracy(
 
     Its interval is the percentile bootstrap's, which draws images with all that was made of them.
     """
-    clean = answers.clean.astype(float)
-    mean = np.mean(list(answers.corrupted.values()), axis=0)  # (N,)
+    samples = relative_of_samples([answers], labels, clusters, own, seed)[:, 0]
+    low, high = np.quantile(samples, [(1 - own.confidence) / 2, (1 + own.confidence) / 2])
+    return Measure(relative_of(answers), len(answers.clean), float(low), float(high))
+
+
+def relative_of(answers: Answers) -> float:
+    """Return the mean accuracy over all corruptions and severities, in parts of that on the images as they are."""
+    return float(np.mean(list(answers.corrupted.values()), axis=0).sum() / answers.clean.sum())
+
+
+def relative_of_samples(
+    models: list[Answers], labels: np.ndarray, clusters: np.ndarray | None, own: Evaluate, seed: int
+) -> np.ndarray:
+    """Return the same of each of the bootstrap's samples, the same for all models, float64 (resamples, models)."""
+    clean = np.stack([answers.clean.astype(float) for answers in models], axis=1)  # (N, models)
+    mean = np.stack([np.mean(list(answers.corrupted.values()), axis=0) for answers in models], axis=1)
     drawn = resampled_weights(labels, own.resamples, np.random.default_rng(seed), own.sampling, clusters)
     # At least one right: a sample of a model that is hardly ever right may have none.
-    samples = [(weights @ mean) / max(weights @ clean, 1.0) for weights in drawn]
-    low, high = np.quantile(samples, [(1 - own.confidence) / 2, (1 + own.confidence) / 2])
-    return Measure(mean.sum() / clean.sum(), len(clean), float(low), float(high))
+    return np.array([(weights @ mean) / np.maximum(weights @ clean, 1.0) for weights in drawn])
 
 
 def as_text(table: pd.DataFrame, relative: Measure, split: str, confidence: float) -> str:

@@ -122,6 +122,7 @@ def test_the_line_says_what_was_promised() -> None:
 
 
 VAL = ValImages(torch.tensor([0, 1]), *(torch.tensor([0.5, 1.0]) for _ in range(3)))
+NEWER = VAL._replace(size=torch.tensor([40.0, 50.0]), features=torch.ones(2, 3), directions=torch.ones(8, 3))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,20 @@ def test_tensors_of_the_val_images_that_do_not_fit_are_refused(name: str, value:
         tensors |= {"val.labels": VAL.labels} | {f"val.{name}": value}
     with pytest.raises(UserError, match="another program changed"):
         val_images_of(tensors, 2)
+    newer = val_tensors(NEWER)
+    assert val_images_of(newer, 2) == NEWER
+    for key, wrong in (
+        ("val.size", torch.tensor([40.0])),
+        ("val.features", torch.ones(2, 2)),
+        ("val.features", torch.ones(3, 3)),
+        ("val.directions", torch.ones(8)),
+        ("val.directions", torch.ones(8, 3, dtype=torch.float64)),
+        ("val.directions", None),
+        ("val.features", None),
+    ):
+        changed = {name: each for name, each in (newer | {key: wrong}).items() if each is not None}
+        with pytest.raises(UserError, match="another program changed"):
+            val_images_of(changed, 2)
     empty = {key: each[:0] for key, each in val_tensors(VAL).items()}
     with pytest.raises(UserError, match="another program changed"):
         val_images_of(empty, 2)

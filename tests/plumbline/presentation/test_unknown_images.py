@@ -23,6 +23,14 @@ def test_it_says_the_shares_with_their_intervals() -> None:
         assert "pre-trained" not in unknown_images(AREAS | SHARES, "test", 0.95, folder, weights)
 
 
+def test_without_a_folder_nothing_is_said_of_its_images() -> None:
+    measures = {key: own for key, own in (AREAS | SHARES).items() if not key[1].endswith("_unknown")}
+    assert unknown_images(measures, "test", 0.95, None, "digits").endswith(
+        "(at most 5.0% are wished), 100% (96.0% to 100%) of 100 negatives of test images, and 0% (0% to 4.0%) of 90 images "
+        "of noise."
+    )
+
+
 def test_without_a_test_split_nothing_is_said_of_known_images() -> None:
     measures = {("val", name): own for (_, name), own in (AREAS | SHARES).items() if name != "rejected"}
     assert "It does so for 78.0% (68.0% to 86.0%) of 100 images of x," in unknown_images(

@@ -127,6 +127,7 @@ def test_the_card_and_the_report_say_how_many_images_are_called_unknown(tiny_pro
     assert f"of {share.images} images of data/digits-source, on which the network was pre-trained" in contents
     for text_ in (contents, page):
         assert "The model calls images unknown that are far from those of training: " in text_
+        assert "Sets of classes that are to hold the true one of 95.0% of images" in text_
     assert "further outputs: `unknown`" in contents
 
 

@@ -92,6 +92,10 @@ def test_unknown_images_are_measured_and_the_probabilities_stay_as_they_are(
         ("val", 100),
     }
     assert "called unknown: " in capsys.readouterr().out
+    ready.set(evaluate__unknown__images=None)
+    without = evaluated()
+    assert measures.keys() - without.keys() == {("val", "auroc_unknown"), ("val", "rejected_unknown")} & measures.keys()
+    assert all(measures[key] == value for key, value in without.items())
     rows = Path("plots/predictions.csv").read_text().splitlines()
     assert [row.rpartition(",")[0] for row in rows] == predictions
     last = {row.partition(",")[0]: row.rpartition(",")[2] for row in rows}

@@ -113,6 +113,23 @@ def test_the_stage_promises_and_measures_on_the_other_splits(
         assert abstained.value == pytest.approx(1 - sure.mean()) and abstained.low < abstained.high
 
 
+def test_the_accuracy_of_more_than_two_classes_is_promised_too(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = {name: random_predictions(400, 4, seed, skill=2.0) for seed, name in enumerate(("val", "test"))}
+    predictions = {name: SplitPredictions(each, each) for name, each in made.items()}
+    wish = settings(workspace, aim="promised_accuracy", promised=0.9)
+    found = evaluation.measures_at_threshold(predictions, 1, wish, 0)
+    threshold, test = found["val", "threshold"].value, made["test"]
+    assert (
+        f"with a confidence of 0.95: python -m tools.predict --abstain-below {threshold!r}" in capsys.readouterr().out
+    )
+    sure = test.probabilities.max(axis=1) >= threshold
+    assert 0.3 < sure.mean() < 1 and test.right.mean() < 0.9 < test.right[sure].mean()
+    assert found["test", "at_threshold_accuracy"].value == pytest.approx(test.right[sure].mean())
+    assert found["test", "at_threshold_abstained"].value == pytest.approx(1 - sure.mean())
+
+
 def test_too_few_val_images_are_refused_with_the_number_that_would_do(workspace: Workspace) -> None:
     with pytest.raises(UserError, match="to promise 0.9 takes 29 val images, and there are 28: give more, or lower"):
         evaluation.measures_at_threshold(splits(28), 1, settings(workspace, aim="promised_precision"), 0)

@@ -16,6 +16,7 @@ def wish(**changes: object) -> Threshold:
         "promised": 0.9,
         "false_positive_cost": 1.0,
         "false_negative_cost": 5.0,
+        "abstaining_cost": 0.1,
     }
     return Threshold(**(plain | changes))
 

@@ -91,3 +91,11 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").unlink()
     with pytest.raises(UserError, match="none of the 0 files"):
         images_in(tmp_path, TRANSFORM)
+
+
+def test_without_a_folder_negatives_and_noise_are_measured_all_the_same() -> None:
+    known = {"train": torch.tensor([0.5]), "val": torch.tensor(VAL), "test": torch.full((10,), 25.0)}
+    kinds = {kind: UNKNOWN[kind] for kind in ("inverted", "noise")}
+    found = unknown_measures(score_beside(VAL), known, kinds, dict.fromkeys(known), 0.95, 0.9)
+    assert ("test", "rejected_unknown") not in found and found["test", "rejected_inverted"].value == 0.75
+    assert line_of_unknown(found, "test", 0.95).endswith("are wished), 0.750 inverted, 1.000 of noise")

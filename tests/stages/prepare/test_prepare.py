@@ -42,7 +42,7 @@ def test_pixels_labels_and_order_are_those_of_the_homeworks_image_folder(root: P
 
 def test_every_used_image_has_its_row_in_the_audit_in_the_manifests_order(root: Path) -> None:
     prepare.main()
-    assert list(manifest()) == ["split", "index", "path", "label", "class", "sha256"]
+    assert list(manifest()) == ["split", "index", "path", "label", "class", "sha256", "shorter_side"]
     assert list(images()) == ["split", "path", "width", "height", "format", "mode", "orientation", "notes"]
     assert images()[["split", "path"]].equals(manifest()[["split", "path"]])
 

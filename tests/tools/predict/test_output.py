@@ -38,6 +38,26 @@ def test_csv_json_lines_and_the_table_say_the_same(folder: Path) -> None:
     assert errors.endswith("1 of 2 files gave no image (1 not an image); their rows say why\n")
 
 
+def test_images_whose_likeliest_class_is_not_likely_enough_are_abstained(folder: Path) -> None:
+    write_model(Path("models/finetuned.safetensors"), with_score(small_model()))
+    for seed in range(6):
+        write_image(Path(f"photos/{seed}.png"), seed=seed)
+    Path("photos/notes.txt").write_text("x")
+    before = rows("photos", status=3)
+    shares = sorted(float(row["probability"]) for row in before[:-1])
+    border = (shares[2] + shares[3]) / 2
+    found = rows("photos", "--abstain-below", border, "--coverage", 0.9, status=3)
+    assert list(found[0]) == ["path", "predicted", "probability", "abstained", "set", "known", "p_known", "reason", "detail"]  # fmt: skip
+    assert [row.pop("abstained") for row in found] == [
+        *("yes" if float(row["probability"]) < border else "no" for row in before[:-1]), ""
+    ]  # fmt: skip
+    assert [row | {"set": ""} for row in found] == [row | {"set": ""} for row in before]
+    lines = predict("photos", "--abstain-below", border, "--format", "jsonl", status=3)[0].splitlines()
+    assert sum(json.loads(line).get("abstained", False) for line in lines) == 3
+    at_one = rows("photos", "--abstain-below", shares[2], status=3)
+    assert [row["abstained"] for row in at_one].count("yes") == 2
+
+
 def test_an_output_file_is_whole_or_absent_and_its_suffix_says_its_format(folder: Path) -> None:
     write_image(Path("a.png"))
     predict("a.png", "--output", "out/p.csv")

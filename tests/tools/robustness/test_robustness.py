@@ -1,6 +1,8 @@
 """The command on a small model: what it writes, and what it refuses; and the numbers, against scipy's."""
 
+import shutil
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,10 @@ from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace
 from tests.support.models import write_random_model
+from tests.support.planted import planted
 from tests.support.results import write_images
 from tools.robustness import __main__ as tool
+from tools.robustness import differences
 from tools.robustness.corruptions import CORRUPTIONS, SEVERITIES
 from tools.robustness.results import Answers, as_text, relative_accuracy, results_table
 
@@ -117,3 +121,57 @@ def test_the_one_number_is_the_mean_in_parts_of_the_clean_accuracy_worked_by_han
     assert "mean relative accuracy 0.963" in text
     row = next(line.split() for line in text.splitlines() if line.split()[:1] == ["jpeg"])
     assert row == ["jpeg", "0.891", "0.792", "0.693", "0.594", "0.495", "0.693"]
+
+
+def refuse_other_differences(module: types.ModuleType = differences) -> None:
+    """Assert that both the differences and the one number are paired, and whose accuracy is less whose."""
+    better, worse = answers(101, {"jpeg": 10}), answers(101, {"jpeg": 12, "shift": 1})
+    table = module.difference_table(better, worse, None, 0.95).set_index(["corruption", "severity"])
+    own = table.loc[("jpeg", 5)]
+    assert own[["accuracy", "against", "difference"]].tolist() == pytest.approx([50 / 101, 40 / 101, 10 / 101])
+    # Ten images alone differ, all one way: a difference of independent images would have an interval across 0.
+    assert 0 < own["low"] < 10 / 101 < own["high"]
+    assert table.loc[("none", 0), "difference"] == 0 and table.loc[("none", 0), "low"] < 0
+    found = module.relative_difference([better, worse], np.zeros(101, int), None, SETTINGS, 0)
+    # jpeg loses 0.02 of 100 a step more, in the mean of five 0.06; shift 0.01 a step more, 0.03.
+    assert found.value == pytest.approx(0.09 / 8)
+    each = (np.mean(list(better.corrupted.values()), axis=0) - np.mean(list(worse.corrupted.values()), axis=0))[:-1]
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * each.std() / 10, rel=0.15)
+    text = module.difference_as_text(table.reset_index(), found, ["new", "old"], 0.95)
+    assert "accuracy of new less that of old" in text and "mean relative accuracy +0.011" in text
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
+    assert rows["jpeg"] == ["+0.020", "+0.040", "+0.059*", "+0.079*", "+0.099*"]
+    assert rows["scale"] == ["+0.000"] * 5
+
+
+def test_the_differences_of_two_models_are_paired() -> None:
+    refuse_other_differences()
+
+
+FAULTS = {
+    "the sides swapped": ("difference_of_shares(others, right,", "difference_of_shares(right, others,"),
+    "a model compared with itself": ("(right, against.corrupted[key])", "(right, right)"),
+    "the one number the other way round": ("relative_of(both[0]) - relative_of(both[1])", "relative_of(both[1]) - relative_of(both[0])"),
+    "not paired": ("samples[:, 0] - samples[:, 1]", "samples[:, 0] - samples[::-1, 1]"),
+    "the star where there is no difference": ("' ' if row.low <= 0 <= row.high else '*'", "'*' if row.low <= 0 <= row.high else ' '"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught(fault: str) -> None:
+    with pytest.raises(AssertionError):
+        refuse_other_differences(planted(differences, *FAULTS[fault]))
+
+
+@pytest.mark.medium
+def test_two_models_are_compared_on_the_same_images(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = robustness(monkeypatch)
+    shutil.copy("models/finetuned.safetensors", "same.safetensors")
+    pd.testing.assert_frame_equal(robustness(monkeypatch, "--against", "same.safetensors"), alone)
+    found = pd.read_csv(tool.DIFFERENCE, keep_default_na=False)
+    assert (found["difference"] == 0).all() and (found["accuracy"] == alone["accuracy"]).all()
+    assert "accuracy of models/finetuned.safetensors less that of same.safetensors" in capsys.readouterr().out
+    with pytest.raises(UserError, match="there is no model file other.safetensors"):
+        robustness(monkeypatch, "--against", "other.safetensors")
