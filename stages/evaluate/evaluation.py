@@ -20,6 +20,7 @@ from plumbline.training.inference import features_of, logits_and_distances, logi
 from plumbline.training.splits import Split
 from stages.evaluate.baseline_models import baseline_measures
 from stages.evaluate.caveats import accuracy_gain_by_choice, lr_over_curvature_limit
+from stages.evaluate.feature_clusters import feature_clusters
 from stages.evaluate.images_that_belong_together import Clusters, accuracy_without_copies, clusters_within
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.looks import looks_of
@@ -106,6 +107,8 @@ def evaluate(evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute) -
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
     paths = {name: split.paths for name, split in splits.items()}
     directions = {name: normalize(own) for name, own in features.items()}
+    for name, of_split in feature_clusters(paths["train"], directions, seed).items():
+        looks[name] = looks[name].assign(**{"cluster of features": of_split})
     return Evaluation(
         predictions=calibrated,
         for_calibration=judged,
