@@ -19,7 +19,7 @@ METRICS = Path("metrics")
 TEXT = (
     "split", "measure", "path", "class", "actual", "predicted", "suggested", "sha256", "row", "method", "image",
     "saliency", "layer", "kind", "output_shape", "backward_pass", "step_size", "temperature", "file", "format", "mode",
-    "notes", "reason", "detail", "finding", "slice", "nearest",
+    "notes", "reason", "detail", "finding", "slice", "nearest", "captured", "group",
 )  # fmt: skip
 
 # The columns of the tables under plots/ that are read. In some a row is certain, in others there may be none.
