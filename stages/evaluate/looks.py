@@ -9,8 +9,7 @@ from plumbline.training.splits import Split
 
 
 def looks_of(name: str, split: Split, numbers: np.ndarray) -> pd.DataFrame:
-    """Return one row an image, in the manifest's order: path, side, aspect, brightness, sharpness, format, mode, group,
-    captured.
+    """Return one row an image, in the manifest's order, with the columns below.
 
     The side is the shorter one in pixels, the aspect width over height. Brightness is the mean of the pixels in [0, 1],
     sharpness the standard deviation of the Laplacian of the mean of red, green and blue. `numbers` (N,) are the same
