@@ -40,15 +40,15 @@ def test_the_smaller_of_train_and_test_says_how_many_clusters_there_are(train: i
 
 
 def test_images_that_are_all_the_same_are_one_cluster() -> None:
-    assert set(feature_clusters(paths(90), {"train": np.ones((90, 8)), "val": np.ones((90, 8))}, 0)["val"]) == {
-        "train/0.png"
-    }
+    same = {"train": np.ones((90, 8)), "val": np.ones((90, 8))}
+    assert set(feature_clusters(paths(90), same, 2**63 - 1)["val"]) == {"train/0.png"}
 
 
 def test_a_cluster_on_which_the_model_is_weak_is_a_slice_and_counts_for_holm() -> None:
     features = {"train": clouds([30, 60], 0)[0], "test": clouds([30, 60], 1)[0]}
     own = feature_clusters(paths(90), features, seed=0)["test"]
-    looks = pd.DataFrame({"path": paths(90), "format": ["PNG"] * 45 + ["GIF"] * 45, "cluster of features": own})
+    formats = ["PNG"] * 45 + ["GIF"] * 45
+    looks = pd.DataFrame({"path": paths(90), "captured": 0.0, "format": formats, "cluster of features": own})
     table = slices_table("test", np.arange(90) >= 20, looks, None, 0.95)
     assert (table["slice"].iloc[0], table["images"].iloc[0]) == (f"cluster of features {own[0]}", 30)
     assert len(table) == 5
