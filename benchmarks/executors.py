@@ -101,9 +101,11 @@ def usable(of: Candidate, place: Place, i: int) -> UsableImage:
     sha256 = hashlib.sha256(of.name.encode()).hexdigest()
     sums, squares = ([rng.getrandbits(bits) for _ in range(3)] for bits in (24, 31))
     shape = {"width": 500, "height": 375, "format": "JPEG", "mode": "RGB", "orientation": 1, "animated": False}
+    absent = {"captured": "", "lowest": None, "highest": None}
     facts = Facts(
         sha256=sha256,
         **shape,
+        **absent,
         perceptual_hash=rng.getrandbits(64),
         entropy=rng.random(),
         thumbnail=rng.randbytes(256).hex(),

@@ -52,7 +52,7 @@ def facts(rng: np.random.Generator, i: int) -> Facts:
     """Return the facts of an image that is like no other."""
     return Facts(
         sha256=f"{i:064x}", width=500, height=375, format="JPEG", mode="RGB", orientation=1, animated=False,
-        lowest=None, highest=None, perceptual_hash=int(rng.integers(2**63)), entropy=5.0,
+        captured="", lowest=None, highest=None, perceptual_hash=int(rng.integers(2**63)), entropy=5.0,
         thumbnail=rng.bytes(THUMBNAIL**2).hex(), sums=[1, 1, 1], squares=[1, 1, 1],
     )  # fmt: skip
 

@@ -10,7 +10,10 @@ from plumbline.run.paths import AUDIT, CLUSTERS
 
 
 def read_images(folder: Path = AUDIT) -> pd.DataFrame:
-    """Return one row a used image: split, path, width, height, format, mode, orientation, notes. Names stay text."""
+    """Return one row a used image: split, path, width, height, format, mode, orientation, captured, group, notes.
+
+    Names stay text. `captured` is EXIF's date, `group` what data.groups or the table of labels says, both may be empty.
+    """
     return read_table(folder / "images.csv")
 
 

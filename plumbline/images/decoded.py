@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from PIL import ExifTags, Image
@@ -52,6 +53,7 @@ class DecodedImage:
     mode: str  # Pillow's name of the pixel format; with ;16 for 16 bits a channel in colour
     orientation: int  # EXIF, 1 to 8; 1 is upright
     animated: bool  # the first of several frames
+    captured: str  # when, by EXIF: 2007-05-12 14:33:01, of no time zone; empty if it does not say so
     extremes: tuple[float, float] | None  # the lowest and the highest value, of an image of more than 8 bits a pixel
 
 
@@ -164,7 +166,9 @@ def _unidentified(contents: bytes) -> Unreadable:
 
 def _as_decoded(image: Image.Image, contents: bytes, ranges: Ranges | None) -> DecodedImage:
     lower = lower_bytes(image, contents)  # first, because PNG's getexif() loads the image
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)  # read now: upright_rgb() removes it from a TIFF
+    exif = image.getexif()
+    orientation = exif.get(ExifTags.Base.Orientation, 1)  # read now: upright_rgb() removes it from a TIFF
+    captured = _captured(exif)
     image.load()
     if reason := filled_in(contents, image):
         raise Unreadable(reason, "some of its data are missing or wrong; the decoder has filled in the pixels")
@@ -186,4 +190,15 @@ def _as_decoded(image: Image.Image, contents: bytes, ranges: Ranges | None) -> D
         orientation=orientation if orientation in range(1, 9) else 1,
         animated=getattr(image, "is_animated", False) and image.format in ANIMATED_FORMATS,
         extremes=extremes,
+        captured=captured,
     )
+
+
+def _captured(exif: Image.Exif) -> str:
+    """Return when the picture was taken, by DateTimeOriginal, else DateTime; empty for none, or one that is no date."""
+    try:
+        original = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+        text = original or exif.get(ExifTags.Base.DateTime, "")
+        return str(datetime.strptime(text.strip(" \0"), "%Y:%m:%d %H:%M:%S"))
+    except Exception:  # as above: the image is good, whatever its tags are
+        return ""

@@ -19,7 +19,7 @@ METRICS = Path("metrics")
 TEXT = (
     "split", "measure", "path", "class", "actual", "predicted", "suggested", "sha256", "row", "method", "image",
     "saliency", "layer", "kind", "output_shape", "backward_pass", "step_size", "temperature", "file", "format", "mode",
-    "notes", "reason", "detail", "finding", "slice",
+    "notes", "reason", "detail", "finding", "slice", "nearest", "captured", "group",
 )  # fmt: skip
 
 # The columns of the tables under plots/ that are read. In some a row is certain, in others there may be none.
@@ -35,8 +35,9 @@ COLUMNS = {
     "roc": ("split", "class", "false_positive_rate", "true_positive_rate"),
     "precision_recall": ("split", "class", "recall", "precision"),
     "label_doubts": ("split", "path", "actual", "suggested", "probability_of_actual", "probability_of_suggested"),
+    "similar_images": ("split", "path", "nearest", "similarity"),
 }
-MAY_BE_EMPTY = ("roc", "precision_recall", "label_doubts", "slices")
+MAY_BE_EMPTY = ("roc", "precision_recall", "label_doubts", "similar_images", "slices")
 
 
 class Recorded(dict):

@@ -3,6 +3,7 @@
 `__main__` is the stage. `predictions` are the model's probabilities on a split; `measures` are all numbers of a split,
 of which `ranking` computes AUROC and average precision and `calibration` the calibration errors; `threshold` chooses
 where two classes are separated, and `promised_threshold` does with a promise for new images; `roc_curves` are the
-curves behind it; `baseline_models` are what the model has to beat; `label_doubts` are the labels to look at first;
-`caveats` warn of what makes the result less certain.
+curves behind it; `baseline_models` are what the model has to beat; `label_doubts` are the labels to look at first,
+`similar_images` those that may be copies of training images; `slices` are parts of the images, by their `looks` and by
+`feature_clusters`; `caveats` warn of what makes the result less certain.
 """

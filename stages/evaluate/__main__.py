@@ -5,8 +5,8 @@ stored and which belong together, plots/history.csv, metrics/curvature.json, to 
 the folder of unknown images that evaluate.unknown.images names. Computes in float32, whatever the training used. This
 stage alone reads the test split, after everything is chosen; nothing is chosen by it.
 Writes plots/measures.csv, all measures; metrics/evaluate.json, the few that DVC shows; and further tables under plots/:
-predictions.csv (one row an image), per_class.csv, slices.csv, reliability.csv, roc.csv, precision_recall.csv and
-label_doubts.csv.
+predictions.csv (one row an image), per_class.csv, slices.csv, reliability.csv, roc.csv, precision_recall.csv,
+label_doubts.csv and similar_images.csv.
 """
 
 import sys
@@ -40,6 +40,7 @@ from stages.evaluate.prediction_sets import line_of_sets
 from stages.evaluate.predictions import predictions_table
 from stages.evaluate.roc_curves import curve_tables
 from stages.evaluate.shortcuts import lines_of_shortcuts
+from stages.evaluate.similar_images import lines_of_similar
 from stages.evaluate.slices import line_of_weakest
 from stages.evaluate.unknown_images import line_of_unknown
 
@@ -50,6 +51,7 @@ RELIABILITY = Path("plots/reliability.csv")
 ROC = Path("plots/roc.csv")
 PRECISION_RECALL = Path("plots/precision_recall.csv")
 DOUBTS = Path("plots/label_doubts.csv")
+SIMILAR = Path("plots/similar_images.csv")
 
 
 class Params(SomeSections):
@@ -103,6 +105,9 @@ def print_lines(evaluated: Evaluated, evaluation: Evaluation, own: Evaluate) -> 
     if line := line_of_sets(measures, last, own.coverage):
         print(line)
     print_clusters(evaluation.predictions, measures, own.confidence)
+    images = {name: len(split.labels) for name, split in evaluated.splits.items()}
+    for line in lines_of_similar(evaluation.similar, images):
+        print(line)
     print_few_mistakes(evaluation.predictions, evaluated.positive, evaluated.classes)
     for line in [line_of_weakest(evaluation.slices, last, own.confidence), *lines_of_shortcuts(measures, last)]:
         if line:
@@ -121,6 +126,7 @@ def write_tables(evaluated: Evaluated, evaluation: Evaluation, bins: int) -> Non
     reliability = [reliability_table(name, both, bins) for name, both in evaluation.for_calibration.items()]
     write_csv(RELIABILITY, pd.concat(reliability))
     write_csv(DOUBTS, evaluation.doubts)
+    write_csv(SIMILAR, evaluation.similar)
     curves = [curve_tables(name, after, evaluated.positive, classes) for name, after in evaluation.predictions.items()]
     write_csv(ROC, stacked([curve.roc for curve in curves]))
     write_csv(PRECISION_RECALL, stacked([curve.precision_recall for curve in curves]))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.preprocessing import normalize
 from torch import nn
 from tqdm import tqdm
 
@@ -23,6 +24,7 @@ from plumbline.training.splits import Split
 from stages.evaluate.abstaining import measures_with_abstaining
 from stages.evaluate.baseline_models import baseline_measures
 from stages.evaluate.caveats import accuracy_gain_by_choice, lr_over_curvature_limit
+from stages.evaluate.feature_clusters import feature_clusters
 from stages.evaluate.images_that_belong_together import Clusters, accuracy_without_copies
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
 from stages.evaluate.looks import looks_of
@@ -32,6 +34,7 @@ from stages.evaluate.predictions import Predictions, SplitPredictions, cross_fit
 from stages.evaluate.promised_threshold import KINDS, measures_with_promise
 from stages.evaluate.recipe import recipe_of
 from stages.evaluate.shortcuts import shortcut_measures
+from stages.evaluate.similar_images import similar_images
 from stages.evaluate.slices import slices_table
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
 from stages.evaluate.unknown_images import Distances, distances_of_unknown, p_values, unknown_measures
@@ -75,6 +78,7 @@ class Evaluation:
     measures: Measures
     slices: pd.DataFrame
     doubts: pd.DataFrame
+    similar: pd.DataFrame  # images that look like one of train
     p_known: dict[str, np.ndarray]  # by split but train, float64 (N,); of a model without a score, empty
 
 
@@ -109,12 +113,17 @@ def evaluate(evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute) -
     if "test" not in splits:
         measures["val", "accuracy_gain_by_choice"] = gain_by_choice(evaluated)
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
+    paths = {name: split.paths for name, split in splits.items()}
+    directions = {name: normalize(own) for name, own in features.items()}
+    for name, of_split in feature_clusters(paths["train"], directions, seed).items():
+        looks[name] = looks[name].assign(**{"cluster of features": of_split})
     return Evaluation(
         predictions=calibrated,
         for_calibration=judged,
         measures=measures,
         slices=slices_of_splits(calibrated, looks, own.confidence),
         doubts=label_doubts(splits, predictions, features["train"], evaluated.classes, own, seed),
+        similar=similar_images(paths, directions, evaluated.numbers),
         p_known={name: p_values(network.score, distances[name]) for name in distances if name != "train"},
     )
 

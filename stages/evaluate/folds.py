@@ -17,8 +17,9 @@ def folds_of(
     classes = np.unique(labels)
     smallest = min(len(np.unique(own[labels == label])) for label in classes)
     kind = StratifiedKFold if clusters is None else StratifiedGroupKFold
+    state = seed % 2**32  # scikit-learn takes no larger one
     for number in range(min(folds, smallest) if len(classes) > 1 else 1, 1, -1):
-        parts = list(kind(number, shuffle=True, random_state=seed).split(labels, labels, clusters))
+        parts = list(kind(number, shuffle=True, random_state=state).split(labels, labels, clusters))
         if all(len(np.unique(labels[others])) == len(classes) for others, _ in parts):
             return parts
     return None

@@ -9,17 +9,19 @@ from plumbline.training.splits import Split
 
 
 def looks_of(name: str, split: Split, numbers: np.ndarray) -> pd.DataFrame:
-    """Return one row an image, in the manifest's order: path, side, aspect, brightness, sharpness, format, mode, group.
+    """Return one row an image, in the manifest's order, with the columns below.
 
     The side is the shorter one in pixels, the aspect width over height. Brightness is the mean of the pixels in [0, 1],
     sharpness the standard deviation of the Laplacian of the mean of red, green and blue. `numbers` (N,) are the same
-    for images that belong together: their group is the first one's path. Source of the sharpness: Pech-Pacheco et al.
-    2000, "Diatom autofocusing in brightfield microscopy: a comparative study".
+    for images that belong together: where they have no group of their own, it is the first one's path. `captured` is in
+    days from 2000 on, by EXIF, NaN where it does not say so: the date of a file is that of its last copy. Source of the
+    sharpness: Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy: a comparative study".
     """
     images = read_images()
     stored = images[images["split"] == name].reset_index(drop=True)
     pixels = split.images.numpy()
     paths = pd.Series(split.paths)
+    captured = pd.to_datetime(stored["captured"], format="%Y-%m-%d %H:%M:%S", errors="coerce")
     return pd.DataFrame(
         {
             "path": paths,
@@ -29,6 +31,7 @@ def looks_of(name: str, split: Split, numbers: np.ndarray) -> pd.DataFrame:
             "sharpness": [laplace(own.sum(axis=2, dtype=np.int32)).std() / (3 * 255) for own in pixels],
             "format": stored["format"],
             "mode": stored["mode"],
-            "group": paths.groupby(numbers).transform("first"),
+            "group": stored["group"].where(stored["group"] != "", paths.groupby(numbers).transform("first")),
+            "captured": (captured - pd.Timestamp(2000, 1, 1)) / pd.Timedelta(days=1),
         }
     )

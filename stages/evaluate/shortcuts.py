@@ -1,4 +1,4 @@
-"""How well the class follows from what is no content: the brightness, the size, the format or the name of the file.
+"""How well the class follows from what is no content: the brightness, the size, the format, the name or the date.
 
 A model may learn such a shortcut, as where all images of one class came from another camera. Each is a logistic
 regression that is fitted on train, like the linear probe. A shortcut that beats the commonest class says that the data
@@ -16,12 +16,14 @@ from plumbline.results.intervals import share_of_images
 from plumbline.results.measures_file import Measures
 from plumbline.training.linear_probe import fitted_probe
 
-SHORTCUTS = ("brightness", "size", "format", "name")
+SHORTCUTS = ("brightness", "size", "format", "name", "date")
 NAME_FEATURES = 256
 
 
-def shortcut_features(looks: pd.DataFrame, formats: list[str]) -> dict[str, np.ndarray]:
-    """Return for each of SHORTCUTS what it knows of each image, (N, features)."""
+def shortcut_features(looks: pd.DataFrame, train: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return for each of SHORTCUTS what it knows of each image, (N, features); `train` are the looks of train."""
+    formats = sorted(train["format"].unique())
+    days = (looks["captured"] - train["captured"].mean()).fillna(0)
     size = np.log(looks["side"]), np.log(looks["aspect"])
     characters = HashingVectorizer(analyzer="char", ngram_range=(1, 3), n_features=NAME_FEATURES, norm=None)
     return {
@@ -29,6 +31,7 @@ def shortcut_features(looks: pd.DataFrame, formats: list[str]) -> dict[str, np.n
         "size": np.stack([*size, size[1] ** 2], axis=1),
         "format": np.stack([looks["format"] == name for name in formats], axis=1).astype(float),
         "name": characters.transform(PurePosixPath(path).name for path in looks["path"]).toarray(),
+        "date": np.stack([looks["captured"].notna(), days, days**2], axis=1),
     }
 
 
@@ -39,8 +42,7 @@ def shortcut_measures(
     confidence: float,
 ) -> Measures:
     """Return the accuracies of the shortcuts on the splits but train, by split: those of which train has two values."""
-    formats = sorted(looks["train"]["format"].unique())
-    features = {split: shortcut_features(looks[split], formats) for split in labels}
+    features = {split: shortcut_features(looks[split], looks["train"]) for split in labels}
     found = {}
     for name in SHORTCUTS:
         if (np.ptp(features["train"][name], axis=0) == 0).all():

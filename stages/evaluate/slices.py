@@ -38,7 +38,7 @@ def slices_table(
 def slices_of(looks: pd.DataFrame) -> dict[str, np.ndarray]:
     """Return the slices of a split, bool (N,), by their names: of at least LEAST images, and not of all."""
     found = {}
-    for column, values in looks.drop(columns="path").items():
+    for column, values in looks.drop(columns=["path", "captured"]).items():
         names = parts_of(column, values) if is_numeric_dtype(values) else f"{column} " + values
         counts = names.value_counts().sort_index()
         kept = counts.index[(counts >= LEAST) & (counts < len(names))]

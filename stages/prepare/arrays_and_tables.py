@@ -15,7 +15,7 @@ from stages.prepare.parallel_decoding import UsableImage
 from stages.prepare.pixel_cache import Place
 
 MANIFEST_COLUMNS = ["split", "index", "path", "label", "class", "sha256", "shorter_side"]
-IMAGE_COLUMNS = ["split", "path", "width", "height", "format", "mode", "orientation", "notes"]
+IMAGE_COLUMNS = ["split", "path", "width", "height", "format", "mode", "orientation", "captured", "group", "notes"]
 QUARANTINE_COLUMNS = ["path", "reason", "detail"]
 
 
@@ -48,6 +48,8 @@ def images_table(splits: dict[str, list[UsableImage]], notes: dict[str, str]) ->
             "format": image.facts.format,
             "mode": image.facts.mode,
             "orientation": image.facts.orientation,
+            "captured": image.facts.captured,
+            "group": printable(image.candidate.group or ""),
             "notes": notes.get(image.candidate.name, ""),
         }
         for split, images in splits.items()

@@ -57,6 +57,7 @@ class Facts:
     mode: str
     orientation: int
     animated: bool  # the first frame is used
+    captured: str  # by EXIF, empty if it does not say so
     lowest: float | None  # value of an image of more than 8 bits a pixel
     highest: float | None
     perceptual_hash: int  # 64 bits
@@ -114,6 +115,7 @@ def examine(contents: bytes, limits: Limits) -> tuple[Facts, bytes]:
         mode=image.mode,
         orientation=image.orientation,
         animated=image.animated,
+        captured=image.captured,
         lowest=image.extremes[0] if image.extremes else None,
         highest=image.extremes[1] if image.extremes else None,
         entropy=entropy(counts),

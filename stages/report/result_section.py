@@ -28,6 +28,7 @@ MEASURES = {
     "shortcut_size_accuracy": "shortcut: accuracy by the image's size alone",
     "shortcut_format_accuracy": "shortcut: accuracy by the file's format alone",
     "shortcut_name_accuracy": "shortcut: accuracy by the file's name alone",
+    "shortcut_date_accuracy": "shortcut: accuracy by the date of the photograph alone",
     "at_threshold_accuracy": "accuracy at the chosen threshold",
     "at_threshold_abstained": "share of images left out at it",
 }

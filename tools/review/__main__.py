@@ -7,8 +7,8 @@ One key decides about an image: keep, relabel, exclude or undecided. The page sa
 stage applies: put it into the project, and run `dvc exp run -S data.corrections=corrections.csv`. Where
 data.corrections names a table, the page begins with what it says.
 
-Reads data/prepared, data/audit, plots/predictions.csv, plots/label_doubts.csv and, for images that prepare has set
-aside, data.root; changes nothing but the page.
+Reads data/prepared, data/audit, predictions.csv, label_doubts.csv and similar_images.csv under plots/, and, for images
+that prepare has set aside, data.root; changes nothing but the page.
 """
 
 import argparse

@@ -27,12 +27,14 @@ KINDS = {
     "doubt": "Label doubts",
     "conflict": "Conflicting labels",
     "near": "Copies in two splits",
+    "similar": "Like a training image",
     "odd": "Odd images",
     "wrong": "Most wrong",
     "unsure": "Least sure",
     "before": "Corrected before",
 }
 DOUBTS = Path("plots/label_doubts.csv")
+SIMILAR = Path("plots/similar_images.csv")
 SURE = 0.9  # a likeliest class with this probability needs no second look
 SET_ASIDE = {"conflicting label": "conflict", "duplicate": "near", "near duplicate": "near", "excluded": "before"}
 COPY_IN_SPLIT = "copy of "  # how prepare's note begins on a copy that does no harm
@@ -70,6 +72,7 @@ def images_to_review(structure: FolderStructure | None, corrections: list[Correc
         *(("doubt", row.sha256, reason_of_doubt(row)) for row in doubtful.itertuples()),
         *findings_aside,
         *notes(used),
+        *similar(used),
         *(("wrong", image.sha256, f"The model says {image.predicted}.") for image in mistakes(used)),
         *(("unsure", image.sha256, f"The likeliest class has {percent(image.probability)}.") for image in unsure(used)),
         *(("before", own.sha256, f"Its correction: {own.action}.") for own in corrections if own.sha256 in images),
@@ -91,7 +94,7 @@ def files_are_needed() -> bool:
 
 def used_images() -> dict[str, Image]:
     """Return the images of data/prepared by their hashes, with what the model says of each."""
-    for path in (PREDICTIONS, DOUBTS):
+    for path in (PREDICTIONS, DOUBTS, SIMILAR):
         if not path.exists():
             raise UserError(f"there is no {path}: `dvc repro evaluate` makes it")
     manifest, predictions = read_manifest(), read_predictions()
@@ -134,12 +137,17 @@ def images_set_aside(structure: FolderStructure, corrected: set[str]) -> tuple[d
 
 def doubts(images: dict[str, Image]) -> pd.DataFrame:
     """Return the label doubts of all splits, those with the least likely labels first, and their images' hashes."""
-    hashes = {(image.split, path): sha256 for sha256, image in images.items() for path in image.paths}
     table = read_table(DOUBTS).sort_values(["probability_of_actual", "path"], kind="stable")
-    found = [hashes.get(key) for key in zip(table["split"], table["path"], strict=True)]
-    if None in found:
-        raise damaged(DOUBTS, f"has {table['path'].iloc[found.index(None)]}, which is not in data/prepared")
-    return table.assign(sha256=found)
+    return table.assign(sha256=hashes_of(DOUBTS, table["path"], images))
+
+
+def hashes_of(source: Path, paths: pd.Series, images: dict[str, Image]) -> list[str]:
+    """Return the hashes of the images at these paths. Raises UserError for one that is not in data/prepared."""
+    hashes = {path: sha256 for sha256, image in images.items() for path in image.paths}
+    for path in paths:
+        if path not in hashes:
+            raise damaged(source, f"has {path}, which is not in data/prepared")
+    return [hashes[path] for path in paths]
 
 
 def reason_of_doubt(row: Any) -> str:
@@ -162,6 +170,16 @@ def notes(images: dict[str, Image]) -> Iterator[Finding]:
             yield "near", by_path[path], f"Noted: {text}."
         elif not text.startswith(COPY_IN_SPLIT):
             yield "odd", by_path[path], f"Noted: {text}."
+
+
+def similar(images: dict[str, Image]) -> Iterator[Finding]:
+    """Yield the images of val and test that look like one of train, and that one, those most alike first."""
+    table = read_table(SIMILAR).sort_values(["similarity", "path"], ascending=[False, True], kind="stable")
+    own, nearest = (hashes_of(SIMILAR, table[column], images) for column in ("path", "nearest"))
+    for row, sha256, other in zip(table.itertuples(), own, nearest, strict=True):
+        alike = f"Cosine similarity of the features {row.similarity:.3f}: perhaps a copy, perhaps merely similar."
+        yield "similar", sha256, f"Looks like {row.nearest}, {' and '.join(images[other].labels)}. {alike}"
+        yield "similar", other, f"{row.path}, {' and '.join(images[sha256].labels)}, looks like it. {alike}"
 
 
 def mistakes(images: dict[str, Image]) -> list[Image]:

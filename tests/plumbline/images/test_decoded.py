@@ -58,6 +58,48 @@ def test_orientation_is_applied(orientation: int) -> None:
     assert (decoded.orientation, decoded.width, decoded.height) == (orientation, 5, 3)
 
 
+def dated(original: str | None, changed: str | None, orientation: int = 1) -> bytes:
+    """EXIF 2.32: DateTimeOriginal, tag 36867 of the Exif IFD (34665), and DateTime, tag 306."""
+    exif = Image.Exif()
+    exif[274] = orientation
+    if original is not None:
+        exif.get_ifd(34665)[36867] = original
+    if changed is not None:
+        exif[306] = changed
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_date_is_that_on_which_the_picture_was_taken_else_that_of_its_last_change(format_: str) -> None:
+    for original, changed, wanted in (
+        ("2007:05:12 14:33:01", "2011:01:01 00:00:00", "2007-05-12 14:33:01"),
+        (None, "2011:01:01 00:00:00", "2011-01-01 00:00:00"),
+        (None, None, ""),
+    ):
+        for orientation in (1, 6):
+            decoded = decode(encoded(noise(5, 3), format_, exif=dated(original, changed, orientation)))
+            assert (decoded.captured, decoded.orientation) == (wanted, orientation)
+
+
+@pytest.mark.parametrize("date", ["0000:00:00 00:00:00", "    :  :     :  :  ", "2007:02:30 10:00:00", "soon", "=1+1"])
+def test_a_date_that_is_none_is_empty_and_the_image_is_as_good(date: str) -> None:
+    contents = encoded(noise(5, 3), exif=dated(date, None))
+    assert decode(contents).captured == ""
+    np.testing.assert_array_equal(np.asarray(decode(contents).rgb), np.asarray(noise(5, 3)))
+
+
+def test_no_damage_to_the_tags_changes_the_pixels_of_an_upright_image() -> None:
+    contents = encoded(noise(5, 3), "JPEG", exif=dated("2007:05:12 14:33:01", None))
+    start, wanted = contents.index(b"Exif"), np.asarray(decode(contents).rgb)
+    dates, end = set(), contents.index(b"2007:05:12") + 20
+    for place in range(contents.index(b"\x87\x69", start), end):  # from the pointer to the Exif IFD on
+        for byte in (0, 1, 127, 255):  # as a type, 1 is bytes where text belongs
+            decoded = decode(contents[:place] + bytes([byte]) + contents[place + 1 :])
+            np.testing.assert_array_equal(np.asarray(decoded.rgb), wanted)
+            dates.add(decoded.captured)
+    assert "" in dates
+
+
 def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
     for value, eight_bits in ((0, 0), (255, 1), (0x8000, 128), (65535, 255)):  # value / 257, rounded
         image = Image.fromarray(np.full((2, 2), value, dtype=np.uint16))

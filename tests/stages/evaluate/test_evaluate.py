@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from plumbline.model.model_file import read_model, write_model
 from plumbline.results.measures_file import Measures, read_measures
@@ -167,6 +167,24 @@ def test_without_a_test_split_it_says_what_the_choice_of_the_epoch_may_have_gain
     write_random_model(CLASSES, keep="best")
     assert evaluated()["val", "accuracy_gain_by_choice"].value == pytest.approx(0.9 - (0.5 + 0.9 + 0.6) / 3)
     assert "choosing epoch 1 of 3 may have gained 23.3 points" in capsys.readouterr().out
+
+
+@pytest.mark.medium
+def test_a_copy_in_a_frame_which_prepare_misses_and_the_network_does_not_see_is_found(
+    ready: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Image.open("images/train/bee/2.png") as image:
+        square = image.resize((40, 40))
+    square.save("images/train/bee/2.png")
+    inner = square.crop((3, 3, 37, 37))  # of which the network sees 33 pixels
+    ImageOps.expand(inner, 3, "white").save("images/val/bee/3.png")
+    prepare.main()
+    assert pd.read_csv("data/audit/images.csv")["notes"].isna().all()
+    evaluate.main()
+    table = pd.read_csv(evaluate.SIMILAR)
+    assert (table["path"][0], table["nearest"][0]) == ("val/bee/3.png", "train/bee/2.png")
+    assert table["similarity"][0] == pytest.approx(1)
+    assert f"val: {len(table)} of 10 images are nearer to a training image" in capsys.readouterr().out
 
 
 @pytest.mark.medium

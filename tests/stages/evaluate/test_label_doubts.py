@@ -55,6 +55,10 @@ def test_groups_that_mix_the_classes_are_cut_into_fewer_folds_or_none() -> None:
     assert folds_of(labels, np.zeros(40), 5, 0) is None
 
 
+def test_a_seed_of_more_than_32_bits_gives_folds() -> None:
+    assert folds_of(np.repeat([0, 1], 10), None, 5, 2**63 - 1) is not None
+
+
 def test_classes_without_training_images_keep_their_places() -> None:
     features, labels = two_clouds(20)
     probabilities = out_of_fold_probabilities(features, labels * 2, None, folds=3, seed=0)

@@ -23,7 +23,7 @@ def looks(**columns: object) -> pd.DataFrame:
     """Return images that differ in the columns given alone."""
     same = {"side": 64.0, "aspect": 1.0, "brightness": 0.5, "sharpness": 0.1, "format": "PNG", "mode": "RGB"}
     paths = [f"{i}.png" for i in range(IMAGES)]
-    return pd.DataFrame({"path": paths} | same | {"group": paths} | columns, index=range(IMAGES))
+    return pd.DataFrame({"path": paths} | same | {"group": paths, "captured": np.nan} | columns, index=range(IMAGES))
 
 
 def test_the_weakest_part_is_named_with_its_exact_interval_and_test() -> None:
@@ -80,8 +80,13 @@ def test_small_parts_and_whole_splits_are_no_slices_and_groups_are() -> None:
 def test_looks_are_those_of_the_files_and_the_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     AUDIT.mkdir(parents=True)
-    rows = [("train", "t.png", 9, 9), ("val", "a.png", 40, 20), ("val", "b.png", 10, 30), ("val", "c.png", 10, 10)]
-    stored = pd.DataFrame(rows, columns=["split", "path", "width", "height"])
+    rows = [
+        ("train", "t.png", 9, 9, "", ""),
+        ("val", "a.png", 40, 20, "2000-01-02 12:00:00", ""),
+        ("val", "b.png", 10, 30, "1999-12-31 00:00:00", "day 3"),
+        ("val", "c.png", 10, 10, "", ""),
+    ]
+    stored = pd.DataFrame(rows, columns=["split", "path", "width", "height", "captured", "group"])
     stored.assign(format="PNG", mode="RGB", orientation=1, notes="").to_csv(AUDIT / "images.csv", index=False)
     coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8))
     sharp, blurred = (np.asarray(coarse.resize((32, 32), own)) for own in (Image.Resampling.NEAREST, 3))
@@ -92,7 +97,8 @@ def test_looks_are_those_of_the_files_and_the_pixels(tmp_path: Path, monkeypatch
     assert found["aspect"].to_list() == pytest.approx([2, 1 / 3, 1])
     assert found["brightness"].to_list() == pytest.approx([0.2, sharp.mean() / 255, blurred.mean() / 255])
     assert found["sharpness"][0] == 0 < found["sharpness"][2] < found["sharpness"][1]
-    assert found["group"].to_list() == ["a.png", "b.png", "a.png"]
+    assert found["group"].to_list() == ["a.png", "day 3", "a.png"]
+    assert found["captured"].to_list() == pytest.approx([1.5, -1, np.nan], nan_ok=True)
 
 
 def test_a_class_that_is_brighter_larger_or_named_is_told_and_others_are_not() -> None:
@@ -112,6 +118,22 @@ def test_a_class_that_is_brighter_larger_or_named_is_told_and_others_are_not() -
     assert found["test", "shortcut_size_accuracy"].low < 0.5
     lines = lines_of_shortcuts(found | {("test", "majority_accuracy"): Measure(0.5, IMAGES)}, "test")
     assert [line.split(" alone")[0] for line in lines] == ["test: the brightness", "test: the name"]
+
+
+def test_a_class_that_was_photographed_on_other_days_or_without_a_date_is_told() -> None:
+    chance, labels = np.random.default_rng(0), {split: np.arange(IMAGES) % 2 for split in ("train", "test")}
+    for days in (
+        lambda label: np.where(label, 7000.0, 7003) + chance.random(IMAGES),
+        lambda label: np.where(label, 7000.0, 7000 + 40 * chance.choice([-1, 1], IMAGES)) + chance.random(IMAGES),
+        lambda label: np.where(label, 7000 + chance.random(IMAGES), np.nan),
+    ):
+        own = {split: looks(captured=days(labels[split])) for split in labels}
+        found = shortcut_measures(labels, own, dict.fromkeys(labels), 0.95)
+        assert found["test", "shortcut_date_accuracy"].value > 0.95
+    own = {split: looks(captured=7000 + chance.random(IMAGES)) for split in labels}
+    assert shortcut_measures(labels, own, dict.fromkeys(labels), 0.95)["test", "shortcut_date_accuracy"].low < 0.5
+    line = lines_of_shortcuts(found | {("test", "majority_accuracy"): Measure(0.5, IMAGES)}, "test")[-1]  # names, too
+    assert line.startswith("test: the date alone tells the class of")
 
 
 def test_a_class_that_has_a_format_of_its_own_is_told() -> None:

@@ -43,8 +43,22 @@ def test_pixels_labels_and_order_are_those_of_the_homeworks_image_folder(root: P
 def test_every_used_image_has_its_row_in_the_audit_in_the_manifests_order(root: Path) -> None:
     prepare.main()
     assert list(manifest()) == ["split", "index", "path", "label", "class", "sha256", "shorter_side"]
-    assert list(images()) == ["split", "path", "width", "height", "format", "mode", "orientation", "notes"]
+    facts = ["width", "height", "format", "mode", "orientation", "captured", "group", "notes"]
+    assert list(images()) == ["split", "path", *facts]
     assert images()[["split", "path"]].equals(manifest()[["split", "path"]])
+
+
+def test_the_audit_has_the_date_and_the_group_of_an_image(root: Path, ready: Workspace) -> None:
+    exif = Image.Exif()
+    exif[306] = "2007:05:12 14:33:01"  # EXIF 2.32, DateTime
+    write_image(root / "train" / "ant" / "day 7.png", seed=99)
+    with Image.open(root / "train" / "ant" / "day 7.png") as image:
+        image.save(root / "train" / "ant" / "day 7.png", exif=exif)
+    ready.set(data__groups=r"(day \d+)")
+    prepare.main()
+    rows = images()[["path", "captured", "group"]].set_index("path")
+    assert rows.loc["train/ant/day 7.png"].to_list() == ["2007-05-12 14:33:01", "day 7"]
+    assert set(rows.drop("train/ant/day 7.png").to_numpy().flat) == {""}
 
 
 def test_files_that_are_not_used_and_a_limit_that_excludes_nothing_change_the_audit_alone(

@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from tests.stages.prepare.conftest import manifest, quarantine
 from tests.support.browser import DESKTOP, PHONE, SCHEMES, opened, overflow, serious_violations, undecoded_images
 from tests.support.label_tables import HEADER, labels, write_table
 from tools.review import __main__ as review
-from tools.review.images_to_review import DOUBTS
+from tools.review.images_to_review import DOUBTS, SIMILAR
 
 HOSTILE = (
     "</script><script>alert(1)",
@@ -60,8 +60,13 @@ def write_data(root: Path) -> None:
     write_table("labels.csv", HEADER, [*rows, *([*row, row[0].split("/")[0]] for row in others)])
 
 
-def write_answers(wrong: dict[str, str], unsure: dict[str, float]) -> None:
-    """Write what evaluate writes of a model that takes images for another class, or is not sure, by their paths."""
+def write_answers(
+    wrong: dict[str, str], unsure: dict[str, float], similar: Sequence[tuple[str, str, str, float]] = ()
+) -> None:
+    """Write what evaluate writes of a model that takes images for another class, or is not sure, by their paths.
+
+    `similar` are the rows of the images that look like one of train.
+    """
     table = manifest()
     table["actual"], table["predicted"] = (
         table["class"],
@@ -80,6 +85,7 @@ def write_answers(wrong: dict[str, str], unsure: dict[str, float]) -> None:
     ]
     names = ["split", "path", "actual", "suggested", "probability_of_actual", "probability_of_suggested"]
     write_csv(DOUBTS, pd.DataFrame(rows, columns=names))
+    write_csv(SIMILAR, pd.DataFrame(similar, columns=["split", "path", "nearest", "similarity"]))
 
 
 def write_page(*arguments: str) -> Path:
@@ -100,7 +106,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_data(Path("images"))
         prepare.main()
         write_answers(
-            {f"train/{folder_of(HOSTILE[0])}/0.png": "bee", "val/dog, barking/1.png": "bee"}, {"val/ant/1.png": 0.4}
+            {f"train/{folder_of(HOSTILE[0])}/0.png": "bee", "val/dog, barking/1.png": "bee"},
+            {"val/ant/1.png": 0.4},
+            [
+                ("val", "val/eel/0.png", "train/cat/1.png", 0.95),
+                ("val", f"val/{folder_of(HOSTILE[1])}/0.png", "train/ant/1.png", 0.97),
+            ],
         )
         write_page()
     return folder
@@ -161,6 +172,11 @@ def test_each_image_is_there_once_with_all_its_reasons_those_of_doubtful_labels_
     assert (kind, why[:35]) == ("odd", "Noted: plain: 0.00 bits a pixel, th")
     assert images["val/ant/1.png"]["why"] == [["unsure", "The likeliest class has 40.0%."]]
     assert "val/bee/1.png" not in images
+    alike = [path for path, image in images.items() if image["why"][0][0] == "similar"]
+    assert alike == [f"val/{folder_of(HOSTILE[1])}/0.png", "train/ant/1.png", "val/eel/0.png", "train/cat/1.png"]
+    measured = "Cosine similarity of the features 0.970: perhaps a copy, perhaps merely similar."
+    assert images[alike[0]]["why"] == [["similar", f"Looks like train/ant/1.png, ant. {measured}"]]
+    assert images[alike[1]]["why"] == [["similar", f"{alike[0]}, {HOSTILE[1]}, looks like it. {measured}"]]
 
 
 @pytest.mark.medium
@@ -270,4 +286,7 @@ def test_tables_of_another_run_are_refused(run: Workspace) -> None:
     write_csv(PREDICTIONS, table)
     write_csv(DOUBTS, pd.read_csv(DOUBTS, keep_default_na=False).assign(path="train/ant/9.png"))
     with pytest.raises(UserError, match="plots/label_doubts.csv has train/ant/9.png, which is not in data/prepared"):
+        write_page()
+    write_answers({}, {}, [("val", "val/ant/0.png", "train/ant/9.png", 0.9)])
+    with pytest.raises(UserError, match="plots/similar_images.csv has train/ant/9.png, which is not in data/prepared"):
         write_page()
