@@ -40,10 +40,10 @@ from torch import nn
 from benchmarks.prediction import IMAGES, copy_photographs
 from plumbline.classifier import Classifier
 from plumbline.images.class_folders import files_below
+from plumbline.model.conformal_counts import largest_count
 from plumbline.model.head import head_name
 from plumbline.model.model_file import Model, read_model, write_model
 from plumbline.model.unknown import UnknownScore, network_tensors
-from plumbline.model.unknown_share import largest_count
 from plumbline.run.paths import FINETUNED
 from plumbline.training.inference import features_of
 from plumbline.training.splits import read_splits

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from plumbline.images.filled_in import ends_early, filled_in
+from plumbline.images.cut_short import ends_early, filled_in
 from plumbline.images.other_kinds import other_kind, unsupported_tiff
 from plumbline.images.sixteen_bit_colour import extremes_of_colours, lower_bytes, scale_colours
 from plumbline.images.unreadable import Unreadable

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from plumbline.model.unknown_share import images_needed, largest_count
+from plumbline.model.conformal_counts import images_needed, largest_count
 from plumbline.run.errors import UserError
 
 ROUNDING = 1e-3  # of a relative probability: two computations of it differ by less

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from plumbline.model.unknown_share import largest_count
+from plumbline.model.conformal_counts import largest_count
 from plumbline.model.val_images import PREFIX as OF_VAL
 from plumbline.model.val_images import along
 from plumbline.run.errors import UserError

@@ -22,12 +22,12 @@ from plumbline.training.compute import Compute
 from plumbline.training.inference import features_of, logits_and_distances, logits_of
 from plumbline.training.splits import Split
 from stages.evaluate.abstaining import measures_with_abstaining
+from stages.evaluate.appearance import appearance_of
 from stages.evaluate.baseline_models import baseline_measures
 from stages.evaluate.caveats import accuracy_gain_by_choice, lr_over_curvature_limit
 from stages.evaluate.feature_clusters import feature_clusters
 from stages.evaluate.images_that_belong_together import Clusters, accuracy_without_copies
 from stages.evaluate.label_doubts import COLUMNS, doubts, out_of_fold_probabilities
-from stages.evaluate.looks import looks_of
 from stages.evaluate.measures import split_measures
 from stages.evaluate.prediction_sets import set_measures
 from stages.evaluate.predictions import Predictions, SplitPredictions, cross_fitted, predictions_of
@@ -93,22 +93,17 @@ def evaluate(evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute) -
     features = backbone_features(splits, model.transform, compute)
     fitted = cross_fitted(predictions["val"].plain, own.folds, seed)
     judged = predictions | ({"val": predictions["val"]._replace(calibrated=fitted)} if fitted else {})
-    looks = {name: looks_of(name, split, evaluated.numbers[name]) for name, split in splits.items()}
+    appearance = {name: appearance_of(name, split, evaluated.numbers[name]) for name, split in splits.items()}
     measures = measures_of_recipe(evaluated)
     for name, of_split in judged.items():
         found = split_measures(of_split, evaluated.positive, own, seed)
         measures |= {(name, measure): value for measure, value in found.items()}
     measures |= accuracy_without_copies(predictions, evaluated.numbers, own.confidence)
     measures |= baseline_measures(evaluated.labels, features, evaluated.clusters, own.confidence)
-    measures |= shortcut_measures(evaluated.labels, looks, evaluated.clusters, own.confidence)
+    measures |= shortcut_measures(evaluated.labels, appearance, evaluated.clusters, own.confidence)
     measures |= measures_at_threshold(predictions, evaluated.positive, own, seed)
     if model.has_score:
-        known = splits[evaluated.last_split].images
-        folder = None if own.unknown.images is None else Path(own.unknown.images)
-        unknown = distances_of_unknown(network, known, folder, model.transform, compute, seed)
-        measures |= unknown_measures(
-            network.score, distances, unknown, evaluated.clusters, own.unknown.keep, own.confidence
-        )
+        measures |= measures_of_unknown_images(network, distances, evaluated, own, seed, compute)
     measures |= measures_of_sets(predictions, evaluated, own, seed)
     if "test" not in splits:
         measures["val", "accuracy_gain_by_choice"] = gain_by_choice(evaluated)
@@ -116,16 +111,26 @@ def evaluate(evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute) -
     paths = {name: split.paths for name, split in splits.items()}
     directions = {name: normalize(own) for name, own in features.items()}
     for name, of_split in feature_clusters(paths["train"], directions, seed).items():
-        looks[name] = looks[name].assign(**{"cluster of features": of_split})
+        appearance[name]["cluster of features"] = of_split
     return Evaluation(
         predictions=calibrated,
         for_calibration=judged,
         measures=measures,
-        slices=slices_of_splits(calibrated, looks, own.confidence),
+        slices=slices_of_splits(calibrated, appearance, own.confidence),
         doubts=label_doubts(splits, predictions, features["train"], evaluated.classes, own, seed),
         similar=similar_images(paths, directions, evaluated.numbers),
         p_known={name: p_values(network.score, distances[name]) for name in distances if name != "train"},
     )
+
+
+def measures_of_unknown_images(
+    network: nn.Module, distances: Distances, evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute
+) -> Measures:
+    """Return how many images of the last split, and of kinds that are unknown, are called so."""
+    known, transform = evaluated.splits[evaluated.last_split].images, evaluated.model.transform
+    folder = None if own.unknown.images is None else Path(own.unknown.images)
+    unknown = distances_of_unknown(network, known, folder, transform, compute, seed)
+    return unknown_measures(network.score, distances, unknown, evaluated.clusters, own.unknown.keep, own.confidence)
 
 
 def measures_of_recipe(evaluated: Evaluated) -> Measures:
@@ -237,11 +242,11 @@ def label_doubts(
 
 
 def slices_of_splits(
-    predictions: dict[str, Predictions], looks: dict[str, pd.DataFrame], confidence: float
+    predictions: dict[str, Predictions], appearance: dict[str, pd.DataFrame], confidence: float
 ) -> pd.DataFrame:
     """Return the accuracy on the slices of each split but train."""
     tables = [
-        slices_table(name, of_split.right, looks[name], of_split.clusters, confidence)
+        slices_table(name, of_split.right, appearance[name], of_split.clusters, confidence)
         for name, of_split in predictions.items()
         if name != "train"
     ]

@@ -20,29 +20,29 @@ SHORTCUTS = ("brightness", "size", "format", "name", "date")
 NAME_FEATURES = 256
 
 
-def shortcut_features(looks: pd.DataFrame, train: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return for each of SHORTCUTS what it knows of each image, (N, features); `train` are the looks of train."""
+def shortcut_features(appearance: pd.DataFrame, train: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return for each of SHORTCUTS what it knows of each image, (N, features); `train` is the appearance of train."""
     formats = sorted(train["format"].unique())
-    days = (looks["captured"] - train["captured"].mean()).fillna(0)
-    size = np.log(looks["side"]), np.log(looks["aspect"])
+    days = (appearance["captured"] - train["captured"].mean()).fillna(0)
+    size = np.log(appearance["side"]), np.log(appearance["aspect"])
     characters = HashingVectorizer(analyzer="char", ngram_range=(1, 3), n_features=NAME_FEATURES, norm=None)
     return {
-        "brightness": np.stack([looks["brightness"], looks["brightness"] ** 2], axis=1),
+        "brightness": np.stack([appearance["brightness"], appearance["brightness"] ** 2], axis=1),
         "size": np.stack([*size, size[1] ** 2], axis=1),
-        "format": np.stack([looks["format"] == name for name in formats], axis=1).astype(float),
-        "name": characters.transform(PurePosixPath(path).name for path in looks["path"]).toarray(),
-        "date": np.stack([looks["captured"].notna(), days, days**2], axis=1),
+        "format": np.stack([appearance["format"] == name for name in formats], axis=1).astype(float),
+        "name": characters.transform(PurePosixPath(path).name for path in appearance["path"]).toarray(),
+        "date": np.stack([appearance["captured"].notna(), days, days**2], axis=1),
     }
 
 
 def shortcut_measures(
     labels: Mapping[str, np.ndarray],
-    looks: Mapping[str, pd.DataFrame],
+    appearance: Mapping[str, pd.DataFrame],
     clusters: Mapping[str, np.ndarray | None],
     confidence: float,
 ) -> Measures:
     """Return the accuracies of the shortcuts on the splits but train, by split: those of which train has two values."""
-    features = {split: shortcut_features(looks[split], looks["train"]) for split in labels}
+    features = {split: shortcut_features(appearance[split], appearance["train"]) for split in labels}
     found = {}
     for name in SHORTCUTS:
         if (np.ptp(features["train"][name], axis=0) == 0).all():

@@ -17,7 +17,7 @@ LEAST = 10  # images of a slice
 
 
 def slices_table(
-    split: str, right: np.ndarray, looks: pd.DataFrame, clusters: np.ndarray | None, confidence: float
+    split: str, right: np.ndarray, appearance: pd.DataFrame, clusters: np.ndarray | None, confidence: float
 ) -> pd.DataFrame:
     """Return one row a slice, the lowest accuracy first, given which images (N,) are right and what each is like.
 
@@ -25,7 +25,7 @@ def slices_table(
     independent; `holm_p` is corrected for the number of slices.
     """
     rows = []
-    for name, inside in slices_of(looks).items():
+    for name, inside in slices_of(appearance).items():
         own = share_of_images(right[inside], None if clusters is None else clusters[inside], confidence)
         counts = [[right[part].sum(), (~right[part]).sum()] for part in (inside, ~inside)]
         p = float(fisher_exact(counts).pvalue)
@@ -35,10 +35,10 @@ def slices_table(
     return table.sort_values(["accuracy", "p"], kind="stable")
 
 
-def slices_of(looks: pd.DataFrame) -> dict[str, np.ndarray]:
+def slices_of(appearance: pd.DataFrame) -> dict[str, np.ndarray]:
     """Return the slices of a split, bool (N,), by their names: of at least LEAST images, and not of all."""
     found = {}
-    for column, values in looks.drop(columns=["path", "captured"]).items():
+    for column, values in appearance.drop(columns=["path", "captured"]).items():
         names = parts_of(column, values) if is_numeric_dtype(values) else f"{column} " + values
         counts = names.value_counts().sort_index()
         kept = counts.index[(counts >= LEAST) & (counts < len(names))]

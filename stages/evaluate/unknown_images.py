@@ -15,9 +15,9 @@ from plumbline.images.class_folders import files_below
 from plumbline.images.decoded import decode, read_file
 from plumbline.images.square import to_square
 from plumbline.images.unreadable import Unreadable
+from plumbline.model.conformal_counts import too_few_images
 from plumbline.model.description import Transform
 from plumbline.model.unknown import NetworkWithDistance, UnknownScore
-from plumbline.model.unknown_share import too_few_images
 from plumbline.results.intervals import share_of_images, share_with_interval
 from plumbline.results.measures_file import Measure, Measures
 from plumbline.run.errors import UserError, one_line

@@ -30,8 +30,8 @@ from tqdm import tqdm
 from plumbline.classifier import KEEP, Classifier
 from plumbline.images.decoded import MAX_PIXELS
 from plumbline.images.unreadable import Unreadable
+from plumbline.model.conformal_counts import too_few_images
 from plumbline.model.prediction_sets import promise
-from plumbline.model.unknown_share import too_few_images
 from plumbline.run.errors import UserError, one_line, run
 from plumbline.run.outputs import whole_file
 from plumbline.training.compute import make_repeatable, nondeterministic_operations

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from plumbline.model import prediction_sets, unknown_share
+from plumbline.model import conformal_counts, prediction_sets
 from plumbline.model.prediction_sets import ROUNDING, in_set, promise, relative_probabilities, thresholds
 from plumbline.model.val_images import ValImages, val_images, val_images_of, val_tensors
 from plumbline.run.errors import UserError
@@ -53,7 +53,7 @@ def test_of_exchangeable_images_the_promised_share_is_in_its_sets_in_each_class(
 FAULTS = {
     "the quantile off by one": ("prediction_sets", "len(own)) - 1]", "len(own))]"),
     "the quantile off by one, to the safe side": ("prediction_sets", "len(own)) - 1]", "len(own)) - 2]"),
-    "no correction for finite samples": ("unknown_share", "(val_images + 1)", "val_images"),
+    "no correction for finite samples": ("conformal_counts", "(val_images + 1)", "val_images"),
     "the sides swapped": ("prediction_sets", ">= least", "<= least"),
     "the other end of the order": ("prediction_sets", "np.sort(own)", "-np.sort(-own)"),
     "a probability that is not relative": ("prediction_sets", " / probabilities.max(axis=1, keepdims=True)", ""),
@@ -65,8 +65,8 @@ FAULTS = {
 def test_a_planted_fault_is_caught(fault: str) -> None:
     name, *texts = FAULTS[fault]
     faulty = planted(prediction_sets, *texts if name == "prediction_sets" else ())
-    if name == "unknown_share":
-        faulty.largest_count = planted(unknown_share, *texts).largest_count
+    if name == "conformal_counts":
+        faulty.largest_count = planted(conformal_counts, *texts).largest_count
     with pytest.raises((AssertionError, IndexError)):
         refuse_other_shares(faulty)
 

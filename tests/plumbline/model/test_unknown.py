@@ -13,10 +13,10 @@ import torch
 from scipy.spatial.distance import mahalanobis
 from torch import nn
 
-from plumbline.model import unknown, unknown_share
+from plumbline.model import conformal_counts, unknown
+from plumbline.model.conformal_counts import images_needed, largest_count, too_few_images
 from plumbline.model.model_file import Model, read_model, write_model
 from plumbline.model.unknown import UnknownScore, with_features
-from plumbline.model.unknown_share import images_needed, largest_count, too_few_images
 from plumbline.run.errors import UserError
 from tests.support.models import small_model, with_score
 from tests.support.planted import planted
@@ -107,9 +107,9 @@ FAULTS = {
     "the quantile off by one, to the safe side": ("unknown", "<= largest_count(", "< largest_count("),
     "the sides swapped": ("unknown", "self.val_distances >= nearer", "self.val_distances <= nearer"),
     "no 1 for the image itself": ("unknown", "return 1 + (self", "return (self"),
-    "no 1 among the val images": ("unknown_share", "(val_images + 1)", "val_images"),
-    "a share in floating point": ("unknown_share", "(1 - Fraction(str(keep))) * (", "(1 - keep) * ("),
-    "the kept share rejected": ("unknown_share", "(1 - Fraction(str(keep))) * (", "Fraction(str(keep)) * ("),
+    "no 1 among the val images": ("conformal_counts", "(val_images + 1)", "val_images"),
+    "a share in floating point": ("conformal_counts", "(1 - Fraction(str(keep))) * (", "(1 - keep) * ("),
+    "the kept share rejected": ("conformal_counts", "(1 - Fraction(str(keep))) * (", "Fraction(str(keep)) * ("),
 }
 
 
@@ -117,8 +117,8 @@ FAULTS = {
 def test_a_planted_fault_is_caught(fault: str) -> None:
     name, *texts = FAULTS[fault]
     faulty = planted(unknown, *texts if name == "unknown" else ())
-    if name == "unknown_share":
-        faulty.largest_count = planted(unknown_share, *texts).largest_count
+    if name == "conformal_counts":
+        faulty.largest_count = planted(conformal_counts, *texts).largest_count
     with pytest.raises(AssertionError):
         refuse_other_rates(lambda distances: score_beside(distances, faulty))
 

@@ -48,8 +48,8 @@ def test_a_cluster_on_which_the_model_is_weak_is_a_slice_and_counts_for_holm() -
     features = {"train": clouds([30, 60], 0)[0], "test": clouds([30, 60], 1)[0]}
     own = feature_clusters(paths(90), features, seed=0)["test"]
     formats = ["PNG"] * 45 + ["GIF"] * 45
-    looks = pd.DataFrame({"path": paths(90), "captured": 0.0, "format": formats, "cluster of features": own})
-    table = slices_table("test", np.arange(90) >= 20, looks, None, 0.95)
+    appearance = pd.DataFrame({"path": paths(90), "captured": 0.0, "format": formats, "cluster of features": own})
+    table = slices_table("test", np.arange(90) >= 20, appearance, None, 0.95)
     assert (table["slice"].iloc[0], table["images"].iloc[0]) == (f"cluster of features {own[0]}", 30)
     assert len(table) == 5
     np.testing.assert_allclose(table["holm_p"], multipletests(table["p"], method="holm")[1])

@@ -12,14 +12,14 @@ from scipy.stats import binomtest, hypergeom
 from plumbline.results.measures_file import Measure
 from plumbline.run.paths import AUDIT
 from plumbline.training.splits import Split
-from stages.evaluate.looks import looks_of
+from stages.evaluate.appearance import appearance_of
 from stages.evaluate.shortcuts import lines_of_shortcuts, shortcut_measures
 from stages.evaluate.slices import LEAST, line_of_weakest, parts_of, slices_table
 
 IMAGES = 90
 
 
-def looks(**columns: object) -> pd.DataFrame:
+def appearance(**columns: object) -> pd.DataFrame:
     """Return images that differ in the columns given alone."""
     same = {"side": 64.0, "aspect": 1.0, "brightness": 0.5, "sharpness": 0.1, "format": "PNG", "mode": "RGB"}
     paths = [f"{i}.png" for i in range(IMAGES)]
@@ -29,7 +29,7 @@ def looks(**columns: object) -> pd.DataFrame:
 def test_the_weakest_part_is_named_with_its_exact_interval_and_test() -> None:
     formats = np.where(np.arange(IMAGES) < 20, "JPEG", "PNG")
     right = ~np.isin(np.arange(IMAGES), [*range(12), 80])  # 8 of 20 JPEGs, 69 of 70 others
-    table = slices_table("test", right, looks(format=formats), None, 0.95)
+    table = slices_table("test", right, appearance(format=formats), None, 0.95)
     assert table["slice"].to_list() == ["format JPEG", "format PNG"]
     jpeg = table.iloc[0]
     wanted = binomtest(8, 20).proportion_ci(0.95, "exact")
@@ -50,10 +50,10 @@ def test_the_weakest_part_is_named_with_its_exact_interval_and_test() -> None:
 @pytest.mark.medium
 def test_a_part_that_is_better_than_the_others_is_not_called_weak_and_luck_is_not_either() -> None:
     better = np.arange(IMAGES) >= 80
-    table = slices_table("test", better, looks(format=np.where(better, "JPEG", "PNG")), None, 0.95)
+    table = slices_table("test", better, appearance(format=np.where(better, "JPEG", "PNG")), None, 0.95)
     assert line_of_weakest(table.iloc[1:], "test", 0.95) == ""
     luck = np.random.default_rng(0).random(IMAGES) < 0.8
-    spread = looks(brightness=np.arange(IMAGES) / IMAGES, sharpness=np.arange(IMAGES) % 7 / 7)
+    spread = appearance(brightness=np.arange(IMAGES) / IMAGES, sharpness=np.arange(IMAGES) % 7 / 7)
     assert line_of_weakest(slices_table("test", luck, spread, None, 0.95), "test", 0.95) == ""
 
 
@@ -62,7 +62,7 @@ def test_numbers_are_cut_into_three_equal_parts_and_equal_ones_stay_together() -
     assert sizes.to_dict() == {"side below 120": 30, "side from 120 to 149": 30, "side from 149": 30}
     two = parts_of("side", pd.Series([32.0] * 80 + [64.0] * 10)).value_counts()
     assert two.to_dict() == {"side 32": 80, "side 64": 10}
-    table = slices_table("val", np.ones(IMAGES, bool), looks(side=np.repeat([32.0, 64.0], 45)), None, 0.95)
+    table = slices_table("val", np.ones(IMAGES, bool), appearance(side=np.repeat([32.0, 64.0], 45)), None, 0.95)
     assert table["images"].to_list() == [45, 45]
 
 
@@ -70,10 +70,10 @@ def test_numbers_are_cut_into_three_equal_parts_and_equal_ones_stay_together() -
 def test_small_parts_and_whole_splits_are_no_slices_and_groups_are() -> None:
     groups = np.where(np.arange(IMAGES) < 30, "hive/0.png", [f"{i}.png" for i in range(IMAGES)])
     formats = np.where(np.arange(IMAGES) < LEAST - 1, "JPEG", "PNG")
-    table = slices_table("test", np.arange(IMAGES) > 5, looks(group=groups, format=formats), None, 0.95)
+    table = slices_table("test", np.arange(IMAGES) > 5, appearance(group=groups, format=formats), None, 0.95)
     assert table["slice"].to_list() == ["group hive/0.png", "format PNG"]
-    assert slices_table("test", np.ones(IMAGES, bool), looks(), None, 0.95).empty
-    clustered = slices_table("test", np.arange(IMAGES) > 5, looks(group=groups), np.arange(IMAGES) // 5, 0.95)
+    assert slices_table("test", np.ones(IMAGES, bool), appearance(), None, 0.95).empty
+    clustered = slices_table("test", np.arange(IMAGES) > 5, appearance(group=groups), np.arange(IMAGES) // 5, 0.95)
     assert clustered["high"].iloc[0] > table["high"].iloc[0]
 
 
@@ -92,7 +92,7 @@ def test_looks_are_those_of_the_files_and_the_pixels(tmp_path: Path, monkeypatch
     sharp, blurred = (np.asarray(coarse.resize((32, 32), own)) for own in (Image.Resampling.NEAREST, 3))
     pixels = np.stack([np.full((32, 32, 3), 51, np.uint8), sharp, blurred])
     split = Split(torch.from_numpy(pixels), torch.zeros(3), ["a.png", "b.png", "c.png"], [""] * 3)
-    found = looks_of("val", split, np.array([7, 3, 7]))
+    found = appearance_of("val", split, np.array([7, 3, 7]))
     assert found["side"].to_list() == [20, 10, 10]
     assert found["aspect"].to_list() == pytest.approx([2, 1 / 3, 1])
     assert found["brightness"].to_list() == pytest.approx([0.2, sharp.mean() / 255, blurred.mean() / 255])
@@ -104,7 +104,7 @@ def test_looks_are_those_of_the_files_and_the_pixels(tmp_path: Path, monkeypatch
 def test_a_class_that_is_brighter_larger_or_named_is_told_and_others_are_not() -> None:
     chance, labels = np.random.default_rng(0), {split: np.arange(IMAGES) % 2 for split in ("train", "test")}
     own = {
-        split: looks(
+        split: appearance(
             path=[f"{'ant' if i % 2 else 'bee'}_{i}.png" for i in range(IMAGES)],
             brightness=0.3 + 0.4 * labels[split] + 0.05 * chance.normal(size=IMAGES),
             side=chance.integers(30, 90, IMAGES).astype(float),
@@ -127,10 +127,10 @@ def test_a_class_that_was_photographed_on_other_days_or_without_a_date_is_told()
         lambda label: np.where(label, 7000.0, 7000 + 40 * chance.choice([-1, 1], IMAGES)) + chance.random(IMAGES),
         lambda label: np.where(label, 7000 + chance.random(IMAGES), np.nan),
     ):
-        own = {split: looks(captured=days(labels[split])) for split in labels}
+        own = {split: appearance(captured=days(labels[split])) for split in labels}
         found = shortcut_measures(labels, own, dict.fromkeys(labels), 0.95)
         assert found["test", "shortcut_date_accuracy"].value > 0.95
-    own = {split: looks(captured=7000 + chance.random(IMAGES)) for split in labels}
+    own = {split: appearance(captured=7000 + chance.random(IMAGES)) for split in labels}
     assert shortcut_measures(labels, own, dict.fromkeys(labels), 0.95)["test", "shortcut_date_accuracy"].low < 0.5
     line = lines_of_shortcuts(found | {("test", "majority_accuracy"): Measure(0.5, IMAGES)}, "test")[-1]  # names, too
     assert line.startswith("test: the date alone tells the class of")
@@ -138,7 +138,7 @@ def test_a_class_that_was_photographed_on_other_days_or_without_a_date_is_told()
 
 def test_a_class_that_has_a_format_of_its_own_is_told() -> None:
     labels = {split: np.arange(IMAGES) % 2 for split in ("train", "val")}
-    own = {split: looks(format=np.where(labels[split], "JPEG", "PNG")) for split in labels}
+    own = {split: appearance(format=np.where(labels[split], "JPEG", "PNG")) for split in labels}
     own["val"].loc[0, "format"] = "GIF"  # which train has not
     found = shortcut_measures(labels, own, dict.fromkeys(labels), 0.95)
     assert found["val", "shortcut_format_accuracy"].value >= 1 - 1 / IMAGES

@@ -8,7 +8,7 @@ from plumbline.audit.tables import read_images
 from plumbline.training.splits import Split
 
 
-def looks_of(name: str, split: Split, numbers: np.ndarray) -> pd.DataFrame:
+def appearance_of(name: str, split: Split, numbers: np.ndarray) -> pd.DataFrame:
     """Return one row an image, in the manifest's order, with the columns below.
 
     The side is the shorter one in pixels, the aspect width over height. Brightness is the mean of the pixels in [0, 1],
