@@ -26,8 +26,8 @@ def test_it_says_the_shares_with_their_intervals() -> None:
 def test_without_a_folder_nothing_is_said_of_its_images() -> None:
     measures = {key: own for key, own in (AREAS | SHARES).items() if not key[1].endswith("_unknown")}
     assert unknown_images(measures, "test", 0.95, None, "digits").endswith(
-        "(at most 5.0% are wished), 100% (96.0% to 100%) of 100 negatives of test images, and 0% (0% to 4.0%) of 90 images "
-        "of noise."
+        "(the aim is at most 5.0%), 100% (96.0% to 100%) of 100 test images with inverted colours, and 0% (0% to 4.0%) of "
+        "90 images of noise."
     )
 
 
