@@ -1,6 +1,6 @@
 """Measure how many images are called unknown: known ones of test, and three kinds that are unknown.
 
-Those of the folder `evaluate.unknown.images`, if one is named; the negatives of known images; and noise. Of each kind a
+Those of the folder `evaluate.unknown.images`, if one is named; known images with inverted colours; and noise. Of each kind a
 few are enough.
 """
 
@@ -125,6 +125,6 @@ def line_of_unknown(measures: Measures, split: str, keep: float) -> str | None:
     shares = ", ".join(f"{share.value:.3f} {words[kind]}" for kind, share in found.items() if share)
     own = measures.get((split, "rejected"))
     of_known = (
-        f"{own.value:.3f} of {own.images} known {split} images (at most {1 - keep:.3g} are wished), " if own else ""
+        f"{own.value:.3f} of {own.images} known {split} images (the aim is at most {1 - keep:.3g}), " if own else ""
     )
     return f"called unknown: {of_known}{shares}"

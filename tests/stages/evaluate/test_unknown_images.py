@@ -40,7 +40,7 @@ def test_the_threshold_is_vals_whatever_test_holds() -> None:
     assert found["test", "rejected_noise"] == share_with_interval(1, 1, 0.9)
     # Of the pairs of a known image, all at 25, and another one: farther is 1 of 2, and 3 of 4.
     assert [found["test", f"auroc_{kind}"].value for kind in UNKNOWN] == pytest.approx([0.5, 0.75, 1.0])
-    assert "1.000 of 10 known test images (at most 0.05 are wished), 0.500 of the" in line_of_unknown(
+    assert "1.000 of 10 known test images (the aim is at most 0.05), 0.500 of the" in line_of_unknown(
         found, "test", 0.95
     )
 
