@@ -22,8 +22,8 @@ def unknown_images(measures: Measures, split: str, keep: float, folder: str | No
     of_folder = f"{of_images(others)} images of {folder}{origin}, " if others else ""
     return (
         "The model calls an image unknown if its features are far from those of the training images. It does so for "
-        f"{of_known}{of_folder}{of_images(inverted)} {split} images with inverted colours, and {of_images(noise)} images "
-        "of noise."
+        f"{of_known}{of_folder}{of_images(inverted)} {split} images with inverted colours, and {of_images(noise)} "
+        "images of noise."
     )
 
 

@@ -1,7 +1,7 @@
 """Measure how many images are called unknown: known ones of test, and three kinds that are unknown.
 
-Those of the folder `evaluate.unknown.images`, if one is named; known images with inverted colours; and noise. Of each kind a
-few are enough.
+Those of the folder `evaluate.unknown.images`, if one is named; known images with inverted colours; and noise. Of each
+kind a few are enough.
 """
 
 import sys

@@ -98,4 +98,4 @@ def test_without_a_folder_negatives_and_noise_are_measured_all_the_same() -> Non
     kinds = {kind: UNKNOWN[kind] for kind in ("inverted", "noise")}
     found = unknown_measures(score_beside(VAL), known, kinds, dict.fromkeys(known), 0.95, 0.9)
     assert ("test", "rejected_unknown") not in found and found["test", "rejected_inverted"].value == 0.75
-    assert line_of_unknown(found, "test", 0.95).endswith("are wished), 0.750 inverted, 1.000 of noise")
+    assert line_of_unknown(found, "test", 0.95).endswith("the aim is at most 0.05), 0.750 inverted, 1.000 of noise")
