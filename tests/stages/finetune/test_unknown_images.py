@@ -37,7 +37,7 @@ def test_another_val_changes_what_is_said_of_val_alone_and_the_same_gives_the_sa
     model, train = small_model(), split_of_noise(30, 1)
     first, again, other = (finished(model, train, split_of_noise(9, seed)).tensors for seed in (2, 2, 3))
     assert all(torch.equal(first[key], again[key]) for key in first)
-    of_val = [f"val.{name}" for name in ("relative_probability", "probability", "brightness")]
+    of_val = [f"val.{name}" for name in ("relative_probability", "probability", "brightness", "features")]
     assert [key for key in first if not torch.equal(first[key], other[key])] == ["unknown.val_distances", *of_val]
 
 
@@ -46,7 +46,7 @@ def test_few_and_equal_images_give_finite_numbers() -> None:
     equal = replace(train, images=train.images[:1].repeat(3, 1, 1, 1))
     for few in (train, equal):
         found = finished(model, few, split_of_noise(2, 2)).tensors
-        assert all(value.isfinite().all() for key, value in found.items() if key.startswith("unknown."))
+        assert all(value.isfinite().all() for key, value in found.items() if key.startswith(("unknown.", "val.")))
     two = fit_gaussians(np.array([[1.0, 1.0, 0.0], [1.0, -1.0, 0.0]]), np.array([0, 0]))
     assert all(np.isfinite(each).all() for each in two)
 
