@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
+
 from plumbline.run.errors import UserError
 
 # In lower case. Hidden ones, such as macOS's .DS_Store and ._*, and .picasa.ini, need no entry.
@@ -50,3 +52,13 @@ def visible(folder: Path) -> list[os.DirEntry]:
 def left_by_programs(name: str) -> bool:
     """Return whether a file or folder is hidden, or one that a program has left."""
     return name.startswith(".") or name.casefold() in LEFT_BY_PROGRAMS
+
+
+def named_as_image(path: Path) -> bool:
+    """Return whether a file has an image's suffix, or none."""
+    return not path.suffix or path.suffix.lower() in Image.registered_extensions()
+
+
+def relative(path: Path, root: Path) -> str:
+    """Return a file's name relative to the data set, with forward slashes."""
+    return path.relative_to(root).as_posix()

@@ -23,11 +23,11 @@ from stages.prepare.folder_structure import (
     excluded_files,
     find_structure,
     kept_classes,
-    split_meant,
 )
 from stages.prepare.groups import groups_of
 from stages.prepare.label_table import ROLES, read_table
 from stages.prepare.path_matching import Files
+from stages.prepare.split_folders import split_meant
 
 MOST_BYTES = 255  # of a class name in UTF-8, as of a folder's
 

@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from plumbline.images.class_folders import named_as_image
 from stages.prepare.class_names import canonical
-from stages.prepare.folder_structure import named_as_image
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|/data/(upload|local-files)/")
 UPLOADED = re.compile(r"[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
