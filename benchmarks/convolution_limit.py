@@ -20,7 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from plumbline.checks.multiply_adds import Layer, multiplying_layers
 from plumbline.model.families import build_network
-from plumbline.training.compute import Compute, choose_compute
+from plumbline.training.device_and_precision import Compute, choose_compute
 from plumbline.training.loss_and_accuracy import classify
 
 ARCHITECTURE, BATCH, SIZE = "resnet34", 16, 224

@@ -22,7 +22,7 @@ from torchvision.datasets import ImageFolder
 
 from plumbline.model.head import replace_head
 from plumbline.model.model_file import read_model
-from plumbline.training.compute import has_bfloat16
+from plumbline.training.device_and_precision import has_bfloat16
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 BATCH, WORKERS = 16, 2

@@ -17,7 +17,7 @@ from sklearn.preprocessing import normalize
 from plumbline.audit.tables import read_clusters
 from plumbline.model.model_file import read_model
 from plumbline.run.paths import BACKBONE
-from plumbline.training.compute import choose_compute
+from plumbline.training.device_and_precision import choose_compute
 from plumbline.training.inference import features_of
 from plumbline.training.splits import read_splits
 from stages.evaluate.similar_images import NEARER_THAN, nearest_of_other_clusters

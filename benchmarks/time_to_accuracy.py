@@ -30,7 +30,7 @@ from torchvision.datasets import ImageFolder
 
 from plumbline.model.model_file import read_model
 from plumbline.results.intervals import difference_of_shares, share_with_interval
-from plumbline.training.compute import choose_compute
+from plumbline.training.device_and_precision import choose_compute
 from plumbline.training.inference import logits_of
 from plumbline.training.splits import read_splits
 

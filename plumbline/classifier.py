@@ -25,7 +25,7 @@ from plumbline.model.prediction_sets import Thresholds, in_set, thresholds
 from plumbline.model.val_images import brightness, val_images_of
 from plumbline.run.errors import UserError
 from plumbline.run.paths import FINETUNED
-from plumbline.training.compute import choose_compute
+from plumbline.training.device_and_precision import choose_compute
 from plumbline.training.inference import logits_and_distances, logits_distances_and_features, logits_of
 
 KEEP = 0.95  # as in params.yaml, evaluate.unknown.keep

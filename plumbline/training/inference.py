@@ -8,7 +8,7 @@ from torch import nn
 from plumbline.model.description import Transform
 from plumbline.model.head import head_name
 from plumbline.model.unknown import NetworkWithDistance, with_features
-from plumbline.training.compute import Compute
+from plumbline.training.device_and_precision import Compute
 from plumbline.training.network_input import to_input
 
 

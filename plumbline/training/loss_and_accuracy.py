@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from plumbline.run.errors import UserError
-from plumbline.training.compute import Compute
+from plumbline.training.device_and_precision import Compute
 
 
 @dataclass(frozen=True)

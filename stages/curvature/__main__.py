@@ -29,7 +29,12 @@ from plumbline.run.fields import Determinism, Seed, SomeSections
 from plumbline.run.outputs import write_json
 from plumbline.run.paths import BACKBONE, CURVATURE
 from plumbline.run.timing import timed
-from plumbline.training.compute import Compute, choose_compute, make_repeatable, nondeterministic_operations
+from plumbline.training.device_and_precision import (
+    Compute,
+    choose_compute,
+    make_repeatable,
+    nondeterministic_operations,
+)
 from plumbline.training.loss_and_accuracy import forward
 from plumbline.training.model_fits_data import refuse_other_resizing
 from plumbline.training.network_input import to_input

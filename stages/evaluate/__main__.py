@@ -28,7 +28,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.paths import FINETUNED
 from plumbline.run.timing import timed
-from plumbline.training.compute import choose_compute, make_repeatable, nondeterministic_operations
+from plumbline.training.device_and_precision import choose_compute, make_repeatable, nondeterministic_operations
 from plumbline.training.model_fits_data import refuse_other_data
 from plumbline.training.splits import read_splits
 from stages.evaluate.calibration import reliability_table

@@ -18,7 +18,7 @@ from plumbline.results.measures_file import Measure, Measures
 from plumbline.results.tables import read_metrics, read_table
 from plumbline.run.errors import UserError
 from plumbline.run.paths import BACKBONE, CURVATURE, FINETUNED, HISTORY
-from plumbline.training.compute import Compute
+from plumbline.training.device_and_precision import Compute
 from plumbline.training.inference import features_of, logits_and_distances, logits_of
 from plumbline.training.splits import Split
 from stages.evaluate.abstaining import measures_with_abstaining

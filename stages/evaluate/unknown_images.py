@@ -21,7 +21,7 @@ from plumbline.model.unknown import NetworkWithDistance, UnknownScore
 from plumbline.results.intervals import share_of_images, share_with_interval
 from plumbline.results.measures_file import Measure, Measures
 from plumbline.run.errors import UserError, one_line
-from plumbline.training.compute import Compute
+from plumbline.training.device_and_precision import Compute
 from plumbline.training.inference import logits_and_distances
 
 MOST = 100  # images of each kind

@@ -31,7 +31,7 @@ from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import whole_file, whole_folder, write_csv, write_json
 from plumbline.run.paths import EXPORTED_FILES, FINETUNED
 from plumbline.run.timing import timed
-from plumbline.training.compute import Compute, make_repeatable
+from plumbline.training.device_and_precision import Compute, make_repeatable
 from plumbline.training.inference import logits_and_distances, logits_of
 from plumbline.training.model_fits_data import refuse_other_data
 from plumbline.training.splits import read_splits

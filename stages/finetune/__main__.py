@@ -23,7 +23,7 @@ from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import write_csv, write_json
 from plumbline.run.paths import BACKBONE, FINETUNED, HISTORY, PREPARED
 from plumbline.run.timing import timed
-from plumbline.training.compute import Compute, nondeterministic_operations
+from plumbline.training.device_and_precision import Compute, nondeterministic_operations
 from stages.finetune.checkpoint_files import Checkpoints, checkpoint_root, fingerprint, remove_old_checkpoints
 from stages.finetune.distributed import Distributed, joined, started_by_torchrun
 from stages.finetune.divergence import Diverged

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from plumbline.run.errors import UserError
 from plumbline.run.hashes import sha256_of
 from plumbline.run.outputs import whole_file
-from plumbline.training.compute import Compute
+from plumbline.training.device_and_precision import Compute
 
 STAGE = "finetune"
 ROOT = Path(__file__).parents[2]

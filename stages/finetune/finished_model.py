@@ -13,7 +13,7 @@ from plumbline.model.head import head_name
 from plumbline.model.model_file import Model
 from plumbline.model.unknown import score_tensors
 from plumbline.model.val_images import along, val_images, val_tensors
-from plumbline.training.compute import choose_compute
+from plumbline.training.device_and_precision import choose_compute
 from plumbline.training.inference import logits_and_features
 from plumbline.training.splits import Split
 from plumbline.training.temperature import caveat, fit_temperature

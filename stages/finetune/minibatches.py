@@ -1,8 +1,8 @@
 """Make minibatches of images, and decide which part of the network takes them.
 
 `part_for_epoch` gives the training loop what it trains: the whole network, or its part behind `finetune.freeze`. The
-frozen part's outputs, the activations, are computed once where the images stay the same and memory allows. `sampling`
-orders the images, `augmentation` changes them, `frozen_layers` cuts the network.
+frozen part's outputs, the activations, are computed once where the images stay the same and memory allows.
+`sampling_order` draws the order of the images, `augmentation` changes them, `frozen_layers` cuts the network.
 """
 
 import sys
@@ -15,7 +15,7 @@ from torch import nn
 
 from plumbline.model.description import Transform
 from plumbline.params.finetune import Finetune
-from plumbline.training.compute import Compute
+from plumbline.training.device_and_precision import Compute
 from plumbline.training.network_input import to_input
 from plumbline.training.splits import Split
 from stages.finetune.augmentation import BatchChange, ImageChange, batch_changes, changes_anything, image_changes

@@ -15,7 +15,7 @@ from plumbline.model.head import head_name
 from plumbline.model.model_file import Model
 from plumbline.model.networks import run_on_shapes, shape_of_network
 from plumbline.run.errors import UserError, one_line
-from plumbline.training.compute import choose_compute
+from plumbline.training.device_and_precision import choose_compute
 from plumbline.training.inference import features_of
 from plumbline.training.linear_probe import fitted_probe, linear_layer_of
 from plumbline.training.splits import Split

@@ -19,7 +19,7 @@ from stages.finetune.interruption import Interruption
 from stages.finetune.minibatches import Batch, TrainedPart, in_order, is_frozen_in_part, part_for_epoch
 from stages.finetune.optimiser_and_schedule import lr_factor, set_lr
 from stages.finetune.run_state import History, Run
-from stages.finetune.sampling import draw_order
+from stages.finetune.sampling_order import draw_order
 from stages.finetune.training_setup import Setup
 
 BEFORE = -1  # the epoch under which the history has the network before its first update, where its head is the probe's

@@ -18,14 +18,19 @@ from plumbline.model.networks import load_tensors
 from plumbline.params.finetune import Augment, Finetune
 from plumbline.params.image import Image
 from plumbline.run.fields import Seed, SomeSections
-from plumbline.training.compute import Compute, choose_compute, make_repeatable, nondeterministic_operations
+from plumbline.training.device_and_precision import (
+    Compute,
+    choose_compute,
+    make_repeatable,
+    nondeterministic_operations,
+)
 from plumbline.training.model_fits_data import refuse_other_resizing
 from plumbline.training.splits import Split, read_splits
 from stages.finetune.distributed import SINGLE_PROCESS, Distributed
 from stages.finetune.optimiser_and_schedule import build_optimiser
 from stages.finetune.probe_head import ProbeHead, fit_probe_head
 from stages.finetune.run_state import Run
-from stages.finetune.sampling import balanced_weights, images_to_overfit
+from stages.finetune.sampling_order import balanced_weights, images_to_overfit
 from stages.finetune.synchronised_batch_norm import synchronised
 
 NO_CHANGES = Augment(flip=0.0, smallest_crop=None, policy="none", mixup=0.0, cutmix=0.0)

@@ -13,7 +13,7 @@ from torch import nn
 
 from plumbline.model.unknown import UnknownScore
 from plumbline.model.val_images import DIRECTIONS
-from plumbline.training.compute import Compute
+from plumbline.training.device_and_precision import Compute
 
 MOST = 10_000  # training images, or FEWEST of each class: more cost time, and change the means and covariance little
 FEWEST = 2

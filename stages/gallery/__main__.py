@@ -23,7 +23,7 @@ from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import whole_folder, write_csv
 from plumbline.run.paths import FINETUNED, GALLERY
 from plumbline.run.timing import timed
-from plumbline.training.compute import choose_compute, make_repeatable, nondeterministic_operations
+from plumbline.training.device_and_precision import choose_compute, make_repeatable, nondeterministic_operations
 from plumbline.training.network_input import to_input
 from plumbline.training.splits import Split, read_splits
 from stages.gallery.chosen_images import chosen

@@ -26,7 +26,7 @@ from plumbline.run.fields import Determinism, Seed, SomeSections
 from plumbline.run.hashes import sha256_of
 from plumbline.run.paths import BACKBONE, DIGITS_SOURCE
 from plumbline.run.timing import timed
-from plumbline.training.compute import choose_compute, make_repeatable, nondeterministic_operations
+from plumbline.training.device_and_precision import choose_compute, make_repeatable, nondeterministic_operations
 from stages.weights.download import download, refuse_size, verify
 from stages.weights.pretraining import pretrain, read_digits
 from stages.weights.tensor_names import weights_among

@@ -12,7 +12,7 @@ from plumbline.images.decoded import decode
 from plumbline.images.square import resize_and_cut
 from plumbline.model.description import Transform
 from plumbline.params.weights import Pretraining
-from plumbline.training.compute import Compute
+from plumbline.training.device_and_precision import Compute
 from plumbline.training.loss_and_accuracy import classify
 from plumbline.training.network_input import to_input
 

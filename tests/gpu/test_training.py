@@ -17,7 +17,12 @@ from plumbline.model.model_file import Model
 from plumbline.model.networks import build_network
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
-from plumbline.training.compute import Compute, choose_compute, make_repeatable, nondeterministic_operations
+from plumbline.training.device_and_precision import (
+    Compute,
+    choose_compute,
+    make_repeatable,
+    nondeterministic_operations,
+)
 from plumbline.training.inference import logits_of
 from plumbline.training.loss_and_accuracy import classify
 from plumbline.training.network_input import to_input

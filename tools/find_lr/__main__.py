@@ -23,12 +23,12 @@ from plumbline.run.errors import UserError
 from plumbline.run.errors import run as run_tool
 from plumbline.run.outputs import write_csv
 from plumbline.run.paths import BACKBONE
-from plumbline.training.compute import nondeterministic_operations
+from plumbline.training.device_and_precision import nondeterministic_operations
 from stages.finetune.divergence import Diverged
 from stages.finetune.minibatches import part_for_epoch
 from stages.finetune.optimiser_and_schedule import set_lr
 from stages.finetune.run_state import Run
-from stages.finetune.sampling import draw_order
+from stages.finetune.sampling_order import draw_order
 from stages.finetune.training_loop import to_training_mode, update
 from stages.finetune.training_setup import Params, Setup, begin_run, read_setup, with_probe_head, with_weights_transform
 

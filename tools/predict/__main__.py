@@ -34,7 +34,7 @@ from plumbline.model.conformal_counts import too_few_images
 from plumbline.model.prediction_sets import promise
 from plumbline.run.errors import UserError, one_line, run
 from plumbline.run.outputs import whole_file
-from plumbline.training.compute import make_repeatable, nondeterministic_operations
+from plumbline.training.device_and_precision import make_repeatable, nondeterministic_operations
 from tools.command_line import add_model, count, model_file, share
 from tools.predict.drift import Compared
 from tools.predict.prefetch import decoded

@@ -29,7 +29,7 @@ from plumbline.run import params_file
 from plumbline.run.errors import UserError, run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv
-from plumbline.training.compute import make_repeatable, nondeterministic_operations
+from plumbline.training.device_and_precision import make_repeatable, nondeterministic_operations
 from plumbline.training.model_fits_data import refuse_other_data
 from plumbline.training.splits import Split, read_splits
 from tools.command_line import add_model, model_file

@@ -6,7 +6,7 @@ from torch import nn
 
 from plumbline.model.description import Transform
 from plumbline.model.families import build_network
-from plumbline.training.compute import choose_compute
+from plumbline.training.device_and_precision import choose_compute
 from plumbline.training.inference import features_of, inputs_of, logits_of
 
 TRANSFORM = Transform(40, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from plumbline.run.errors import UserError
-from plumbline.training.compute import choose_compute
+from plumbline.training.device_and_precision import choose_compute
 from plumbline.training.loss_and_accuracy import classify, evaluate
 
 

@@ -10,7 +10,7 @@ from sklearn.preprocessing import normalize
 
 from plumbline.classifier import Classifier
 from plumbline.model.val_images import ValImages
-from plumbline.training.compute import choose_compute
+from plumbline.training.device_and_precision import choose_compute
 from plumbline.training.inference import logits_and_features
 from stages.finetune import finished_model, unknown_images
 from stages.finetune.finished_model import finished

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.covariance import LedoitWolf
 
-from plumbline.training.compute import choose_compute
+from plumbline.training.device_and_precision import choose_compute
 from plumbline.training.inference import features_of
 from stages.finetune import unknown_images
 from stages.finetune.finished_model import finished

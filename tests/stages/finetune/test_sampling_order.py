@@ -7,7 +7,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
-from stages.finetune.sampling import balanced_weights, draw_order, images_to_overfit
+from stages.finetune.sampling_order import balanced_weights, draw_order, images_to_overfit
 from tests.conftest import Workspace
 
 LABELS = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
