@@ -10,6 +10,8 @@
 
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# One worker more than processors: some tests wait, for a process that they have killed or a server.
+PYTEST := pytest --numprocesses $(shell expr $$(nproc) + 1) --maxprocesses 8 --maxschedchunk 1
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
@@ -34,17 +36,17 @@ environment:
 	}
 
 test: setup lint
-	pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1
+	$(PYTEST)
 
 check: setup lint
-	pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1 -m "not slow and not medium"
+	$(PYTEST) -m "not slow and not medium"
 
 test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2
 test-avx2: export ATEN_CPU_CAPABILITY := avx2
 test-avx2: setup
-	pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1 -m "not slow" tests/plumbline/training tests/stages/curvature \
+	$(PYTEST) -m "not slow" tests/plumbline/training tests/stages/curvature \
 	  tests/stages/evaluate tests/stages/export tests/stages/finetune tests/stages/gallery tests/tools/predict
-	pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1 -m slow tests/stages/finetune/test_finetune.py \
+	$(PYTEST) -m slow tests/stages/finetune/test_finetune.py \
 	  tests/stages/finetune/test_distributed.py
 
 test-gpu: setup

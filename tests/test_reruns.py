@@ -82,7 +82,7 @@ FOLDERS = {
     },
     "plumbline/params/weight_decay": {"params", "report", "weight_decay"},
     "plumbline/params/weights": {"params", "report", "backprop", "convolution", "weights", "plot", "card"},
-    "plumbline/audit": {"evaluate", "plot", "report"},
+    "plumbline/audit": {"evaluate", "plot", "report", "export"},
     "plumbline/checks": {"backprop", "convolution", "weight_decay", "curvature", "evaluate", "export"},
     "plumbline/data": {"prepare", "curvature", "finetune", "evaluate", "gallery", "plot", "report", "export", "card"},
     "plumbline/images": {"prepare", "weights", "evaluate"},

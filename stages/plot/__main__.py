@@ -89,10 +89,9 @@ def figures(settings: Params) -> dict[str, Figure]:
 
 def main() -> None:
     settings = params_file.load(Params)
-    mpl.rcParams.update(STYLE)
-    mpl.rcParams["font.family"] = families_for("".join(read_classes()))
-    drawn = figures(settings)
-    with whole_folder(FIGURES) as folder:
+    families = families_for("".join(read_classes()))
+    with mpl.rc_context(STYLE | {"font.family": families}), whole_folder(FIGURES) as folder:
+        drawn = figures(settings)
         for name, figure in drawn.items():
             save(figure, PLOTS / f"{name}.png")
             save(figure, folder / f"{name}.svg", transparent=True)  # the report has a dark scheme

@@ -126,7 +126,7 @@ def test_the_card_and_the_report_say_how_many_images_are_called_unknown(tiny_pro
     page = (tiny_project / "report/index.html").read_text()
     assert f"of {share.images} images of data/digits-source, on which the network was pre-trained" in contents
     for text_ in (contents, page):
-        assert "The model calls images unknown that are far from those of training: " in text_
+        assert "The model calls an image unknown if its features are far from those of the training images." in text_
         assert "Sets of classes that are to hold the true one of 95.0% of images" in text_
     assert "further outputs: `unknown`" in contents
 
