@@ -37,6 +37,7 @@ def test_the_same_seed_gives_the_same_cases() -> None:
     assert list(cases(wholes, 30)) == list(cases(wholes, 30))
 
 
+@pytest.mark.medium
 def test_changed_tensors_are_whole_files_that_lack_some_or_have_others() -> None:
     whole = {"unknown.mean": torch.ones(3), "val.labels": torch.zeros(4, dtype=torch.int64), "fc.weight": torch.ones(2)}
     seen, chance = set(), random.Random(0)

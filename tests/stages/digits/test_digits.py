@@ -35,6 +35,7 @@ def test_the_splits_have_the_homeworks_sizes_and_the_rest_is_held_out(written: l
     assert {path.name for path in Path("data/digits-source").iterdir()} == set("01245679")
 
 
+@pytest.mark.medium
 def test_every_split_holds_images_from_the_whole_set(written: list[Path]) -> None:
     for split in ("train", "val", "test"):
         for digit in ("3", "8"):

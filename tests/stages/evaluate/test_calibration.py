@@ -96,6 +96,7 @@ def test_with_a_single_image_of_a_class_no_temperature_is_cross_fitted() -> None
     assert cross_fitted(from_probabilities([0, 1, 1], [[0.5, 0.5]] * 3), 5, 0) is None
 
 
+@pytest.mark.medium
 def test_a_true_model_is_rarely_above_the_end_where_its_images_belong_together() -> None:
     """100 simulations of 10 groups of 30, correlated by normal variables behind the results."""
     chance, clusters, above = np.random.default_rng(0), np.repeat(np.arange(10), 30), np.zeros(2)

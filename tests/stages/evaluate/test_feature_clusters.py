@@ -44,6 +44,7 @@ def test_images_that_are_all_the_same_are_one_cluster() -> None:
     assert set(feature_clusters(paths(90), same, 2**63 - 1)["val"]) == {"train/0.png"}
 
 
+@pytest.mark.medium
 def test_a_cluster_on_which_the_model_is_weak_is_a_slice_and_counts_for_holm() -> None:
     features = {"train": clouds([30, 60], 0)[0], "test": clouds([30, 60], 1)[0]}
     own = feature_clusters(paths(90), features, seed=0)["test"]

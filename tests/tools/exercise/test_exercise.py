@@ -290,6 +290,7 @@ def test_an_error_has_its_line_in_a_relative_folder_too(
     assert f"(line {line})" in capsys.readouterr().out
 
 
+@pytest.mark.medium
 def test_the_status_says_whether_all_is_right(folder: Path) -> None:
     for expected in (0, 1):
         done = subprocess.run(

@@ -108,6 +108,7 @@ def test_a_planted_fault_is_caught(fault: str) -> None:
         refuse_other_tests(faulty)
 
 
+@pytest.mark.medium
 def test_the_command_compares_the_images_with_those_of_val(folder: Path) -> None:
     write_model(Path("models/finetuned.safetensors"), with_score(small_model()))  # of 24 val images of noise
     for i in range(20):
