@@ -10,8 +10,7 @@
 
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# One worker more than processors: some tests wait, for a process that they have killed or a server.
-PYTEST := pytest --numprocesses $(shell expr $$(nproc) + 1) --maxprocesses 8 --maxschedchunk 1
+PYTEST := pytest --numprocesses logical --maxprocesses 8 --maxschedchunk 1
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
