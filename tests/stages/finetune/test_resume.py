@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -106,6 +108,13 @@ def lock_of(experiment: str, project: Path) -> str:
     return run_in(project, "git", "show", f"{ref}:dvc.lock").stdout
 
 
+def wait_for_workers(project: Path) -> None:
+    """Wait until no worker of DVC's queue runs: one that is about to end takes a task, and never finishes it."""
+    for file in (project / ".dvc" / "tmp" / "exps" / "celery").glob("*.pid"):
+        with suppress(psutil.NoSuchProcess, ValueError):
+            psutil.Process(int(file.read_text())).wait(timeout=600)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["--temp", "--queue"])
 def test_an_experiment_killed_outside_the_workspace_goes_on_when_it_is_run_again(
@@ -130,7 +139,8 @@ def test_an_experiment_killed_outside_the_workspace_goes_on_when_it_is_run_again
         stage = hold.wait(experiment)
         assert list((tiny_copy / ".checkpoints").rglob("state.pt"))  # the first epoch's
         os.kill(stage, signal.SIGKILL)
-        hold.release()  # the queue's worker goes on to what is queued next
+        hold.release()
+    wait_for_workers(tiny_copy)
     done = run_in(tiny_copy, *command("again"))
     assert "resuming in epoch" in done.stdout + done.stderr
     shutil.rmtree(tiny_copy / ".dvc" / "cache" / "runs")  # or it would be fetched from there
