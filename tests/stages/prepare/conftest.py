@@ -89,3 +89,10 @@ def write_flat(counts: dict[str, int], start: int = 0) -> None:
     for c, (class_name, images) in enumerate(sorted(counts.items())):
         for i in range(images):
             write_image(Path("images", class_name, f"{start + i:03}.png"), seed=10_000 * c + start + i)
+
+
+def fill(*folders: str, images: int = 10) -> None:
+    """Write images, each of them different, into class folders."""
+    for f, folder in enumerate(folders):
+        for i in range(images):
+            write_image(Path(folder, f"{i}.png"), seed=1_000 * f + i)
