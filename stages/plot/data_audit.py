@@ -73,7 +73,7 @@ def draw_classes(axes: Axes, counts: pd.DataFrame) -> None:
         axes.barh(rows, shown[split], left=left, label=label, linewidth=0, **SPLIT_STYLES[split])
         left += shown[split].to_numpy()
     axes.set_yticks(rows, [shortened(name) for name in shown.index])
-    axes.set_ylim(max(len(shown), FEWEST_BARS) - 0.5, -0.5)
+    limit_bars(axes, len(shown))
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     left_out = len(counts) - len(shown)
@@ -102,6 +102,12 @@ def draw_tally(axes: Axes, counts: dict[str, int], color: str) -> None:
     axes.grid(visible=False, axis="y")
     bars = axes.barh(list(counts), list(counts.values()), color=color, height=0.6)
     axes.bar_label(bars, padding=3)
-    axes.set_ylim(max(len(counts), FEWEST_BARS) - 0.5, -0.5)
+    limit_bars(axes, len(counts))
     axes.margins(x=0.1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def limit_bars(axes: Axes, bars: int) -> None:
+    """Show the first of these bars on top; a few stand in the middle of the panel."""
+    spare = max(FEWEST_BARS - bars, 0) / 2
+    axes.set_ylim(bars - 0.5 + spare, -0.5 - spare)
