@@ -20,7 +20,11 @@ from tests.gpu.conftest import hide_gpu
 from tests.support.pipeline import STAGES
 from tools.predict import __main__ as predict
 
-pytestmark = [pytest.mark.gpu, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),  # a machine with a GPU may have another torch, with warnings of its own
+]
 
 
 @pytest.fixture(scope="module")
