@@ -1,22 +1,19 @@
 """Read a table of labels: for each row the path of an image, its label and, where given, its split and its group.
 
-A table is delimited text (.csv, .tsv), JSON Lines, or JSON: a list of records, or what Label Studio exports. A value is
-the text that the file holds: `01`, `1.0`, `true`, `null` and `NA` are labels like any other.
+A table is delimited text (.csv, .tsv), JSON Lines, JSON (a list of records, or what Label Studio exports) or Parquet. A
+value is the text that the file holds: `01`, `1.0`, `true`, `null` and `NA` are labels like any other.
 """
 
-import io
-import json
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
 from plumbline.params.data import Columns
 from plumbline.run.errors import UserError
 from stages.prepare.class_names import nearest
+from stages.prepare.table_formats import delimited, json_lines, parquet, parsed, text_of
 
 ROLES = ("path", "label", "split", "group")
 # In lower case, with _ for spaces and hyphens. Of two paths the first of these is taken: `id` often numbers the rows.
@@ -26,10 +23,8 @@ USUAL = {
     "split": ("split", "set"),
     "group": ("group",),
 }
-DELIMITERS = ",;\t|"
 TEXT_KINDS = (".csv", ".tsv")
 JSON_WORDS = {True: "true", False: "false"}  # what is no text is one of these, or a value that is not there
-BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 def read_table(path: Path, shown: str, names: Columns) -> pd.DataFrame:
@@ -40,13 +35,10 @@ def read_table(path: Path, shown: str, names: Columns) -> pd.DataFrame:
     Raises UserError for a table that cannot be read, or whose columns are not known.
     """
     kind = path.suffix.lower()
+    if kind not in (*TEXT_KINDS, ".jsonl", ".json", ".parquet"):
+        raise UserError(f"{shown}: a table of labels is a .csv, .tsv, .jsonl, .json or .parquet: save it as one")
     if kind == ".parquet":
-        raise UserError(
-            f"{shown}: Parquet is not read, because it needs pyarrow, which is not among the project's requirements: "
-            "save the table as .csv or .jsonl"
-        )
-    if kind not in (*TEXT_KINDS, ".jsonl", ".json"):
-        raise UserError(f"{shown}: a table of labels is a .csv, .tsv, .jsonl or .json: save it as one of them")
+        return with_roles(shown, parquet(path, shown), names)
     text = text_of(path, shown)
     if kind in TEXT_KINDS:
         return with_roles(shown, delimited(shown, text), names)
@@ -58,67 +50,6 @@ def read_table(path: Path, shown: str, names: Columns) -> pd.DataFrame:
     if records and all(isinstance(record.get("data"), dict) for record in records):
         return with_roles(shown, *label_studio(shown, records, names))
     return with_roles(shown, pd.DataFrame(records, index=range(1, len(records) + 1), dtype=object), names)
-
-
-def text_of(path: Path, shown: str) -> str:
-    """Return the contents of a file, which is UTF-8, or says by its byte order mark that it is UTF-16."""
-    contents = path.read_bytes()
-    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if contents.startswith(mark)), "utf-8")
-    try:
-        return contents.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = contents[: error.start].count(b"\n") + 1
-        wanted = encoding.removesuffix("-sig").upper()
-        raise UserError(f"{shown} is not {wanted} text, first in line {line}: save it as UTF-8") from None
-
-
-def delimited(shown: str, text: str) -> pd.DataFrame:
-    """Return delimited text as it stands. The delimiter is the one that the header has most of."""
-    header = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(DELIMITERS, key=header.count)
-    fields = f"fields are parted by {delimiter!r}, which in a value needs double quotes around it"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ParserWarning)  # where every row has more fields than the header
-            table = pd.read_csv(
-                io.StringIO(text),
-                sep=delimiter,
-                dtype=str,
-                keep_default_na=False,
-                index_col=False,
-                skipinitialspace=True,
-            )
-    except ParserWarning:
-        raise UserError(f"{shown}: its rows have more fields than its header ({fields})") from None
-    except EmptyDataError:
-        raise UserError(f"{shown} is empty: it should have a header, and a row for each image") from None
-    except ParserError as error:
-        why = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
-        raise UserError(f"{shown}: {why} ({fields})") from None
-    return table.set_axis(range(1, len(table) + 1))
-
-
-def json_lines(shown: str, text: str) -> pd.DataFrame:
-    """Return the record of each line that is not empty."""
-    records = {
-        number: parsed(f"{shown}, line {number}", line)
-        for number, line in enumerate(text.split("\n"), start=1)
-        if line.strip()
-    }
-    for number, record in records.items():
-        if not isinstance(record, dict):
-            raise UserError(f"{shown}, line {number}: should be a record in braces, and is {str(record)[:40]!r}")
-    return pd.DataFrame(list(records.values()), index=list(records), dtype=object)
-
-
-def parsed(where: str, text: str) -> Any:
-    """Return parsed JSON, with every number as the text that stands there."""
-    try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where} is not valid JSON: {error}") from None
-    except RecursionError:
-        raise UserError(f"{where} is nested too deeply: it should hold records") from None
 
 
 def label_studio(shown: str, tasks: Sequence[dict[str, Any]], names: Columns) -> tuple[pd.DataFrame, Columns]:

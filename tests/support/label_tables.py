@@ -4,6 +4,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
+
 from tests.conftest import write_image
 from tests.stages.prepare.conftest import manifest
 
@@ -15,6 +17,14 @@ def write_table(path: str, header: str, rows: Rows, **dialect: object) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, **dialect).writerows([header.split(","), *rows])
+
+
+def write_parquet(path: str, header: Sequence[str], rows: Rows) -> None:
+    """Write a table of texts as DuckDB does."""
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE t ({', '.join(f'{name} VARCHAR' for name in header)})")
+        connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(header))})", rows)
+        connection.table("t").write_parquet(path)
 
 
 def labels() -> dict[str, str]:

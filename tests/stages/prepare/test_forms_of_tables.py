@@ -14,10 +14,10 @@ from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_image
 from tests.stages.prepare.conftest import PREPARED, manifest, prepared, quarantine
-from tests.support.label_tables import HEADER, labels, rows_of, write_images, write_table
+from tests.support.label_tables import HEADER, labels, rows_of, write_images, write_parquet, write_table
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_a_hugging_face_image_folder_has_a_metadata_file_in_each_split(ready: Workspace, kind: str) -> None:
     """https://huggingface.co/docs/datasets/image_dataset: file_name is relative to the metadata file."""
     own = {"train": ["ant", "bee", "ant", "bee"], "validation": ["bee", "ant"], "test": ["ant", "bee"]}
@@ -27,6 +27,8 @@ def test_a_hugging_face_image_folder_has_a_metadata_file_in_each_split(ready: Wo
         table = pd.DataFrame({"file_name": [f"{i:04}.png" for i in range(len(classes))], "text": "?", "label": classes})
         if kind == "csv":
             table.to_csv(f"images/{split}/metadata.csv", index=False)
+        elif kind == "parquet":
+            write_parquet(f"images/{split}/metadata.parquet", list(table), table.to_numpy().tolist())
         else:
             table.to_json(f"images/{split}/metadata.jsonl", orient="records", lines=True)
     ready.set(data__labels_in_root=f"metadata.{kind}")
@@ -144,13 +146,15 @@ def test_label_studios_short_exports_are_tables(ready: Workspace, kind: str) -> 
 ODD = ["01", "1.0", "1", "true", "null", "NA", "nan", "None", "1e3", "-inf", "2024-01-02", "yes", "~", "#N/A"]
 
 
-@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "json"])
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "json", "parquet"])
 def test_a_label_stays_the_text_that_stands_there(ready: Workspace, kind: str) -> None:
     names = [f"{i:03}" for i in range(3 * len(ODD))]
     write_images(*(f"{name}.png" for name in names))
     rows = [[name, ODD[i % len(ODD)]] for i, name in enumerate(names)]
     if kind in ("csv", "tsv"):
         write_table(f"labels.{kind}", "id,label", rows, delimiter="," if kind == "csv" else "\t")
+    if kind == "parquet":
+        write_parquet("labels.parquet", ["id", "label"], rows)
     records = [{"id": name, "label": label} for name, label in rows]
     text = json.dumps(records) if kind == "json" else "\n".join(map(json.dumps, records))
     if kind.startswith("json"):

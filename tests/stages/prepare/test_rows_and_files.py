@@ -153,8 +153,9 @@ def test_a_mistake_in_a_table_is_one_line(
         ("t.json", b"[" * 100_000, "t.json is nested too deeply|not valid JSON"),
         ("t.json", b'[{"data": {"image": "1.png"}, "annotations": []}]', "t.json has no choices: name in data.columns.label"),
         ("t.json", b'[{"data": {"image": "1.png"}, "annotations": [7]}]', "t.json is not as Label Studio exports its tasks"),
-        ("t.parquet", b"PAR1", "t.parquet: Parquet is not read, because it needs pyarrow"),
-        ("t.xlsx", b"PK", "t.xlsx: a table of labels is a .csv, .tsv, .jsonl or .json"),
+        ("t.parquet", b"PAR1", "t.parquet cannot be read as Parquet: .* File 't.parquet' too small"),
+        ("t.parquet", b"path,label\na.png,x\n", "t.parquet cannot be read as Parquet: .* No magic bytes"),
+        ("t.xlsx", b"PK", "t.xlsx: a table of labels is a .csv, .tsv, .jsonl, .json or .parquet"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_table_is_one_line(
