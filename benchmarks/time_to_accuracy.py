@@ -6,9 +6,9 @@
 FOLDER holds train/ and val/ with class folders. For each of SEEDS (as 0,1,2) the variants run in turn, each as whole
 processes, from the weights of timm/tf_efficientnet_lite0 that the environment holds; what came out is appended to
 RESULTS, a file of JSON lines, of which `table` makes the table of benchmarks/README.md. The loops of
-`benchmarks.fine_tuning_loops` are variants (PEERS_PYTHON names the interpreter that has fastai), and each of RECIPES is
-`dvc repro finetune` in a new clone of this repository, with empty caches. `RECIPE again` is the same where the checks
-and the weights are there from an earlier run.
+`benchmarks.fine_tuning_loops` are variants (PEERS_PYTHON names the interpreter that has fastai, TIMM_TRAIN timm's
+train.py), and each of RECIPES is `dvc repro finetune` in a new clone of this repository, with empty caches.
+`RECIPE again` is the same where the checks and the weights are there from an earlier run.
 """
 
 import json
@@ -36,7 +36,7 @@ from plumbline.training.splits import read_splits
 
 PROJECT = Path(__file__).parents[1]
 ARCHITECTURE = "timm/tf_efficientnet_lite0"
-LOOPS = ("homework", "tutorial", "tutorial_fixed", "fastai")
+LOOPS = ("homework", "small_first", "tutorial", "tutorial_fixed", "timm", "fastai")
 RECIPES: dict[str, dict[str, object]] = {
     "frozen": {"freeze": "backbone", "lr": 0.01},
     "probe": {"head": "probe", "epochs": 0},
