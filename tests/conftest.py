@@ -198,11 +198,12 @@ def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def memory() -> dict[str, float]:
+def memory() -> Iterator[dict[str, float]]:
     """From how many bytes on the memory of this process is to be looked through; that takes a second."""
     gc.collect()
     gc.freeze()  # no test frees what the imports made: that is not looked through, also where Python does so by itself
-    return {"much": MUCH_MEMORY}
+    yield {"much": MUCH_MEMORY}
+    gc.unfreeze()  # triton lists at the process's end what is not freed
 
 
 @pytest.fixture(autouse=True)
