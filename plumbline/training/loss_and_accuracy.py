@@ -66,6 +66,6 @@ def forward(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         if not str(error).startswith("Expected more than 1 value per channel"):
             raise
         raise UserError(
-            "an epoch's last batch holds a single image, on which batch normalisation cannot train where the image is "
-            "this small: choose a batch_size that leaves no single image, or a larger image.crop"
+            "a batch holds a single image, on which batch normalisation cannot train where the image is this small: "
+            "choose a batch_size that leaves no single image, or a larger image.crop"
         ) from None

@@ -24,13 +24,16 @@ def lr_over_curvature_limit(recipe: dict[str, Any], curvature: dict[str, float],
 
     `recipe` is section `finetune` of the parameters that the model carries, `curvature` what the stage measured on
     several draws of images: the share has its least and its largest value over the draws. It warns if all are above 1.
-    None for what the curvature says nothing about: Adam and AdamW, which divide by the gradient's size; frozen layers;
-    a head that is not random, as the measured one; and a loss other than the plain cross-entropy of unchanged images.
+    None for what the curvature says nothing about: Adam and AdamW, which divide by the gradient's size; frozen layers
+    or statistics; layers with rates of their own; a head that is not random, as the measured one; and a loss other than
+    the plain cross-entropy of unchanged images.
     """
     measured = {
         "head": "random",
         "optimiser": "sgd",
         "freeze": None,
+        "freeze_statistics": False,
+        "first_layer_lr": 1,
         "class_weights": "none",
         "label_smoothing": 0,
         "sampler": "shuffle",

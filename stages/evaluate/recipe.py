@@ -7,7 +7,7 @@ from pydantic import ConfigDict, ValidationError
 
 from plumbline.model.description import Description
 from plumbline.run.errors import UserError
-from plumbline.run.fields import Number, Section, Whole
+from plumbline.run.fields import Flag, Number, Section, Whole
 
 
 class Augment(Section):
@@ -28,6 +28,8 @@ class Recipe(Section):
     momentum: Number
     weight_decay: Number
     freeze: str | None
+    freeze_statistics: Flag
+    first_layer_lr: Number
     class_weights: str
     label_smoothing: Number
     sampler: str

@@ -7,6 +7,7 @@ the very same run was cut short. Writes models/finetuned.safetensors, plots/hist
 
 import statistics
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
@@ -43,20 +44,24 @@ from stages.finetune.training_setup import (
 
 CHECKS = ("backprop", "convolution", "weight_decay")
 METRICS = Path("metrics/finetune.json")
-TAKES_MEMORY = "finetune.batch_size (and raise finetune.accumulate by the same factor) or image.crop"
+TAKES_MEMORY = (
+    "finetune.batch_size (and raise finetune.accumulate by the same factor), image.crop, or, with frozen layers, "
+    "finetune.cache_gib"
+)
 MEASURED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
-def checkpoints_of(settings: Params, setup: Setup, seed: int) -> Checkpoints:
-    """Return where this very run keeps its state. `checkpoint_steps` and `seeds` are not part of the fingerprint."""
+def fingerprints_of(settings: Params, setup: Setup, seeds: Iterable[int]) -> list[str]:
+    """Return the fingerprint of each seed's run. `checkpoint_steps` and `seeds` are not part of it."""
     parameters = {
-        "seed": seed,
         "first_seed": settings.seed,  # it selects the images to overfit
         "image": settings.image.model_dump(),
         "finetune": settings.finetune.model_dump(exclude={"checkpoint_steps", "processes", "seeds"}),
     }
     inputs = [BACKBONE, *(path for path in PREPARED.iterdir() if path.suffix in (".npy", ".csv", ".json"))]
-    return Checkpoints(checkpoint_root(), fingerprint(parameters, inputs, setup.compute, setup.distributed.world_size))
+    contents = {path.as_posix(): sha256_of(path) for path in sorted(inputs)}
+    world_size = setup.distributed.world_size
+    return [fingerprint(parameters | {"seed": seed}, contents, setup.compute, world_size) for seed in seeds]
 
 
 def train_to_the_end(run: Run, setup: Setup, checkpoints: Checkpoints) -> int:
@@ -142,7 +147,8 @@ def finetune(settings: Params, distributed: Distributed) -> None:
     setup = read_setup(settings, backbone.architecture, distributed)
     seeds = range(settings.seed, settings.seed + settings.finetune.seeds)
     with ExitStack() as locks:
-        checkpoints = [checkpoints_of(settings, setup, seed) for seed in seeds]
+        fingerprints = distributed.broadcast(fingerprints_of(settings, setup, seeds) if distributed.is_main else None)
+        checkpoints = [Checkpoints(checkpoint_root(), each) for each in fingerprints]
         if distributed.is_main:
             remove_old_checkpoints(checkpoint_root())
             for own in checkpoints:

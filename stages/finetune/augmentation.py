@@ -44,6 +44,11 @@ def image_changes(augment: Augment, crop: int, interpolation: str = "bilinear") 
     return change_all
 
 
+def mixes_labels(augment: Augment) -> bool:
+    """Return whether images of a batch are mixed, so that a label is a share of each class."""
+    return augment.mixup > 0 or augment.cutmix > 0
+
+
 def batch_changes(augment: Augment, classes: int) -> BatchChange | None:
     """Return a function from inputs (B, 3, H, W) and labels (B,) to mixed ones and shares of classes (B, classes).
 

@@ -12,7 +12,8 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 
@@ -124,11 +125,11 @@ def remove_unless_locked(path: Path) -> None:
         return
 
 
-def fingerprint(parameters: dict[str, object], inputs: Iterable[Path], compute: Compute, world_size: int = 1) -> str:
-    """Return a hash of the parameters, the input files' contents, the code, and what computes."""
+def fingerprint(parameters: dict[str, object], inputs: dict[str, str], compute: Compute, world_size: int = 1) -> str:
+    """Return a hash of the parameters, the input files' hashes by path, the code, and what computes."""
     described = {
         "parameters": parameters,
-        "inputs": {path.as_posix(): sha256_of(path) for path in sorted(inputs)},
+        "inputs": inputs,
         "code": {path.relative_to(ROOT).as_posix(): sha256_of(path) for path in own_code()},
         "machine": machine(compute),
         "processes": world_size,
@@ -143,8 +144,15 @@ def machine(compute: Compute) -> list[str | int]:
     else:  # the processor, and the part of its instructions that the environment lets torch and oneDNN use
         limits = torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA")
         device = str((torch.cpu.get_capabilities(), *limits))
-    versions = [platform.python_version(), torch.__version__, torchvision.__version__]
+    versions = [platform.python_version(), torch.__version__, torchvision.__version__, version_of_timm()]
     return [*versions, device, str(compute.precision), torch.get_num_threads()]
+
+
+def version_of_timm() -> str | None:
+    """Return the version of timm that is installed."""
+    with suppress(PackageNotFoundError):
+        return version("timm")
+    return None
 
 
 def own_code() -> list[Path]:

@@ -116,6 +116,13 @@ def joined() -> Iterator[Distributed]:
                     sys.exit(1)
                 raise
     except (RuntimeError, dist.DistError) as error:
+        if "Unable to find address" in str(error):
+            if os.environ["RANK"] != "0":
+                sys.exit(1)
+            raise UserError(
+                "gloo finds no network interface to train over: set GLOO_SOCKET_IFNAME to one of this machine's "
+                "(docs/distributed.md)"
+            ) from None
         if not any(word in str(error) for word in LOST_WORDS):
             raise
         sys.exit(LOST)

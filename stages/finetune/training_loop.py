@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from plumbline.params.finetune import Finetune
 from plumbline.training.loss_and_accuracy import PhaseResult, classify, evaluate
+from stages.finetune.augmentation import mixes_labels
 from stages.finetune.divergence import refuse_divergence, refuse_val_divergence
 from stages.finetune.interruption import Interruption
 from stages.finetune.minibatches import Batch, TrainedPart, in_order, is_frozen_in_part, part_for_epoch
@@ -76,8 +77,12 @@ def update(run: Run, setup: Setup, part: TrainedPart, indices: torch.Tensor) -> 
     recipe, progress = setup.recipe, run.progress
     run.optimiser.zero_grad()
     batches = indices.split(recipe.batch_size)  # several if gradients are accumulated
+    shares = [weight_of(batch, setup) / weight_of(indices, setup) for batch in batches]
     losses, correct = zip(
-        *(backward(setup, part, batch, len(batch) / len(indices), batch is batches[-1]) for batch in batches),
+        *(
+            backward(setup, part, batch, share, batch is batches[-1])
+            for batch, share in zip(batches, shares, strict=True)
+        ),
         strict=True,
     )
     parameters = [parameter for parameter in run.network.parameters() if parameter.grad is not None]
@@ -133,13 +138,17 @@ def own_part_of_batch(
         inputs, labels = part.train.batch(indices[:1])
         return inputs[:0], labels[:0], 0.0
     inputs, labels = part.train.batch(own)
-    if setup.distributed.world_size == 1:
-        return inputs, labels, 1.0
-    if setup.class_weights is None or labels.dim() > 1:  # torch takes the mean of mixed labels over the images
-        return inputs, labels, len(own) / len(indices)
-    weights = setup.class_weights.cpu()
-    own_weight, weight = (weights[setup.train.labels[which].cpu()].sum() for which in (own, indices))
-    return inputs, labels, float(own_weight / weight)
+    return inputs, labels, weight_of(own, setup) / weight_of(indices, setup)
+
+
+def weight_of(indices: torch.Tensor, setup: Setup) -> float:
+    """Return what training images with these indices (B,) count for in the mean loss over several such parts.
+
+    Each counts once, or as much as the weight of its class. Of mixed labels torch takes the mean over the images.
+    """
+    if setup.class_weights is None or mixes_labels(setup.recipe.augment):
+        return len(indices)
+    return setup.class_weights.cpu()[setup.train.labels[indices].cpu()].sum().item()
 
 
 def is_correct(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

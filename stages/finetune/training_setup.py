@@ -8,7 +8,8 @@ import sys
 from dataclasses import asdict, dataclass, replace
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from plumbline.data.prepared import read_classes, read_value_ranges
 from plumbline.model.description import Description, Transform
@@ -110,12 +111,31 @@ def begin_run(setup: Setup, backbone: Model, seed: int) -> Run:
     network = setup.compute.place(network)
     if setup.distributed.world_size > 1:
         network = network if setup.recipe.freeze_statistics else synchronised(network)
-        if not setup.distributed.is_main:  # the main one goes on, and draws the orders that one process alone would
-            torch.manual_seed(seed + setup.distributed.rank)
-    ema = None
-    if setup.recipe.ema is not None:
-        ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(setup.recipe.ema), use_buffers=True)
+        if not setup.distributed.is_main:  # the main one goes on, and draws the orders
+            torch.manual_seed(seed_of_process(seed, setup.distributed.rank))
+    ema = None if setup.recipe.ema is None else moving_average(network, setup.recipe.ema)
     return Run(network, build_optimiser(network, setup.recipe), ema)
+
+
+def seed_of_process(seed: int, rank: int) -> int:
+    """Return the seed of one of several processes: far from those of other processes and of other runs' seeds."""
+    generator = torch.Generator().manual_seed(seed)
+    return int(torch.randint(2**63 - 1, (rank + 1,), generator=generator)[rank])
+
+
+def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+    """Return the exponential moving average of a network's weights and statistics, from its first update on.
+
+    Whole numbers, such as the index by which Swin's attention finds its biases, are the network's own.
+    """
+
+    def move(averages: list[torch.Tensor], values: list[torch.Tensor], _: torch.Tensor) -> None:
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, values, 1 - decay)
+        else:
+            torch._foreach_copy_(averages, values)
+
+    return AveragedModel(network, multi_avg_fn=move, use_buffers=True)
 
 
 def setup_to_overfit(setup: Setup, seed: int) -> Setup:

@@ -20,6 +20,8 @@ RECIPE = {
     "head": "random",
     "optimiser": "sgd",
     "freeze": None,
+    "freeze_statistics": False,
+    "first_layer_lr": 1.0,
     "lr": 0.019,
     "momentum": 0.9,
     "weight_decay": 0.0,

@@ -61,6 +61,11 @@ class Finetune(Section):
             raise ValueError(
                 f"finetune.warmup_epochs is {self.warmup_epochs}: should be less than finetune.epochs, {self.epochs}"
             )
+        if self.warmup_epochs and self.schedule == "one_cycle":
+            raise ValueError(
+                f"finetune.warmup_epochs is {self.warmup_epochs}: should be 0 where finetune.schedule is one_cycle, "
+                "which has a rise of its own"
+            )
         return self
 
     @model_validator(mode="after")

@@ -53,5 +53,5 @@ def test_the_gradient_of_the_loss_is_softmax_minus_one_hot() -> None:
 
 def test_a_lone_image_that_batch_normalisation_cannot_take_is_one_line() -> None:
     network = nn.Sequential(nn.BatchNorm2d(2), nn.Flatten())
-    with pytest.raises(UserError, match="an epoch's last batch holds a single image"):
+    with pytest.raises(UserError, match="a batch holds a single image"):
         classify(network, *one_batch([[0.0, 1.0]], [1]), choose_compute("float32"))

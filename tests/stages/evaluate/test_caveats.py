@@ -33,6 +33,8 @@ def test_what_the_curvature_was_not_measured_for_has_no_limit() -> None:
         {"optimiser": "adam"},
         {"optimiser": "adamw"},
         {"freeze": "layer4"},
+        {"freeze_statistics": True},
+        {"first_layer_lr": 0.1},
         {"class_weights": "balanced"},
         {"label_smoothing": 0.1},
         {"sampler": "balanced"},

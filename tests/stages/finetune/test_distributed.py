@@ -13,8 +13,11 @@ import pytest
 import torch
 
 from plumbline.run.errors import UserError
+from stages.finetune import distributed
 from stages.finetune.distributed import joined, take_gpu
 from stages.finetune.launched_processes import launch
+from stages.finetune.training_setup import seed_of_process
+from stages.weights import __main__ as weights
 from tests.conftest import PROJECT, Workspace
 from tests.support.hold import Hold
 from tests.support.together import OUTPUTS, train_together, written
@@ -61,6 +64,15 @@ def test_in_float64_the_curve_does_not_depend_on_the_number_of_processes(eleven:
     pd.testing.assert_frame_equal(together.history, alone.history, rtol=1e-9, atol=0)
     for name, tensor in together.weights.items():  # written in float32
         torch.testing.assert_close(tensor, alone.weights[name], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_network_of_timms_trains_in_several_processes_as_in_one(eleven: Workspace) -> None:
+    """Its batch normalisation has the activation within it."""
+    eleven.set(weights__architecture="timm/tf_efficientnet_lite0", finetune__precision="float64", finetune__epochs=1)
+    weights.main()
+    alone, together = train_together(1), train_together(2)
+    pd.testing.assert_frame_equal(together.history, alone.history, rtol=1e-9, atol=0)
 
 
 @pytest.mark.slow
@@ -177,6 +189,26 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
         take_gpu(2)
     with pytest.raises(UserError, match="this machine has 2 GPUs, and more processes"):
         launch(3)
+
+
+def test_the_random_numbers_of_processes_and_seeds_differ() -> None:
+    drawn = [seed_of_process(seed, rank) for seed in range(5) for rank in range(1, 5)]
+    assert len(set(drawn)) == len(drawn)
+    assert min(drawn) > 1000  # none is a seed that another run begins with
+
+
+@pytest.mark.parametrize(("rank", "expected"), [("0", UserError), ("1", SystemExit)])
+def test_a_network_interface_that_is_not_there_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, rank: str, expected: type[BaseException]
+) -> None:
+    def init() -> None:
+        raise RuntimeError("[enforce fail at gloo/transport/tcp/device.cc:85] . Unable to find address for: nope0")
+
+    for name, value in (("RANK", rank), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "init_process_group", init)
+    with pytest.raises(expected, match="set GLOO_SOCKET_IFNAME" if rank == "0" else "1"), joined():
+        pass
 
 
 def test_a_restart_that_would_find_old_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

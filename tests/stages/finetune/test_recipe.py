@@ -25,7 +25,7 @@ from stages.finetune.minibatches import Batch, Batches, part_for_epoch
 from stages.finetune.optimiser_and_schedule import build_optimiser, lr_factor, parameter_groups, set_lr
 from stages.finetune.run_state import Run
 from stages.finetune.training_loop import to_training_mode, train, update
-from stages.finetune.training_setup import Setup, begin_run, read_setup
+from stages.finetune.training_setup import Setup, begin_run, moving_average, read_setup
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_image
 
@@ -151,12 +151,36 @@ def by_hand(run: Run, setup: Setup, indices: list[int], **options: object) -> to
 
 
 @pytest.mark.medium
-def test_accumulated_batches_give_the_gradient_of_one_large_batch(ready: Workspace) -> None:
+@pytest.mark.parametrize("weights", [None, torch.tensor([3.0, 0.5])])
+def test_accumulated_batches_give_the_gradient_of_one_large_batch(
+    ready: Workspace, weights: torch.Tensor | None
+) -> None:
     # With batch normalisation's statistics frozen the images do not see each other. The last batch has one image.
     run, setup = run_and_setup(ready, batch_size=2, accumulate=3, freeze_statistics=True)
-    wanted = by_hand(run, setup, [0, 3, 5, 7, 9])
+    setup = dataclasses.replace(setup, class_weights=weights)
+    wanted = by_hand(run, setup, [0, 3, 5, 7, 9], weight=None if weights is None else weights.double())
     assert torch.allclose(gradient_after_an_update(run, setup, [0, 3, 5, 7, 9]), wanted, atol=1e-12)
     assert (run.progress.step, run.progress.position) == (1, 5)
+
+
+def test_the_moving_average_is_of_weights_and_statistics_and_leaves_whole_numbers_as_they_are() -> None:
+    """Swin's attention finds its biases by an index of whole numbers, which an average would change by rounding."""
+    torch.manual_seed(0)
+    network, decay = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), 0.9
+    network.register_buffer("index", torch.arange(169))
+    average, wanted = moving_average(network, decay), {}
+    for number in range(20):
+        for value in [*network.parameters(), network[1].running_var]:
+            nn.init.normal_(value)
+        network[1].num_batches_tracked += 1
+        average.update_parameters(network)
+        for key, value in network.state_dict().items():
+            wanted[key] = decay * wanted[key] + (1 - decay) * value.double() if number else value.double()
+    found = average.module.state_dict()
+    assert torch.equal(found["index"], torch.arange(169))
+    assert found["1.num_batches_tracked"] == 20
+    for key in set(wanted) - {"index", "1.num_batches_tracked"}:
+        torch.testing.assert_close(found[key].double(), wanted[key], rtol=1e-5, atol=1e-6)
 
 
 class OneImageIsNotFinite:
@@ -270,3 +294,7 @@ def test_the_history_holds_each_epochs_last_learning_rate(ready: Workspace) -> N
 def test_a_warm_up_as_long_as_the_run_is_refused(workspace: Workspace) -> None:
     with pytest.raises(UserError, match=r"finetune.warmup_epochs is 3: should be less than finetune.epochs, 3"):
         recipe(workspace, epochs=3, warmup_epochs=3)
+    with pytest.raises(
+        UserError, match=r"finetune.warmup_epochs is 1: should be 0 where .* one_cycle, which has a rise"
+    ):
+        recipe(workspace, epochs=3, warmup_epochs=1, schedule="one_cycle")

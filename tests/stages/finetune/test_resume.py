@@ -19,7 +19,8 @@ from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.errors import UserError
 from stages.finetune import __main__ as finetune
-from stages.finetune.checkpoint_files import Checkpoints
+from stages.finetune import checkpoint_files
+from stages.finetune.checkpoint_files import Checkpoints, checkpoint_root
 from stages.finetune.training_setup import read_setup
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, run_in, write_image
@@ -192,9 +193,8 @@ def test_a_checkpoint_of_another_run_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_a_second_process_is_kept_out_with_one_line(ready: Workspace) -> None:
-    settings = params_file.load(AllParams)
     with (
-        finetune.checkpoints_of(settings, read_setup(settings, "resnet18"), settings.seed),
+        Checkpoints(checkpoint_root(), fingerprint()),
         pytest.raises(UserError, match="another process is training this very run"),
     ):
         finetune.main()
@@ -203,7 +203,8 @@ def test_a_second_process_is_kept_out_with_one_line(ready: Workspace) -> None:
 def fingerprint() -> str:
     """Return the fingerprint of the run that params.yaml and the prepared images ask for."""
     settings = params_file.load(AllParams)
-    return finetune.checkpoints_of(settings, read_setup(settings, "resnet18"), settings.seed).fingerprint
+    (found,) = finetune.fingerprints_of(settings, read_setup(settings, "resnet18"), [settings.seed])
+    return found
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,23 @@ def test_the_fingerprint_follows_what_the_result_follows_from(ready: Workspace, 
     before = fingerprint()
     ready.set(**change)
     assert (fingerprint() == before) == kept
+
+
+def test_another_version_of_timm_is_another_run(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint()
+    monkeypatch.setattr(checkpoint_files, "version", lambda name: {"timm": "0.0.1"}[name])
+    assert fingerprint() != before
+
+
+def test_however_many_seeds_there_are_each_input_is_read_once(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    monkeypatch.setattr(finetune, "sha256_of", lambda path: read.append(path) or path.name)
+    settings = params_file.load(AllParams)
+    found = finetune.fingerprints_of(settings, read_setup(settings, "resnet18"), range(5))
+    assert len(set(found)) == 5
+    assert len(read) == len(set(read)) > 3
 
 
 @pytest.mark.medium
