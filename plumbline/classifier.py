@@ -83,13 +83,13 @@ class Classifier:
     def _directions(self) -> torch.Tensor | None:
         if self.val is None or self.val.directions is None or not self.has_score:
             return None
-        found, features = self.val.directions, len(self.network.score.mean)
-        if len(found) != features:
+        directions, features = self.val.directions, len(self.network.score.mean)
+        if len(directions) != features:
             raise UserError(
-                f"the model's tensor val.directions is for {len(found)} features, and its head takes {features}: "
+                f"the model's tensor val.directions is for {len(directions)} features, and its head takes {features}: "
                 "another program changed it"
             )
-        return self.compute.send(found)
+        return self.compute.send(directions)
 
     def _sets(self, coverage: float) -> Thresholds:
         if self.val is None:
@@ -175,13 +175,18 @@ class Classifier:
         of_images = brightness(images).tolist(), far, sizes or [None] * len(pixels), features
         columns = likeliest, probabilities.tolist(), known, p_known, sets, *of_images
         return [
-            Prediction(self.classes[label], own[label], dict(zip(self.classes, own, strict=True)), *judged)
-            for label, own, *judged in zip(*columns, strict=True)
+            Prediction(
+                self.classes[label],
+                class_probabilities[label],
+                dict(zip(self.classes, class_probabilities, strict=True)),
+                *judged,
+            )
+            for label, class_probabilities, *judged in zip(*columns, strict=True)
         ]
 
     def _classes_of(self, probabilities: np.ndarray) -> list[list[str]]:
         held, order = in_set(probabilities, self.sets.least), np.argsort(-probabilities, axis=1, kind="stable")
-        return [[self.classes[c] for c in likely if own[c]] for own, likely in zip(held, order, strict=True)]
+        return [[self.classes[c] for c in likely if mask[c]] for mask, likely in zip(held, order, strict=True)]
 
 
 def image_of(array: np.ndarray) -> Image.Image:

@@ -35,9 +35,9 @@ def add_form(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--markdown", action="store_true", help="print Markdown")
 
 
-def print_in_form(found: dict[str, Any], as_text: Callable[..., str], given: argparse.Namespace) -> None:
+def print_in_form(result: dict[str, Any], as_text: Callable[..., str], given: argparse.Namespace) -> None:
     """Print what was found in the form that was asked for, by default as text."""
-    print(json.dumps(found, indent=2, ensure_ascii=False) if given.json else as_text(found, markdown=given.markdown))
+    print(json.dumps(result, indent=2, ensure_ascii=False) if given.json else as_text(result, markdown=given.markdown))
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

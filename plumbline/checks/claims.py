@@ -29,10 +29,10 @@ class Checks:
         else:
             self.failures.append(line)
 
-    def expect_equal(self, found: object, wanted: object, claim: str, where: str = "") -> None:
+    def expect_equal(self, result: object, wanted: object, claim: str, where: str = "") -> None:
         """Record that two exact results are equal; `where` names the sizes or the like for which they were found."""
-        relation = "=" if found == wanted else "is not"
-        self.expect(found == wanted, claim, f"{where}{', ' if where else ''}{found} {relation} {wanted}")
+        relation = "=" if result == wanted else "is not"
+        self.expect(result == wanted, claim, f"{where}{', ' if where else ''}{result} {relation} {wanted}")
 
     def expect_error(self, error: float, limit: float, claim: str, where: str = "") -> None:
         """Record that an error is at most its limit; one that is not a number never is."""

@@ -39,8 +39,8 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 def visible(folder: Path) -> list[os.DirEntry]:
     """Return the entries of a folder, sorted by name. Raises UserError for a link to a folder."""
-    with os.scandir(folder) as found:
-        entries = [entry for entry in found if not left_by_programs(entry.name)]
+    with os.scandir(folder) as listing:
+        entries = [entry for entry in listing if not left_by_programs(entry.name)]
     for entry in entries:
         if entry.is_symlink() and entry.is_dir():
             raise UserError(

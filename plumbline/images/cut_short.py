@@ -118,9 +118,9 @@ def filled_in_pcx(contents: bytes, image: Image.Image) -> str | None:
 
 def filled_in_icon(contents: bytes, image: Image.Image) -> str | None:
     """Return what `filled_in_png` says of the PNG files of this size within an icon."""
-    starts = (found.start() for found in re.finditer(PNG_SIGNATURE, contents))
-    own = (contents[start:] for start in starts if struct.unpack_from(">II", contents, start + 16) == image.size)
-    return next((reason for png in own if (reason := filled_in_png(png, image))), None)
+    starts = (match.start() for match in re.finditer(PNG_SIGNATURE, contents))
+    pngs = (contents[start:] for start in starts if struct.unpack_from(">II", contents, start + 16) == image.size)
+    return next((reason for png in pngs if (reason := filled_in_png(png, image))), None)
 
 
 def filled_in_tiff(contents: bytes, image: Image.Image) -> str | None:

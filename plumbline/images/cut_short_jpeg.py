@@ -76,8 +76,8 @@ def structure_of(contents: bytes) -> Jpeg:
     """Return what a JPEG's markers say, to the end marker or the end. Raises struct.error or IndexError."""
     jpeg = Jpeg()
     position = 2
-    while (found := MARKER.search(contents, position)) and contents[found.end() - 1] != 0xD9:
-        marker, position = contents[found.end() - 1], found.end()
+    while (match := MARKER.search(contents, position)) and contents[match.end() - 1] != 0xD9:
+        marker, position = contents[match.end() - 1], match.end()
         if marker in (0x01, 0xD8):
             continue
         length = struct.unpack_from(">H", contents, position)[0]

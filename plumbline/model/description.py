@@ -139,20 +139,20 @@ def fields_of(metadata: Mapping[str, str]) -> dict[str, Any]:
     Raises KeyError, TypeError, ValueError, OverflowError or RecursionError for metadata that are not Plumbline's.
     """
     if ENTRY in metadata:
-        own = json.loads(metadata[ENTRY])
+        entry = json.loads(metadata[ENTRY])
     else:
-        own = dict(metadata) | {key: json.loads(metadata[key]) for key in JSON_BEFORE}
-    temperature = float(own["temperature"])
+        entry = dict(metadata) | {key: json.loads(metadata[key]) for key in JSON_BEFORE}
+    temperature = float(entry["temperature"])
     if not 0 < temperature < math.inf:
         raise ValueError(f"the temperature is {temperature}")
-    if not isinstance(own["parameters"], dict):
+    if not isinstance(entry["parameters"], dict):
         raise ValueError("its parameters are no sections")
     return {
-        "classes": class_names(own["classes"]),
-        "transform": Transform(**own["transform"]),
-        "parameters": own["parameters"],
+        "classes": class_names(entry["classes"]),
+        "transform": Transform(**entry["transform"]),
+        "parameters": entry["parameters"],
         "temperature": temperature,
-    } | {key: printable(own[key]) for key in ("architecture", "source", "sha256")}
+    } | {key: printable(entry[key]) for key in ("architecture", "source", "sha256")}
 
 
 def class_names(names: object) -> list[str]:

@@ -93,13 +93,13 @@ def published_transform(architecture: str, tag: str | None) -> dict[str, Any]:
     Raises UserError for a network of torchvision's that has no published weights of ImageNet, and as the above.
     """
     if is_timm(architecture):
-        own = published_weights(architecture, tag)
-        crop = own.input_size[-1]
-        size = {"resize": math.floor(crop / own.crop_pct), "crop": crop, "interpolation": own.interpolation}
-        return size | {"mean": list(own.mean), "std": list(own.std), "fit": FITS[own.crop_mode]}
-    own = torchvision_weights(architecture).transforms()
-    size = {"resize": own.resize_size[0], "crop": own.crop_size[0], "interpolation": own.interpolation.value}
-    return size | {"mean": list(own.mean), "std": list(own.std)}
+        config = published_weights(architecture, tag)
+        crop = config.input_size[-1]
+        size = {"resize": math.floor(crop / config.crop_pct), "crop": crop, "interpolation": config.interpolation}
+        return size | {"mean": list(config.mean), "std": list(config.std), "fit": FITS[config.crop_mode]}
+    preset = torchvision_weights(architecture).transforms()
+    size = {"resize": preset.resize_size[0], "crop": preset.crop_size[0], "interpolation": preset.interpolation.value}
+    return size | {"mean": list(preset.mean), "std": list(preset.std)}
 
 
 def torchvision_weights(architecture: str) -> Any:

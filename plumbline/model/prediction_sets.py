@@ -43,7 +43,7 @@ def thresholds(labels: np.ndarray, relative: np.ndarray, classes: int, coverage:
         )
     each_class = min(map(len, of_class)) >= needed
     groups = of_class if each_class else [relative] * classes
-    least = [np.sort(own)[largest_count(coverage, len(own)) - 1] for own in groups]
+    least = [np.sort(group)[largest_count(coverage, len(group)) - 1] for group in groups]
     return Thresholds(np.array(least, float), each_class, min(map(len, groups)))
 
 
@@ -60,17 +60,17 @@ def relative_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> np.
     return probabilities[np.arange(len(labels)), labels] / probabilities.max(axis=1)
 
 
-def promise(found: Thresholds, labels: np.ndarray, classes: list[str], coverage: float) -> str:
+def promise(class_thresholds: Thresholds, labels: np.ndarray, classes: list[str], coverage: float) -> str:
     """Return a line that says what the sets hold, and what one draw of so many val images may fall to."""
     from scipy.special import betaincinv  # needed with --coverage alone
 
-    rejected, where = largest_count(coverage, found.images), "in each class"
-    low = math.floor(100 * betaincinv(found.images + 1 - rejected, rejected, RARELY)) / 100
-    if not found.each_class:
+    rejected, where = largest_count(coverage, class_thresholds.images), "in each class"
+    low = math.floor(100 * betaincinv(class_thresholds.images + 1 - rejected, rejected, RARELY)) / 100
+    if not class_thresholds.each_class:
         of_class = np.bincount(labels, minlength=len(classes))
         few = f"{of_class.min():,} val images of {classes[of_class.argmin()]}"
         where = f"over all classes together (each class would take {images_needed(coverage):,}, and there are {few})"
-    of_so_many = f"{found.images:,} val images{' of a class' * found.each_class}"
+    of_so_many = f"{class_thresholds.images:,} val images{' of a class' * class_thresholds.each_class}"
     return (
         f"the sets hold the true class of {coverage:.10g} of images like those of val, {where}, on average over draws "
         f"of val; of {of_so_many} one draw in 20 gives less than {low:g}"

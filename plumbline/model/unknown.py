@@ -125,24 +125,24 @@ def score_of(tensors: Mapping[str, torch.Tensor], features: int) -> UnknownScore
 
     Raises UserError for tensors that are not those of a score.
     """
-    own = {key: value for key, value in tensors.items() if key.startswith(PREFIX)}
-    if not own:
+    stored = {key: value for key, value in tensors.items() if key.startswith(PREFIX)}
+    if not stored:
         return None
-    if set(own) != {f"{PREFIX}{name}" for name in NAMES}:
+    if set(stored) != {f"{PREFIX}{name}" for name in NAMES}:
         raise UserError(
-            f"the model's score of unknown images has the tensors {', '.join(sorted(own))[:200]}, and should have "
+            f"the model's score of unknown images has the tensors {', '.join(sorted(stored))[:200]}, and should have "
             f"{', '.join(PREFIX + name for name in NAMES)}: another program changed it"
         )
-    mean, whitening, centres, val_distances = (own[f"{PREFIX}{name}"] for name in NAMES)
-    shapes = [tuple(value.shape) for value in own.values()]
+    mean, whitening, centres, val_distances = (stored[f"{PREFIX}{name}"] for name in NAMES)
+    shapes = [tuple(value.shape) for value in stored.values()]
     if (
-        any(value.dtype != torch.float32 for value in own.values())
+        any(value.dtype != torch.float32 for value in stored.values())
         or mean.shape != (features,)
         or whitening.shape != (features, features)
         or centres.dim() != 2
         or centres.shape[1] != features
         or val_distances.dim() != 1
-        or not all(map(len, own.values()))
+        or not all(map(len, stored.values()))
     ):
         raise UserError(
             f"the model's score of unknown images has tensors of the shapes {str(shapes)[:200]}, which do not fit a "

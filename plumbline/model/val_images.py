@@ -37,8 +37,9 @@ def val_images(images: torch.Tensor, labels: torch.Tensor, logits: torch.Tensor,
     """Return what is kept of images, uint8 (V, resize, resize, 3), their labels, and logits, float64 (V, classes)."""
     log_probabilities = (logits / temperature).log_softmax(dim=1)
     largest = log_probabilities.max(dim=1).values
-    own = log_probabilities.gather(1, labels[:, None])[:, 0]
-    return ValImages(labels, (own - largest).exp().float(), largest.exp().float(), brightness(images).float().cpu())
+    of_label = log_probabilities.gather(1, labels[:, None])[:, 0]
+    relative = (of_label - largest).exp().float()
+    return ValImages(labels, relative, largest.exp().float(), brightness(images).float().cpu())
 
 
 def brightness(images: torch.Tensor) -> torch.Tensor:
@@ -62,32 +63,32 @@ def val_images_of(tensors: Mapping[str, torch.Tensor], classes: int) -> ValImage
 
     Raises UserError for tensors that are not as `finetune` writes them.
     """
-    own = {key.removeprefix(PREFIX): value for key, value in tensors.items() if key.startswith(PREFIX)}
-    if not own:
+    stored = {key.removeprefix(PREFIX): value for key, value in tensors.items() if key.startswith(PREFIX)}
+    if not stored:
         return None
-    if not set(OLDEST) <= set(own) <= set(ValImages._fields) or ("features" in own) != ("directions" in own):
+    if not set(OLDEST) <= set(stored) <= set(ValImages._fields) or ("features" in stored) != ("directions" in stored):
         raise UserError(
-            f"the model has of the val images the tensors {', '.join(sorted(own))[:200]}, and should have "
+            f"the model has of the val images the tensors {', '.join(sorted(stored))[:200]}, and should have "
             f"{', '.join(ValImages._fields)}: another program changed it"
         )
-    found = ValImages(**own)
-    shares = found[1 : len(OLDEST)]
+    val = ValImages(**stored)
+    shares = val[1 : len(OLDEST)]
     if (
-        found.labels.dim() != 1
-        or not len(found.labels)
-        or any(value.shape != found.labels.shape for value in (*shares, *[found.size] * ("size" in own)))
-        or found.labels.dtype != torch.int64
-        or any(value.dtype != torch.float32 for name, value in own.items() if name != "labels")
+        val.labels.dim() != 1
+        or not len(val.labels)
+        or any(value.shape != val.labels.shape for value in (*shares, *[val.size] * ("size" in stored)))
+        or val.labels.dtype != torch.int64
+        or any(value.dtype != torch.float32 for name, value in stored.items() if name != "labels")
         or not all(bool(((share >= 0) & (share <= 1)).all()) for share in shares)
-        or not bool(((found.labels >= 0) & (found.labels < classes)).all())
-        or ("features" in own and not are_along(found.features, found.directions, len(found.labels)))
+        or not bool(((val.labels >= 0) & (val.labels < classes)).all())
+        or ("features" in stored and not are_along(val.features, val.directions, len(val.labels)))
     ):
         raise UserError(
-            f"the model's tensors {', '.join(PREFIX + name for name in own)} should be {classes} classes' labels in "
+            f"the model's tensors {', '.join(PREFIX + name for name in stored)} should be {classes} classes' labels in "
             "int64 and numbers in float32, one an image, and features along their directions: another program changed "
             "them"
         )
-    return found
+    return val
 
 
 def are_along(features: torch.Tensor, directions: torch.Tensor, images: int) -> bool:

@@ -7,7 +7,7 @@ import matplotlib as mpl
 from matplotlib.font_manager import fontManager
 from matplotlib.ft2font import FT2Font
 
-OWN = "DejaVu Sans"  # comes with matplotlib
+DEFAULT_FONT = "DejaVu Sans"  # comes with matplotlib
 LAST_RESORT = "Last Resort"  # has a box for every character
 REGULAR = (400, "normal", "regular", "book")
 
@@ -25,15 +25,15 @@ def families_for(text: str) -> list[str]:
 
     Characters that no font on this machine has are named in one line.
     """
-    own = next(font.fname for font in fontManager.ttflist if font.name == OWN)
-    missing = {each for each in text if unicodedata.category(each) not in ("Cc", "Cf")} - characters_of(own)
+    default_path = next(font.fname for font in fontManager.ttflist if font.name == DEFAULT_FONT)
+    missing = {each for each in text if unicodedata.category(each) not in ("Cc", "Cf")} - characters_of(default_path)
     if not missing:
         return list(mpl.rcParams["font.family"])
     known: dict[str, set[str]] = {}
     for font in fontManager.ttflist:
         if font.style == "normal" and font.weight in REGULAR and not font.name.startswith(LAST_RESORT):
             known.setdefault(font.name, set()).update(characters_of(font.fname) & missing)
-    families = [OWN]
+    families = [DEFAULT_FONT]
     while known and missing:
         best = min(known, key=lambda name: (-len(known[name] & missing), "Sans" not in name, name))
         if not known[best] & missing:

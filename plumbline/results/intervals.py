@@ -55,11 +55,12 @@ def independent_images(values: np.ndarray, clusters: np.ndarray | None, confiden
         return as_one
     sums = np.bincount(numbers, errors)
     design_effect = max(len(sizes) / (len(sizes) - 1) * (sums**2).sum() / images**2 / alone, 1.0)
-    found = images / design_effect
+    effective_size = images / design_effect
     if images - np.unique(values, return_counts=True)[1].max() < FEW:
-        found = min(found, as_one)
+        effective_size = min(effective_size, as_one)
     tail = (1 - confidence) / 2
-    return max(found * float(t.isf(tail, images - 1) / t.isf(tail, degrees_of_freedom(sizes, found))) ** 2, 1.0)
+    t_ratio = float(t.isf(tail, images - 1) / t.isf(tail, degrees_of_freedom(sizes, effective_size)))
+    return max(effective_size * t_ratio**2, 1.0)
 
 
 def degrees_of_freedom(sizes: np.ndarray, independent: float) -> float:
@@ -157,13 +158,13 @@ def resampled_weights(
     else:
         cluster_of = pd.factorize(clusters)[0]  # numbered as they come up, so grouped by class as the labels are
         first_images = np.unique(cluster_of, return_index=True)[1]
-    own, starts = labels[first_images], np.array([0])
+    cluster_labels, starts = labels[first_images], np.array([0])
     if sampling == "classes":
-        starts = np.append(starts, np.flatnonzero(own[1:] != own[:-1]) + 1)
-    sizes = np.diff(starts, append=len(own))
+        starts = np.append(starts, np.flatnonzero(cluster_labels[1:] != cluster_labels[:-1]) + 1)
+    sizes = np.diff(starts, append=len(cluster_labels))
     if clusters is not None and sizes.min() < 2:
-        starts, sizes = np.array([0]), np.array([len(own)])
+        starts, sizes = np.array([0]), np.array([len(cluster_labels)])
     first, count = np.repeat(starts, sizes), np.repeat(sizes, sizes)
     for _ in range(resamples):
-        drawn = first + (chance.random(len(own)) * count).astype(np.int64)
-        yield np.bincount(drawn, minlength=len(own)).astype(float)[cluster_of]
+        drawn = first + (chance.random(len(cluster_labels)) * count).astype(np.int64)
+        yield np.bincount(drawn, minlength=len(cluster_labels)).astype(float)[cluster_of]

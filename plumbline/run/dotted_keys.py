@@ -7,13 +7,13 @@ from plumbline.run.addresses import without_secrets
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested parameters by their dotted names: section.key. Addresses come without their secrets."""
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
+            parameters |= flat(value, f"{prefix}{key}.")
         else:
-            found[f"{prefix}{key}"] = without_secrets(value) if isinstance(value, str) else value
-    return found
+            parameters[f"{prefix}{key}"] = without_secrets(value) if isinstance(value, str) else value
+    return parameters
 
 
 def written(value: Any) -> str:

@@ -66,8 +66,8 @@ def run(main: Callable[[], None], *, takes_memory: str = "image.crop") -> None:
 
 def nondeterministic_operation(message: str) -> str | None:
     """Return the operation that a message of torch's says to have no deterministic form; None for other messages."""
-    found = NONDETERMINISTIC.match(message)
-    return found and found[1]
+    match = NONDETERMINISTIC.match(message)
+    return match and match[1]
 
 
 def is_out_of_gpu_memory(error: RuntimeError) -> bool:

@@ -47,8 +47,8 @@ def logits_distances_and_features(
     """Return both as `logits_and_distances`, and the features along directions (F, K), on the device: (N, K)."""
     network.eval()
     with torch.inference_mode(), compute.autocast():
-        found = [network.also_along(inputs, directions) for inputs in inputs_of(images, transform, compute)]
-    logits, distances, features = map(torch.cat, zip(*found, strict=True))
+        outputs = [network.also_along(inputs, directions) for inputs in inputs_of(images, transform, compute)]
+    logits, distances, features = map(torch.cat, zip(*outputs, strict=True))
     return logits.double().cpu(), distances, features
 
 

@@ -30,5 +30,5 @@ def refuse_other_resizing(transform: Transform, who: str) -> None:
     prepared = read_resizing()
     for key, value in prepared.items():
         if getattr(transform, key) != value:
-            own = getattr(transform, key)
-            raise UserError(f"{who} image.{key}: {own}, and data/prepared was made with {value}: run `dvc repro`")
+            expected = getattr(transform, key)
+            raise UserError(f"{who} image.{key}: {expected}, and data/prepared was made with {value}: run `dvc repro`")

@@ -24,10 +24,10 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     def loss(log_temperature: float) -> float:
         return nn.functional.cross_entropy(logits / math.exp(log_temperature), labels).item()
 
-    found = minimize_scalar(
+    result = minimize_scalar(
         loss, bounds=(math.log(COLDEST), math.log(HOTTEST)), method="bounded", options={"xatol": 1e-9}
     )
-    return math.exp(found.x)
+    return math.exp(result.x)
 
 
 def caveat(temperature: float, logits: torch.Tensor, labels: torch.Tensor) -> str | None:

@@ -71,7 +71,7 @@ def check_print(checks: Checks) -> dict[str, dict[str, int]]:
     for equation in EQUATIONS:
         outcomes = [outcome(equation, *shape) for shape in shapes]
         tallies[equation.number] = {kind: outcomes.count(kind) for kind in OUTCOMES}
-        told = sum(found == equation.rule(*shape) for found, shape in zip(outcomes, shapes, strict=True))
+        told = sum(kind == equation.rule(*shape) for kind, shape in zip(outcomes, shapes, strict=True))
         counts = ", ".join(f"{kind} for {count}" for kind, count in tallies[equation.number].items() if count)
         claim = f"({equation.number}) as printed gives for every shape what its rule says"
         checks.expect_equal(told, len(shapes), claim, counts)

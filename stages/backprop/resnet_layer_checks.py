@@ -25,8 +25,8 @@ def check_layers(checks: Checks) -> dict[str, float]:
     """Compare each layer, and one basic block of both kinds, with autograd; return the relative errors by name."""
     errors = {name: error(*case) for name, case in cases().items()}
     errors |= {f"basic block, {kind}": block_error(stride) for kind, stride in (("plain", 1), ("downsampling", 2))}
-    for name, found in errors.items():
-        checks.expect_error(found, AUTOGRAD_LIMIT, f"both hand-written passes of {name} equal torch's, float64")
+    for name, layer_error in errors.items():
+        checks.expect_error(layer_error, AUTOGRAD_LIMIT, f"both hand-written passes of {name} equal torch's, float64")
     return errors
 
 
@@ -34,11 +34,11 @@ def cases() -> dict[str, Case]:
     """Return one case a layer, on random inputs."""
     X, gamma, beta = leaf(BATCH, CHANNELS, SIZE, SIZE), leaf(CHANNELS), leaf(CHANNELS)
     branch, logits, labels = leaf(BATCH, CHANNELS, SIZE, SIZE), leaf(BATCH, CLASSES), torch.arange(BATCH)
-    found: dict[str, Case] = {}
+    layer_cases: dict[str, Case] = {}
     for kernel, stride, padding in CONVOLUTIONS:
         W = leaf(CHANNELS + 1, CHANNELS, kernel, kernel)
         ours, saved = resnet_layers.convolution(X.detach(), W.detach(), stride, padding)
-        found[f"convolution {kernel}x{kernel}, stride {stride}"] = (
+        layer_cases[f"convolution {kernel}x{kernel}, stride {stride}"] = (
             functional.conv2d(X, W, stride=stride, padding=padding),
             ours,
             [X, W],
@@ -47,42 +47,42 @@ def cases() -> dict[str, Case]:
             ),
         )
     ours, normalised = resnet_layers.batch_norm(X.detach(), gamma.detach(), beta.detach(), resnet_layers.EPS)
-    found["batch normalisation"] = (
+    layer_cases["batch normalisation"] = (
         functional.batch_norm(X, None, None, gamma, beta, training=True, eps=resnet_layers.EPS),
         ours,
         [X, gamma, beta],
         lambda dY: resnet_layers.batch_norm_backward(dY, normalised),
     )
     ours, positive = resnet_layers.relu(X.detach())
-    found["ReLU"] = (functional.relu(X), ours, [X], lambda dY: (resnet_layers.relu_backward(dY, positive),))
+    layer_cases["ReLU"] = (functional.relu(X), ours, [X], lambda dY: (resnet_layers.relu_backward(dY, positive),))
     ours, largest = resnet_layers.max_pool(X.detach(), *POOLING)
-    found["max pooling"] = (
+    layer_cases["max pooling"] = (
         functional.max_pool2d(X, *POOLING),
         ours,
         [X],
         lambda dY: (resnet_layers.max_pool_backward(dY, largest, *POOLING),),
     )
     ours, pooled = resnet_layers.average_pool(X.detach())
-    found["average pooling"] = (
+    layer_cases["average pooling"] = (
         functional.adaptive_avg_pool2d(X, 1).flatten(1),
         ours,
         [X],
         lambda dY: (resnet_layers.average_pool_backward(dY, pooled),),
     )
-    found["residual sum"] = (
+    layer_cases["residual sum"] = (
         X + branch,
         resnet_layers.residual_sum(X.detach(), branch.detach()),
         [X, branch],
         resnet_layers.residual_sum_backward,
     )
     ours, softmax = resnet_layers.cross_entropy(logits.detach(), labels)
-    found["softmax cross-entropy"] = (
+    layer_cases["softmax cross-entropy"] = (
         functional.cross_entropy(logits, labels),
         ours,
         [logits],
         lambda dY: (dY * resnet_layers.cross_entropy_backward(softmax),),
     )
-    return found
+    return layer_cases
 
 
 def leaf(*shape: int) -> torch.Tensor:
@@ -111,5 +111,5 @@ def block_error(stride: int) -> float:
     dY = torch.randn_like(output)
     dX, gradients = resnet_layers.block_backward(dY, saved, stride)
     wanted = torch.autograd.grad(output, [X, *theirs.parameters()], dY)
-    found = [dX, *(gradients[name] for name in weights)]
-    return max(relative_error(a, b) for a, b in zip([ours, *found], [output.detach(), *wanted], strict=True))
+    computed = [dX, *(gradients[name] for name in weights)]
+    return max(relative_error(a, b) for a, b in zip([ours, *computed], [output.detach(), *wanted], strict=True))

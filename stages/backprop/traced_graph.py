@@ -150,8 +150,8 @@ def largest_error(traced: list[fx.Node], named: dict, values: dict[fx.Node, torc
         for place, source in enumerate(node.all_input_nodes):
             _, formula = LOCAL[named[node][1], place]
             arguments = [values[each].detach() for each in node.all_input_nodes]
-            found = formula(values[node].grad, arguments, values[node].detach())
-            errors.append(relative_error(found, values[source].grad))
+            gradient = formula(values[node].grad, arguments, values[node].detach())
+            errors.append(relative_error(gradient, values[source].grad))
     return max(errors)
 
 

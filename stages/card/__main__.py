@@ -69,8 +69,10 @@ def card(settings: Params) -> str:
     if len(splits) < 2:
         raise damaged("metrics/prepare.json", "lacks train_images or val_images")
     name, data_set = f"{model.architecture} on {data_set_name(settings.data.root)}", data_set_name(settings.data.root)
-    own = settings.evaluate.unknown
-    unknown = unknown_images(measures, splits[-1], own.keep, own.images, settings.weights.source)
+    unknown_settings = settings.evaluate.unknown
+    unknown = unknown_images(
+        measures, splits[-1], unknown_settings.keep, unknown_settings.images, settings.weights.source
+    )
     template = Environment(
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True, autoescape=False,  # Markdown: `text` escapes what comes from outside

@@ -27,7 +27,7 @@ MEASURES = {
     "probe_accuracy": "for comparison: a linear probe's accuracy",
     "majority_accuracy": "for comparison: the commonest class's accuracy",
 }
-FOUND = {
+FINDINGS = {
     "quarantined": "files not used",
     "conflicting_labels": "images under two classes",
     "duplicates": "images in two splits",
@@ -100,17 +100,17 @@ def with_interval(measure: Measure | None) -> str:
 def files_table(exported: pd.DataFrame) -> str:
     """Return the files with the model, and how closely each matches torch; from plots/exported_files.csv."""
     rows = []
-    for own in exported.itertuples():
-        file, what = FILES.get(own.file, (own.file, ""))
-        shown = f"{own.largest_difference:.3f}" if own.file == "int8" else f"{own.largest_difference:.0e}"
-        rows.append([file, what, f"{own.bytes:,}", shown, percent(own.same_class)])
+    for row in exported.itertuples():
+        file, what = FILES.get(row.file, (row.file, ""))
+        shown = f"{row.largest_difference:.3f}" if row.file == "int8" else f"{row.largest_difference:.0e}"
+        rows.append([file, what, f"{row.bytes:,}", shown, percent(row.same_class)])
     return table(["file", "", "bytes", "largest difference from torch's probabilities", "same class"], rows)
 
 
 def audit(prepare: dict[str, float]) -> str:
     """Return what the audit of the data found."""
-    found = [f"{prepare[key]:,} {words}" for key, words in FOUND.items() if prepare.get(key)]
-    return "; ".join(found) if found else "nothing that is unusual"
+    findings = [f"{prepare[key]:,} {words}" for key, words in FINDINGS.items() if prepare.get(key)]
+    return "; ".join(findings) if findings else "nothing that is unusual"
 
 
 def untested(splits: Sequence[str], settings: Params, prepare: dict[str, float], *, names_unknown: bool) -> list[str]:

@@ -44,17 +44,17 @@ def counts_of(network: nn.Module, crop: int, macs: int) -> Counts:
 
     Activations and pooling are counted where they are modules; those called as functions are not.
     """
-    found = {"bias_additions": 0, "normalisation": 0, "activations": 0, "pooling": 0}
+    counts = {"bias_additions": 0, "normalisation": 0, "activations": 0, "pooling": 0}
 
     def add(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         if isinstance(module, MULTIPLYING) and module.bias is not None:
-            found["bias_additions"] += output.numel()
+            counts["bias_additions"] += output.numel()
         elif isinstance(module, NORMALISATIONS):
-            found["normalisation"] += 2 * output.numel()
+            counts["normalisation"] += 2 * output.numel()
         elif isinstance(module, ACTIVATIONS):
-            found["activations"] += output.numel()
+            counts["activations"] += output.numel()
         elif isinstance(module, POOLINGS):
-            found["pooling"] += inputs[0].numel()
+            counts["pooling"] += inputs[0].numel()
 
     hooks = [module.register_forward_hook(add) for module in network.modules()]
     try:
@@ -62,4 +62,4 @@ def counts_of(network: nn.Module, crop: int, macs: int) -> Counts:
     finally:
         for hook in hooks:
             hook.remove()
-    return Counts(macs, **found)
+    return Counts(macs, **counts)

@@ -51,18 +51,18 @@ def compare(height: int, width: int, layer: Convolution) -> dict[str, tuple[obje
 def check_homework(checks: Checks, params: Settings) -> dict[str, int]:
     """Answer (a) to (d), compare each with torch, and return the metrics."""
     layer = Convolution(params.input_channels, params.output_channels, params.kernel)
-    found = compare(params.height, params.width, layer)
-    checks.expect_equal(*found["shape"], "(a) the shape of Z and Y is the same by formula and in torch")
-    checks.expect(found["values"][0], "Z by the printed formula equals torch's, bit for bit in integers")
-    checks.expect_equal(*found["channels"], "(b) the input and output channels are torch's")
-    checks.expect_equal(*found["macs"], "(c) the multiply-adds are the same by formula and as torch counts")
+    pairs = compare(params.height, params.width, layer)
+    checks.expect_equal(*pairs["shape"], "(a) the shape of Z and Y is the same by formula and in torch")
+    checks.expect(pairs["values"][0], "Z by the printed formula equals torch's, bit for bit in integers")
+    checks.expect_equal(*pairs["channels"], "(b) the input and output channels are torch's")
+    checks.expect_equal(*pairs["macs"], "(c) the multiply-adds are the same by formula and as torch counts")
     products = layer.kernel**2 * layer.input_channels
     operations = operations_of_an_entry(products)
     claim = (
         "(c) one output entry takes as many multiplications, and as many additions with the bias, as it has products"
     )
     checks.expect_equal(operations, (products, products), claim, "as sympy counts")
-    checks.expect_equal(*found["parameters"], "(d) the trainable parameters are as many as torch's")
+    checks.expect_equal(*pairs["parameters"], "(d) the trainable parameters are as many as torch's")
     height, width, channels = output_shape(params.height, params.width, layer)
     return {
         "output_height": height,
@@ -85,9 +85,9 @@ def check_random_layers(checks: Checks) -> None:
     """Compare layers of random stride, padding, dilation and groups with torch."""
     agreeing = dict.fromkeys(("shape", "values", "macs", "parameters"), 0)
     for _ in range(RANDOM_LAYERS):
-        found = compare(*random_layer())
+        pairs = compare(*random_layer())
         for what in agreeing:
-            ours, theirs = found[what]
+            ours, theirs = pairs[what]
             agreeing[what] += ours == theirs
     for what, count in agreeing.items():
         claim = f"layers of random stride, padding, dilation and groups have torch's {what}"

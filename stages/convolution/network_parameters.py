@@ -43,20 +43,20 @@ def check_parameters(checks: Checks, architecture: str, crop: int) -> NetworkPar
     """Count the parameters by place, and compare the counts with torch's networks of 1,000 and of two outputs."""
     network = shape_of_network(architecture, IMAGENET_CLASSES)
     layers = multiplying_layers(network, crop)
-    found = parameters_by_place(network, layers)
+    parameters = parameters_by_place(network, layers)
     total, of_two = (
         number_of_parameters(shape_of_network(architecture, outputs))
         for outputs in (IMAGENET_CLASSES, HOMEWORKS_CLASSES)
     )
     claim = f"{architecture}'s parameters are those of its layers, of normalisation and of other modules"
-    checks.expect_equal(found.total, total, claim)
-    by_formula = total - found.of_head(IMAGENET_CLASSES) + found.of_head(HOMEWORKS_CLASSES)
+    checks.expect_equal(parameters.total, total, claim)
+    by_formula = total - parameters.of_head(IMAGENET_CLASSES) + parameters.of_head(HOMEWORKS_CLASSES)
     checks.expect_equal(by_formula, of_two, f"{architecture}'s parameters with another head are torch's", "two outputs")
     named = re.fullmatch(r"resnet(\d+)", architecture)
     if named:
         claim = f"{architecture}'s name counts its layers without those on shortcuts"
-        checks.expect_equal(len(layers) - found.on_shortcuts, int(named[1]), claim)
-    return found
+        checks.expect_equal(len(layers) - parameters.on_shortcuts, int(named[1]), claim)
+    return parameters
 
 
 def parameters_by_place(network: nn.Module, layers: list[Layer]) -> NetworkParameters:
@@ -64,11 +64,11 @@ def parameters_by_place(network: nn.Module, layers: list[Layer]) -> NetworkParam
     in_layers = sum(layer.parameters for layer in layers)
     listed, in_normalisation, elsewhere = {layer.name for layer in layers}, 0, 0
     for name, module in network.named_modules():
-        own = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+        module_parameters = sum(parameter.numel() for parameter in module.parameters(recurse=False))
         if isinstance(module, NORMALISATIONS):
-            in_normalisation += own
+            in_normalisation += module_parameters
         elif name not in listed:
-            elsewhere += own
+            elsewhere += module_parameters
     return NetworkParameters(
         macs_in_layers=sum(layer.macs for layer in layers),
         in_layers=in_layers,

@@ -74,7 +74,7 @@ def curvature(loss: torch.Tensor, network: nn.Module, steps: int) -> Extremes:
 
 def main() -> None:
     settings = params_file.load(Params)
-    own = settings.curvature
+    curvature_settings = settings.curvature
     backbone, classes, splits = read_model(BACKBONE), read_classes(), read_splits()
     compute = choose_compute("float32")
     make_repeatable(settings.seed, deterministic=settings.finetune.deterministic)
@@ -83,31 +83,31 @@ def main() -> None:
     network = replace_head(backbone.architecture, backbone.tensors, len(classes), crop=transform.crop)
     network = compute.place(network)
     start = copy.deepcopy(network.state_dict())  # a forward pass changes batch normalisation's running statistics
-    found, losses = [], []
+    extremes, losses = [], []
     # Attention's fast kernels have no second derivative.
     with timed("curvature"), sdpa_kernel(SDPBackend.MATH), nondeterministic_operations([]):
-        for _ in range(own.draws):
-            indices = torch.randperm(len(splits["train"].labels))[: own.images]
+        for _ in range(curvature_settings.draws):
+            indices = torch.randperm(len(splits["train"].labels))[: curvature_settings.images]
             network.load_state_dict(start)
             loss = loss_of(network, splits["train"], indices, transform, compute)
-            found.append(curvature(loss, network, own.steps))
+            extremes.append(curvature(loss, network, curvature_settings.steps))
             losses.append(loss.item())
     checks = Checks()
-    asymmetry = max(each.asymmetry for each in found)
+    asymmetry = max(each.asymmetry for each in extremes)
     checks.expect_error(asymmetry, ASYMMETRY_LIMIT, "products with the Hessian are those of a symmetric matrix")
     checks.expect(
-        all(map(is_known, found)),
+        all(map(is_known, extremes)),
         "the largest curvature of each draw is known to less than its size",
-        ", ".join(f"{each.largest:.4g} +- {each.residual:.2g}" for each in found),
+        ", ".join(f"{each.largest:.4g} +- {each.residual:.2g}" for each in extremes),
     )
     checks.end()
-    largest = [each.largest for each in found]
+    largest = [each.largest for each in extremes]
     metrics = {
         "largest_curvature": statistics.median(largest),
         "largest_curvature_low": min(largest),
         "largest_curvature_high": max(largest),
-        "largest_residual": max(each.residual for each in found),
-        "smallest_curvature": min(each.smallest for each in found),
+        "largest_residual": max(each.residual for each in extremes),
+        "smallest_curvature": min(each.smallest for each in extremes),
         "loss": statistics.fmean(losses),
     }
     write_json(CURVATURE, metrics | checks.counts())

@@ -49,9 +49,9 @@ def extreme_eigenvalues(
     return extremes(alphas, betas, asymmetries)
 
 
-def is_known(found: Extremes) -> bool:
+def is_known(eigenvalues: Extremes) -> bool:
     """Return whether the largest eigenvalue is known to less than its size."""
-    return found.residual <= abs(found.largest)
+    return eigenvalues.residual <= abs(eigenvalues.largest)
 
 
 def extremes(alphas: list[float], betas: list[float], asymmetries: list[float]) -> Extremes:

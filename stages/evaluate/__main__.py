@@ -93,27 +93,27 @@ def line_of(split: str, measures: Measures, confidence: float) -> str:
     )
 
 
-def print_lines(evaluated: Evaluated, evaluation: Evaluation, own: Evaluate) -> None:
+def print_lines(evaluated: Evaluated, evaluation: Evaluation, settings: Evaluate) -> None:
     """Print the accuracies, and what a reader of them must know: caveats to stderr."""
     measures, last = evaluation.measures, evaluated.last_split
     for name in evaluated.splits:
-        print(line_of(name, measures, own.confidence))
-    if line := line_of_unknown(measures, last, own.unknown.keep):
+        print(line_of(name, measures, settings.confidence))
+    if line := line_of_unknown(measures, last, settings.unknown.keep):
         print(line)
     elif not evaluated.model.has_score:
         print(f"{FINETUNED} has no score of unknown images: none can be called so", file=sys.stderr)
-    if line := line_of_sets(measures, last, own.coverage):
+    if line := line_of_sets(measures, last, settings.coverage):
         print(line)
-    print_clusters(evaluation.predictions, measures, own.confidence)
+    print_clusters(evaluation.predictions, measures, settings.confidence)
     images = {name: len(split.labels) for name, split in evaluated.splits.items()}
     for line in lines_of_similar(evaluation.similar, images):
         print(line)
     print_few_mistakes(evaluation.predictions, evaluated.positive, evaluated.classes)
-    for line in [line_of_weakest(evaluation.slices, last, own.confidence), *lines_of_shortcuts(measures, last)]:
+    for line in [line_of_weakest(evaluation.slices, last, settings.confidence), *lines_of_shortcuts(measures, last)]:
         if line:
             print(line)
-    if ("val", "threshold") in measures and own.threshold.aim == "recall":
-        print_recall_of_new_images(own.threshold.minimum_recall)
+    if ("val", "threshold") in measures and settings.threshold.aim == "recall":
+        print_recall_of_new_images(settings.threshold.minimum_recall)
 
 
 def write_tables(evaluated: Evaluated, evaluation: Evaluation, bins: int) -> None:
@@ -144,17 +144,17 @@ def tables_of_predictions(evaluated: Evaluated, evaluation: Evaluation) -> Itera
 
 
 def main() -> None:
-    settings = params_file.load(Params)
-    own, seed = settings.evaluate, settings.seed
+    params = params_file.load(Params)
+    settings, seed = params.evaluate, params.seed
     model, classes, splits = read_model(FINETUNED), read_classes(), read_splits()
     refuse_other_data(FINETUNED, model, classes, splits)
-    evaluated = Evaluated(model, classes, splits, read_clusters(), positive_class(own.positive, classes))
+    evaluated = Evaluated(model, classes, splits, read_clusters(), positive_class(settings.positive, classes))
     make_repeatable(seed, deterministic=model.is_repeatable)
     images = sum(len(split.labels) for split in splits.values())
     with timed("evaluate", images), nondeterministic_operations([]):
-        evaluation = evaluate(evaluated, own, seed, choose_compute("float32"))
-    print_lines(evaluated, evaluation, own)
-    write_tables(evaluated, evaluation, own.calibration_bins)
+        evaluation = evaluate(evaluated, settings, seed, choose_compute("float32"))
+    print_lines(evaluated, evaluation, settings)
+    write_tables(evaluated, evaluation, settings.calibration_bins)
 
 
 if __name__ == "__main__":

@@ -17,21 +17,21 @@ from stages.evaluate.folds import folds_of
 from stages.evaluate.predictions import Predictions, SplitPredictions
 
 
-def measures_with_abstaining(predictions: dict[str, SplitPredictions], own: Evaluate, seed: int) -> Measures:
+def measures_with_abstaining(predictions: dict[str, SplitPredictions], settings: Evaluate, seed: int) -> Measures:
     """Return the threshold, and every split's measures at it; print it. Val's are cross-fitted, if folds can be made:
     each image is judged by a threshold that was chosen on the other folds."""
-    val, cost = predictions["val"].calibrated, own.threshold.abstaining_cost
+    val, cost = predictions["val"].calibrated, settings.threshold.abstaining_cost
     threshold = cheapest_threshold(sureness_of(val), ~val.right, cost)
     print(line_of_abstaining(threshold, cost))
-    found = {("val", "threshold"): Measure(threshold, len(val.labels))}
+    result = {("val", "threshold"): Measure(threshold, len(val.labels))}
     for split, (_, calibrated) in predictions.items():
-        sure = cross_fitted(val, own, seed) if split == "val" else sureness_of(calibrated) >= threshold
+        sure = cross_fitted(val, settings, seed) if split == "val" else sureness_of(calibrated) >= threshold
         if sure is not None:
-            measures = measures_when_sure(sure, calibrated, own.confidence)
+            measures = measures_when_sure(sure, calibrated, settings.confidence)
             wrong = int((sure & ~calibrated.right).sum())
             measures["at_threshold_cost"] = Measure((wrong + cost * int((~sure).sum())) / len(sure), len(sure))
-            found |= {(split, name): measure for name, measure in measures.items()}
-    return found
+            result |= {(split, name): measure for name, measure in measures.items()}
+    return result
 
 
 def sureness_of(predictions: Predictions) -> np.ndarray:
@@ -52,26 +52,26 @@ def cheapest_threshold(sureness: np.ndarray, wrong: np.ndarray, cost: float) -> 
     return float(best[np.abs(best - (1 - cost)).argmin()])
 
 
-def cross_fitted(val: Predictions, own: Evaluate, seed: int) -> np.ndarray | None:
+def cross_fitted(val: Predictions, settings: Evaluate, seed: int) -> np.ndarray | None:
     """Return whether each image of val is answered, bool (N,), by a threshold that was chosen on the other folds."""
-    parts = folds_of(val.labels, val.clusters, own.folds, seed)
+    parts = folds_of(val.labels, val.clusters, settings.folds, seed)
     if parts is None:
         return None
     sureness, wrong, sure = sureness_of(val), ~val.right, np.empty(len(val.labels), bool)
     for others, fold in parts:
         sure[fold] = sureness[fold] >= cheapest_threshold(
-            sureness[others], wrong[others], own.threshold.abstaining_cost
+            sureness[others], wrong[others], settings.threshold.abstaining_cost
         )
     return sure
 
 
 def measures_when_sure(sure: np.ndarray, predictions: Predictions, confidence: float) -> dict[str, Measure]:
     """Return the share of a split's images that are left out, those not `sure`, bool (N,), and the others' accuracy."""
-    found = {"at_threshold_abstained": share_of_images(~sure, predictions.clusters, confidence)}
+    measures = {"at_threshold_abstained": share_of_images(~sure, predictions.clusters, confidence)}
     if sure.any():
         clusters = None if predictions.clusters is None else predictions.clusters[sure]
-        found["at_threshold_accuracy"] = share_of_images(predictions.right[sure], clusters, confidence)
-    return found
+        measures["at_threshold_accuracy"] = share_of_images(predictions.right[sure], clusters, confidence)
+    return measures
 
 
 def line_of_abstaining(threshold: float, cost: float) -> str:

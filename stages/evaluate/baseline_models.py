@@ -24,9 +24,9 @@ def baseline_measures(
     """
     commonest = commonest_class(labels["train"])
     probe = fitted_probe(features["train"], labels["train"])
-    found = {}
-    for split, own in labels.items():
-        right = {"majority": own == commonest, "probe": probe.predict(features[split]) == own}
+    measures = {}
+    for split, actual in labels.items():
+        right = {"majority": actual == commonest, "probe": probe.predict(features[split]) == actual}
         for baseline, hits in right.items():
-            found[split, f"{baseline}_accuracy"] = share_of_images(hits, clusters[split], confidence)
-    return found
+            measures[split, f"{baseline}_accuracy"] = share_of_images(hits, clusters[split], confidence)
+    return measures

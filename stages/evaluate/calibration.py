@@ -97,11 +97,11 @@ def uniform(bins: Bins, correlation: float, chance: np.random.Generator) -> np.n
     are right or wrong alike, in as many draws as the correlation says. Source: Lunn and Davies 1998, "A note on
     generating correlated binary variables", Biometrika 85:487.
     """
-    own = chance.random(len(bins.confidence))
+    of_image = chance.random(len(bins.confidence))
     if bins.clusters is None:
-        return own
+        return of_image
     of_cluster = chance.random(bins.clusters.max() + 1)[bins.clusters]
-    return np.where(chance.random(len(own)) < np.sqrt(correlation), of_cluster, own)
+    return np.where(chance.random(len(of_image)) < np.sqrt(correlation), of_cluster, of_image)
 
 
 def correlation_within_clusters(bins: Bins) -> float:
@@ -114,17 +114,19 @@ def correlation_within_clusters(bins: Bins) -> float:
     if bins.clusters is None or min(right, len(bins.correct) - right) < FEW:
         return 1.0
     errors, deviations = bins.correct - bins.confidence, np.sqrt(bins.confidence * (1 - bins.confidence))
-    found, alike = ((np.bincount(bins.clusters, own) ** 2).sum() - (own**2).sum() for own in (errors, deviations))
-    return float(np.clip(found / alike, 0, 1)) if alike > 0 else 1.0
+    observed, alike = (
+        (np.bincount(bins.clusters, values) ** 2).sum() - (values**2).sum() for values in (errors, deviations)
+    )
+    return float(np.clip(observed / alike, 0, 1)) if alike > 0 else 1.0
 
 
 def calibration_measures(predictions: SplitPredictions, most: int, confidence: float, seed: int) -> dict[str, Measure]:
     """Return the calibration error before and after the temperature, each with that of a calibrated model."""
-    found = {}
-    for prefix, own in zip(("", "calibrated_"), predictions, strict=True):
-        found[f"{prefix}calibration_error"] = Measure(calibration_error(own, most), len(own.labels))
-        found[f"{prefix}calibration_error_if_true"] = error_if_calibrated(own, most, confidence, seed)
-    return found
+    measures = {}
+    for prefix, version in zip(("", "calibrated_"), predictions, strict=True):
+        measures[f"{prefix}calibration_error"] = Measure(calibration_error(version, most), len(version.labels))
+        measures[f"{prefix}calibration_error_if_true"] = error_if_calibrated(version, most, confidence, seed)
+    return measures
 
 
 def reliability_table(name: str, predictions: SplitPredictions, most: int) -> pd.DataFrame:

@@ -80,23 +80,23 @@ def print_few_mistakes(predictions: dict[str, Predictions], positive: int, class
     A mean over images rests on all mistakes, a mean over classes on those of its small classes, and a measure of the
     ranking on the images that stand on the wrong side of one of another class.
     """
-    predictions = {name: own for name, own in predictions.items() if name != "train"}
-    mistakes = {name: int((own.predicted != own.labels).sum()) for name, own in predictions.items()}
+    predictions = {name: of_split for name, of_split in predictions.items() if name != "train"}
+    mistakes = {name: int((of_split.predicted != of_split.labels).sum()) for name, of_split in predictions.items()}
     few = [f"{name} {count}" for name, count in mistakes.items() if count < FEW]
     if few:
         print(
             f"few mistakes ({', '.join(few)}): the bootstrap intervals there are too narrow, "
             "those of the accuracy, Clopper and Pearson's, are not"
         )
-    for name, own in predictions.items():
+    for name, of_split in predictions.items():
         if mistakes[name] < FEW:
             continue
-        if mistakes_behind_class_means(own) < FEW:
+        if mistakes_behind_class_means(of_split) < FEW:
             print(
-                f"few mistakes in some classes ({name}: {rarest_mistakes(own, classes)}): the intervals of the "
+                f"few mistakes in some classes ({name}: {rarest_mistakes(of_split, classes)}): the intervals of the "
                 "balanced accuracy and of macro F1 there are too narrow"
             )
-        if images_misranked(own, positive) < FEW:
+        if images_misranked(of_split, positive) < FEW:
             print(
                 f"few images in the wrong order ({name}): the intervals of AUROC and average precision are too narrow"
             )
@@ -120,8 +120,10 @@ def mistakes_behind_class_means(predictions: Predictions) -> float:
     images = np.bincount(predictions.labels, minlength=predictions.classes)
     wrong = np.bincount(predictions.labels[predictions.predicted != predictions.labels], minlength=predictions.classes)
     wrong, weights = wrong[images > 0], 1 / images[images > 0]
-    found = min((own @ weights) ** 2 / (own @ weights**2) if own.any() else 0.0 for own in (wrong, wrong + 0.5))
-    return round(float(found), 6)  # ten alike are ten
+    effective_number = min(
+        (counts @ weights) ** 2 / (counts @ weights**2) if counts.any() else 0.0 for counts in (wrong, wrong + 0.5)
+    )
+    return round(float(effective_number), 6)  # ten alike are ten
 
 
 def rarest_mistakes(predictions: Predictions, classes: list[str]) -> str:
@@ -139,9 +141,9 @@ def images_misranked(predictions: Predictions, positive: int) -> float:
     """
     counted, scores = [], ranking_scores(predictions)
     for c in [positive] if predictions.classes == 2 else range(predictions.classes):
-        own = predictions.labels == c
-        if own.any() and not own.all():
-            behind = scores[own, c] <= scores[~own, c].max()
-            ahead = scores[~own, c] >= scores[own, c].min()
+        is_class = predictions.labels == c
+        if is_class.any() and not is_class.all():
+            behind = scores[is_class, c] <= scores[~is_class, c].max()
+            ahead = scores[~is_class, c] >= scores[is_class, c].min()
             counted.append(min(behind.sum(), ahead.sum()))
     return float(sum(counted)) if counted else math.inf

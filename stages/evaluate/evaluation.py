@@ -82,7 +82,7 @@ class Evaluation:
     p_known: dict[str, np.ndarray]  # by split but train, float64 (N,); of a model without a score, empty
 
 
-def evaluate(evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute) -> Evaluation:
+def evaluate(evaluated: Evaluated, settings: Evaluate, seed: int, compute: Compute) -> Evaluation:
     """Run the model and its backbone on every split, and measure all that the stage writes.
 
     Raises UserError if the folder of unknown images holds none.
@@ -91,46 +91,48 @@ def evaluate(evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute) -
     network = compute.place(model.network_with_distance() or model.network())
     predictions, distances = predict(network, evaluated, compute)
     features = backbone_features(splits, model.transform, compute)
-    fitted = cross_fitted(predictions["val"].plain, own.folds, seed)
+    fitted = cross_fitted(predictions["val"].plain, settings.folds, seed)
     judged = predictions | ({"val": predictions["val"]._replace(calibrated=fitted)} if fitted else {})
     appearance = {name: appearance_of(name, split, evaluated.numbers[name]) for name, split in splits.items()}
     measures = measures_of_recipe(evaluated)
     for name, of_split in judged.items():
-        found = split_measures(of_split, evaluated.positive, own, seed)
-        measures |= {(name, measure): value for measure, value in found.items()}
-    measures |= accuracy_without_copies(predictions, evaluated.numbers, own.confidence)
-    measures |= baseline_measures(evaluated.labels, features, evaluated.clusters, own.confidence)
-    measures |= shortcut_measures(evaluated.labels, appearance, evaluated.clusters, own.confidence)
-    measures |= measures_at_threshold(predictions, evaluated.positive, own, seed)
+        values = split_measures(of_split, evaluated.positive, settings, seed)
+        measures |= {(name, measure): value for measure, value in values.items()}
+    measures |= accuracy_without_copies(predictions, evaluated.numbers, settings.confidence)
+    measures |= baseline_measures(evaluated.labels, features, evaluated.clusters, settings.confidence)
+    measures |= shortcut_measures(evaluated.labels, appearance, evaluated.clusters, settings.confidence)
+    measures |= measures_at_threshold(predictions, evaluated.positive, settings, seed)
     if model.has_score:
-        measures |= measures_of_unknown_images(network, distances, evaluated, own, seed, compute)
-    measures |= measures_of_sets(predictions, evaluated, own, seed)
+        measures |= measures_of_unknown_images(network, distances, evaluated, settings, seed, compute)
+    measures |= measures_of_sets(predictions, evaluated, settings, seed)
     if "test" not in splits:
         measures["val", "accuracy_gain_by_choice"] = gain_by_choice(evaluated)
     calibrated = {name: of_split.calibrated for name, of_split in predictions.items()}
     paths = {name: split.paths for name, split in splits.items()}
-    directions = {name: normalize(own) for name, own in features.items()}
+    directions = {name: normalize(vectors) for name, vectors in features.items()}
     for name, of_split in feature_clusters(paths["train"], directions, seed).items():
         appearance[name]["cluster of features"] = of_split
     return Evaluation(
         predictions=calibrated,
         for_calibration=judged,
         measures=measures,
-        slices=slices_of_splits(calibrated, appearance, own.confidence),
-        doubts=label_doubts(splits, predictions, features["train"], evaluated.classes, own, seed),
+        slices=slices_of_splits(calibrated, appearance, settings.confidence),
+        doubts=label_doubts(splits, predictions, features["train"], evaluated.classes, settings, seed),
         similar=similar_images(paths, directions, evaluated.numbers),
         p_known={name: p_values(network.score, distances[name]) for name in distances if name != "train"},
     )
 
 
 def measures_of_unknown_images(
-    network: nn.Module, distances: Distances, evaluated: Evaluated, own: Evaluate, seed: int, compute: Compute
+    network: nn.Module, distances: Distances, evaluated: Evaluated, settings: Evaluate, seed: int, compute: Compute
 ) -> Measures:
     """Return how many images of the last split, and of kinds that are unknown, are called so."""
     known, transform = evaluated.splits[evaluated.last_split].images, evaluated.model.transform
-    folder = None if own.unknown.images is None else Path(own.unknown.images)
+    folder = None if settings.unknown.images is None else Path(settings.unknown.images)
     unknown = distances_of_unknown(network, known, folder, transform, compute, seed)
-    return unknown_measures(network.score, distances, unknown, evaluated.clusters, own.unknown.keep, own.confidence)
+    return unknown_measures(
+        network.score, distances, unknown, evaluated.clusters, settings.unknown.keep, settings.confidence
+    )
 
 
 def measures_of_recipe(evaluated: Evaluated) -> Measures:
@@ -154,17 +156,17 @@ def predict(
     network: nn.Module, evaluated: Evaluated, compute: Compute
 ) -> tuple[dict[str, SplitPredictions], Distances]:
     """Return the model's predictions on every split, and how far its images are, if the model knows."""
-    found, distances, model, clusters = {}, {}, evaluated.model, evaluated.clusters
+    predictions, distances, model, clusters = {}, {}, evaluated.model, evaluated.clusters
     for name, split in tqdm(evaluated.splits.items(), "the model", unit="split", disable=None):
         if model.has_score:
             logits, distances[name] = logits_and_distances(network, split.images, model.transform, compute)
         else:
             logits = logits_of(network, split.images, model.transform, compute)
-        found[name] = SplitPredictions(
+        predictions[name] = SplitPredictions(
             plain=predictions_of(logits, split.labels, 1.0, clusters[name]),
             calibrated=predictions_of(logits, split.labels, model.temperature, clusters[name]),
         )
-    return found, distances
+    return predictions, distances
 
 
 def backbone_features(splits: dict[str, Split], transform: Transform, compute: Compute) -> dict[str, np.ndarray]:
@@ -178,45 +180,47 @@ def backbone_features(splits: dict[str, Split], transform: Transform, compute: C
 
 
 def measures_at_threshold(
-    predictions: dict[str, SplitPredictions], positive: int, own: Evaluate, seed: int
+    predictions: dict[str, SplitPredictions], positive: int, settings: Evaluate, seed: int
 ) -> Measures:
     """Return the threshold that is chosen on val, if the aim has one, and every split's measures at it.
 
     Val's are cross-fitted: each image is judged by a threshold that was chosen on the other folds. Raises UserError for
     an aim that is for two classes alone where there are more.
     """
-    val, aim = predictions["val"].calibrated, own.threshold.aim
+    val, aim = predictions["val"].calibrated, settings.threshold.aim
     if val.classes != 2 and aim not in ANY_CLASSES:
         raise UserError(
             f"evaluate.threshold.aim is {aim}, which is for two classes, and there are {val.classes:,}: choose one of "
             f"{', '.join(ANY_CLASSES)}"
         )
     if aim == "abstain":
-        return measures_with_abstaining(predictions, own, seed)
+        return measures_with_abstaining(predictions, settings, seed)
     if aim in KINDS:
-        return measures_with_promise(predictions, positive, own.threshold, own.confidence)
-    threshold = choose_threshold(val, positive, own.threshold) if val.classes == 2 else None
+        return measures_with_promise(predictions, positive, settings.threshold, settings.confidence)
+    threshold = choose_threshold(val, positive, settings.threshold) if val.classes == 2 else None
     if threshold is None:
         return {}
-    found = {("val", "threshold"): Measure(threshold, len(val.labels))}
+    measures = {("val", "threshold"): Measure(threshold, len(val.labels))}
     for split, (_, calibrated) in predictions.items():
         if split == "val":
-            at_threshold = cross_fitted_measures(calibrated, positive, own.threshold, own.folds, own.confidence, seed)
+            at_threshold = cross_fitted_measures(
+                calibrated, positive, settings.threshold, settings.folds, settings.confidence, seed
+            )
         else:
-            at_threshold = measures_at(threshold, calibrated, positive, own.threshold, own.confidence)
-        found |= {(split, name): measure for name, measure in at_threshold.items()}
-    return found
+            at_threshold = measures_at(threshold, calibrated, positive, settings.threshold, settings.confidence)
+        measures |= {(split, name): measure for name, measure in at_threshold.items()}
+    return measures
 
 
 def measures_of_sets(
-    predictions: dict[str, SplitPredictions], evaluated: Evaluated, own: Evaluate, seed: int
+    predictions: dict[str, SplitPredictions], evaluated: Evaluated, settings: Evaluate, seed: int
 ) -> Measures:
     """Return what is measured of prediction sets on test; of val, which sets their thresholds, nothing."""
     val = val_images_of(evaluated.model.tensors, len(evaluated.classes))
     if val is None or "test" not in predictions:
         return {}
-    found = set_measures(val, predictions["test"].calibrated, own, seed)
-    return {("test", name): measure for name, measure in found.items()}
+    measures = set_measures(val, predictions["test"].calibrated, settings, seed)
+    return {("test", name): measure for name, measure in measures.items()}
 
 
 def label_doubts(
@@ -224,7 +228,7 @@ def label_doubts(
     predictions: dict[str, SplitPredictions],
     train_features: np.ndarray,
     classes: list[str],
-    own: Evaluate,
+    settings: Evaluate,
     seed: int,
 ) -> pd.DataFrame:
     """Return the most doubtful labels of each split, at most `doubts` a split."""
@@ -233,11 +237,11 @@ def label_doubts(
         labels = split.labels.numpy()
         if name == "train":
             clusters = predictions[name].plain.clusters
-            probabilities = out_of_fold_probabilities(train_features, labels, clusters, own.folds, seed)
+            probabilities = out_of_fold_probabilities(train_features, labels, clusters, settings.folds, seed)
         else:
             probabilities = predictions[name].calibrated.probabilities
         if probabilities is not None:
-            tables.append(doubts(name, split.paths, labels, probabilities, classes).head(own.doubts))
+            tables.append(doubts(name, split.paths, labels, probabilities, classes).head(settings.doubts))
     return stacked(tables)
 
 

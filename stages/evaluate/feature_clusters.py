@@ -22,4 +22,4 @@ def feature_clusters(paths: list[str], features: dict[str, np.ndarray], seed: in
     with library_warnings_off():  # of fewer different images than clusters
         fitted = KMeans(number, random_state=seed % 2**32).fit(features["train"])  # scikit-learn takes no larger one
     names = [paths[i] for i in pairwise_distances_argmin(fitted.cluster_centers_, features["train"])]
-    return {split: [names[i] for i in fitted.predict(own)] for split, own in features.items()}
+    return {split: [names[i] for i in fitted.predict(vectors)] for split, vectors in features.items()}

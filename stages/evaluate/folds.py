@@ -13,9 +13,9 @@ def folds_of(
     same wrong label would vouch for it. None where there is no way to leave every class in what each fold is judged by,
     as where a class has a single image, or cluster.
     """
-    own = np.arange(len(labels)) if clusters is None else clusters
+    groups = np.arange(len(labels)) if clusters is None else clusters
     classes = np.unique(labels)
-    smallest = min(len(np.unique(own[labels == label])) for label in classes)
+    smallest = min(len(np.unique(groups[labels == label])) for label in classes)
     kind = StratifiedKFold if clusters is None else StratifiedGroupKFold
     state = seed % 2**32  # scikit-learn takes no larger one
     for number in range(min(folds, smallest) if len(classes) > 1 else 1, 1, -1):

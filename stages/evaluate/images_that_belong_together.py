@@ -22,7 +22,7 @@ def accuracy_without_copies(
 
     For the splits that have both kinds. `numbers` has by split the cluster of each image (N,).
     """
-    found: Measures = {}
+    measures: Measures = {}
     earlier = numbers["train"]
     for split, (plain, _) in predictions.items():
         if split == "train":
@@ -31,21 +31,21 @@ def accuracy_without_copies(
         earlier = np.concatenate([earlier, numbers[split]])
         if apart.any() and not apart.all():
             clusters = None if plain.clusters is None else plain.clusters[apart]
-            found[split, NAME] = share_of_images(plain.right[apart], clusters, confidence)
-    return found
+            measures[split, NAME] = share_of_images(plain.right[apart], clusters, confidence)
+    return measures
 
 
 def print_clusters(predictions: dict[str, Predictions], measures: Measures, confidence: float) -> None:
     """Say of val and test which images belong together, or with images of an earlier split, and what that means."""
-    for split, own in predictions.items():
-        if split != "train" and own.clusters is not None:
-            independent = independent_images(own.right.astype(float), own.clusters, confidence)
+    for split, of_split in predictions.items():
+        if split != "train" and of_split.clusters is not None:
+            independent = independent_images(of_split.right.astype(float), of_split.clusters, confidence)
             print(
-                f"{split}: the {len(own.labels)} images are {len(np.unique(own.clusters))} independent groups, copies "
-                f"or images, and count as {independent:.0f} images: the intervals allow for it"
+                f"{split}: the {len(of_split.labels)} images are {len(np.unique(of_split.clusters))} independent "
+                f"groups, copies or images, and count as {independent:.0f} images: the intervals allow for it"
             )
         if (split, NAME) in measures:
-            apart, images = measures[split, NAME], len(own.labels)
+            apart, images = measures[split, NAME], len(of_split.labels)
             print(
                 f"{split}: {images - apart.images} of {images} images are copies of one in an earlier split or nearly "
                 f"so, or of its group; the accuracy on the others is {apart.value:.3f}, {confidence:.0%} "

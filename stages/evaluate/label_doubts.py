@@ -33,9 +33,9 @@ def out_of_fold_probabilities(
         )
         return None
     with library_warnings_off():
-        found = cross_val_predict(linear_probe(), features, labels, cv=parts, method="predict_proba")
+        predictions = cross_val_predict(linear_probe(), features, labels, cv=parts, method="predict_proba")
     probabilities = np.zeros((len(labels), labels.max() + 1))
-    probabilities[:, np.unique(labels)] = found
+    probabilities[:, np.unique(labels)] = predictions
     return probabilities
 
 

@@ -24,24 +24,24 @@ WORK = 500_000_000  # images x classes x resamples, at most, for the ranking mea
 FEWEST_RESAMPLES = 100
 
 
-def split_measures(predictions: SplitPredictions, positive: int, own: Evaluate, seed: int) -> dict[str, Measure]:
+def split_measures(predictions: SplitPredictions, positive: int, settings: Evaluate, seed: int) -> dict[str, Measure]:
     """Return a split's measures by name; those that begin with `calibrated_` are after the temperature."""
     plain, calibrated = predictions
-    found = {"accuracy": share_of_images(plain.right, plain.clusters, own.confidence)}
+    result = {"accuracy": share_of_images(plain.right, plain.clusters, settings.confidence)}
     if plain.classes > TOP:
-        found[f"top{TOP}_accuracy"] = share_of_images(among_likeliest(plain, TOP), plain.clusters, own.confidence)
+        result[f"top{TOP}_accuracy"] = share_of_images(among_likeliest(plain, TOP), plain.clusters, settings.confidence)
     for measures in (class_measures(plain.labels, plain.predicted, plain.classes), loss_measures(plain, calibrated)):
-        found |= with_intervals(measures, plain, own.resamples, own.confidence, seed, own.sampling)
-    resamples = ranking_resamples(calibrated, own.resamples)
+        result |= with_intervals(measures, plain, settings.resamples, settings.confidence, seed, settings.sampling)
+    resamples = ranking_resamples(calibrated, settings.resamples)
     ranked = ranking_measures(calibrated, positive)
-    found |= with_intervals(ranked, plain, resamples, own.confidence, seed, own.sampling)
-    return found | calibration_measures(predictions, own.calibration_bins, own.confidence, seed)
+    result |= with_intervals(ranked, plain, resamples, settings.confidence, seed, settings.sampling)
+    return result | calibration_measures(predictions, settings.calibration_bins, settings.confidence, seed)
 
 
 def among_likeliest(predictions: Predictions, k: int) -> np.ndarray:
     """Return for each image, bool (N,), whether its label is among the k likeliest; a tie counts against the model."""
-    own = predictions.log_probabilities[np.arange(len(predictions.labels)), predictions.labels]
-    ahead = (predictions.log_probabilities >= own[:, None]).sum(axis=1) - 1
+    of_label = predictions.log_probabilities[np.arange(len(predictions.labels)), predictions.labels]
+    ahead = (predictions.log_probabilities >= of_label[:, None]).sum(axis=1) - 1
     return ahead < k
 
 
@@ -59,8 +59,8 @@ def ranking_measures(predictions: Predictions, positive: int) -> WeightedMeasure
     def measures(weights: np.ndarray) -> dict[str, float]:
         if not ranked:
             return {}
-        found = [own for own in (ranking.measures(weights) for ranking in ranked) if own is not None]
-        means = np.mean(found, axis=0).tolist() if found else [math.nan, math.nan]
+        pairs = [pair for pair in (ranking.measures(weights) for ranking in ranked) if pair is not None]
+        means = np.mean(pairs, axis=0).tolist() if pairs else [math.nan, math.nan]
         return RankingMeasures(*means)._asdict()
 
     return measures
@@ -96,12 +96,12 @@ def with_intervals(
     for drawn in resampled_weights(predictions.labels[order], resamples, chance, sampling, clusters):
         weights[order] = drawn
         samples.append(measures(weights))
-    found = {}
+    result = {}
     for name, value in whole.items():
         tails = [(1 - confidence) / 2, (1 + confidence) / 2]
         low, high = np.nanquantile([sample[name] for sample in samples], tails)
-        found[name] = Measure(value, len(order), float(low), float(high))
-    return found
+        result[name] = Measure(value, len(order), float(low), float(high))
+    return result
 
 
 def drawing_order(predictions: Predictions) -> np.ndarray:

@@ -17,28 +17,30 @@ from stages.evaluate.measures import with_intervals
 from stages.evaluate.predictions import Predictions
 
 
-def set_measures(val: ValImages, predictions: Predictions, own: Evaluate, seed: int) -> dict[str, Measure]:
+def set_measures(val: ValImages, predictions: Predictions, settings: Evaluate, seed: int) -> dict[str, Measure]:
     """Return the share of images whose set holds the true class, and the mean number of classes in a set.
 
     `predictions` are those after the temperature on images other than val's. None, and a line, where val has too few
     images for `evaluate.coverage`.
     """
     try:
-        found = thresholds(val.labels.numpy(), val.relative_probability.numpy(), predictions.classes, own.coverage)
+        least = thresholds(
+            val.labels.numpy(), val.relative_probability.numpy(), predictions.classes, settings.coverage
+        ).least
     except UserError as error:
         print(f"evaluate.coverage: no set of classes is measured: {error}", file=sys.stderr)
         return {}
-    held = in_set(predictions.probabilities, found.least)  # (N, classes)
+    held = in_set(predictions.probabilities, least)  # (N, classes)
     right, sizes = held[np.arange(len(held)), predictions.labels], held.sum(axis=1)
     mean = with_intervals(
         lambda weights: {"set_size": float(sizes @ weights / weights.sum())},
         predictions,
-        own.resamples,
-        own.confidence,
+        settings.resamples,
+        settings.confidence,
         seed,
-        own.sampling,
+        settings.sampling,
     )
-    return {"set_coverage": share_of_images(right, predictions.clusters, own.confidence)} | mean
+    return {"set_coverage": share_of_images(right, predictions.clusters, settings.confidence)} | mean
 
 
 def line_of_sets(measures: Measures, split: str, coverage: float) -> str | None:

@@ -49,8 +49,8 @@ class Predictions:
         scikit-learn does.
         """
         probabilities = self.probabilities
-        own = probabilities[np.arange(len(self.labels)), self.labels]
-        errors = (probabilities**2).sum(axis=1) - own**2 + (1 - own) ** 2
+        of_label = probabilities[np.arange(len(self.labels)), self.labels]
+        errors = (probabilities**2).sum(axis=1) - of_label**2 + (1 - of_label) ** 2
         return errors / 2 if self.classes == 2 else errors
 
     @property
@@ -82,10 +82,12 @@ def cross_fitted(predictions: Predictions, folds: int, seed: int) -> Predictions
     if parts is None:
         return None
     logits, labels = torch.from_numpy(predictions.log_probabilities), torch.from_numpy(predictions.labels)
-    found = np.empty_like(predictions.log_probabilities)
+    log_probabilities = np.empty_like(predictions.log_probabilities)
     for others, fold in parts:
-        found[fold] = (logits[fold] / fit_temperature(logits[others], labels[others])).log_softmax(dim=1).numpy()
-    return replace(predictions, log_probabilities=found)
+        log_probabilities[fold] = (
+            (logits[fold] / fit_temperature(logits[others], labels[others])).log_softmax(dim=1).numpy()
+        )
+    return replace(predictions, log_probabilities=log_probabilities)
 
 
 def predictions_table(

@@ -37,15 +37,15 @@ def measures_with_promise(
     if threshold is None:
         return {}
     print(line_of_promise(threshold, wish, confidence))
-    found = {("val", "threshold"): Measure(threshold, len(predictions["val"].calibrated.labels))}
-    for split, (_, own) in predictions.items():
+    result = {("val", "threshold"): Measure(threshold, len(predictions["val"].calibrated.labels))}
+    for split, (_, calibrated) in predictions.items():
         if split != "val":
             if wish.aim == "promised_accuracy":
-                measures = measures_when_sure(sureness_of(own) >= threshold, own, confidence)
+                measures = measures_when_sure(sureness_of(calibrated) >= threshold, calibrated, confidence)
             else:
-                measures = measures_at(threshold, own, positive, wish, confidence)
-            found |= {(split, name): measure for name, measure in measures.items()}
-    return found
+                measures = measures_at(threshold, calibrated, positive, wish, confidence)
+            result |= {(split, name): measure for name, measure in measures.items()}
+    return result
 
 
 def promised_threshold(predictions: Predictions, positive: int, wish: Threshold, confidence: float) -> float | None:

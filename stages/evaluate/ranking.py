@@ -82,4 +82,4 @@ def rankings(predictions: Predictions, positive: int) -> list[Ranking]:
     classes = [positive] if predictions.classes == 2 else range(predictions.classes)
     members = ((c, predictions.labels == c) for c in classes)
     scores = ranking_scores(predictions)
-    return [ranking_of(scores[:, c], own) for c, own in members if own.any() and not own.all()]
+    return [ranking_of(scores[:, c], is_class) for c, is_class in members if is_class.any() and not is_class.all()]

@@ -49,20 +49,20 @@ def precision_recall(is_class: np.ndarray, probabilities: np.ndarray) -> Curve:
 def curve_tables(name: str, predictions: Predictions, positive: int, classes: list[str]) -> CurveTables:
     """Return a split's ROC and precision-recall curves; a class with no image, or with every image, has no rows."""
     drawn = {c: predictions.labels == c for c in ([positive] if len(classes) == 2 else range(len(classes)))}
-    drawn = {c: own for c, own in drawn.items() if own.any() and not own.all()}
+    drawn = {c: is_class for c, is_class in drawn.items() if is_class.any() and not is_class.all()}
     scores = ranking_scores(predictions)
-    areas = {c: roc_auc_score(own, scores[:, c]) for c, own in drawn.items()}
+    areas = {c: roc_auc_score(is_class, scores[:, c]) for c, is_class in drawn.items()}
     hardest = sorted(sorted(areas, key=areas.get)[:SHOWN])
     tables = []
     for curve_of, height, columns in (
         (roc, height_between, ROC_COLUMNS),
         (precision_recall, height_of_step, PRECISION_RECALL_COLUMNS),
     ):
-        curves = {c: curve_of(own, scores[:, c]) for c, own in drawn.items()}
+        curves = {c: curve_of(is_class, scores[:, c]) for c, is_class in drawn.items()}
         shown = {classes[c]: thinned(curves[c]) for c in hardest}
         if len(curves) > 1:
             shown = {f"mean of {len(curves)} classes": mean_curve(list(curves.values()), height)} | shown
-        rows = [[name, own, *point] for own, curve in shown.items() for point in zip(*curve, strict=True)]
+        rows = [[name, class_name, *point] for class_name, curve in shown.items() for point in zip(*curve, strict=True)]
         tables.append(pd.DataFrame(rows, columns=columns))
     return CurveTables(*tables)
 

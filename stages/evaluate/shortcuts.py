@@ -43,24 +43,24 @@ def shortcut_measures(
 ) -> Measures:
     """Return the accuracies of the shortcuts on the splits but train, by split: those of which train has two values."""
     features = {split: shortcut_features(appearance[split], appearance["train"]) for split in labels}
-    found = {}
+    measures = {}
     for name in SHORTCUTS:
         if (np.ptp(features["train"][name], axis=0) == 0).all():
             continue
         probe = fitted_probe(features["train"][name], labels["train"])
         for split in list(labels)[1:]:
             right = probe.predict(features[split][name]) == labels[split]
-            found[split, f"shortcut_{name}_accuracy"] = share_of_images(right, clusters[split], confidence)
-    return found
+            measures[split, f"shortcut_{name}_accuracy"] = share_of_images(right, clusters[split], confidence)
+    return measures
 
 
 def lines_of_shortcuts(measures: Measures, split: str) -> list[str]:
     """Return a line for each shortcut that is surely better than the commonest class on a split."""
     majority = measures[split, "majority_accuracy"].value
-    found = [(name, measures.get((split, f"shortcut_{name}_accuracy"))) for name in SHORTCUTS]
+    accuracies = [(name, measures.get((split, f"shortcut_{name}_accuracy"))) for name in SHORTCUTS]
     return [
-        f"{split}: the {name} alone tells the class of {own.value:.3f} of the images, interval [{own.low:.3f}, "
-        f"{own.high:.3f}], the commonest class {majority:.3f}: the model may have learnt it"
-        for name, own in found
-        if own is not None and own.low > majority
+        f"{split}: the {name} alone tells the class of {accuracy.value:.3f} of the images, interval "
+        f"[{accuracy.low:.3f}, {accuracy.high:.3f}], the commonest class {majority:.3f}: the model may have learnt it"
+        for name, accuracy in accuracies
+        if accuracy is not None and accuracy.low > majority
     ]

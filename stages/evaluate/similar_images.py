@@ -29,8 +29,8 @@ def similar_images(
     tables = []
     for split in list(features)[1:]:
         nearest, similarity = nearest_of_other_clusters(features[split], numbers[split], train, numbers["train"])
-        found = {"path": paths[split], "nearest": [paths["train"][i] for i in nearest], "similarity": similarity}
-        table = pd.DataFrame(found)[similarity > limit].sort_values("similarity", ascending=False, kind="stable")
+        values = {"path": paths[split], "nearest": [paths["train"][i] for i in nearest], "similarity": similarity}
+        table = pd.DataFrame(values)[similarity > limit].sort_values("similarity", ascending=False, kind="stable")
         tables.append(table.assign(split=split)[COLUMNS])
     return pd.concat(tables)
 

@@ -26,10 +26,12 @@ def slices_table(
     """
     rows = []
     for name, inside in slices_of(appearance).items():
-        own = share_of_images(right[inside], None if clusters is None else clusters[inside], confidence)
+        accuracy = share_of_images(right[inside], None if clusters is None else clusters[inside], confidence)
         counts = [[right[part].sum(), (~right[part]).sum()] for part in (inside, ~inside)]
         p = float(fisher_exact(counts).pvalue)
-        rows.append((split, name, own.images, own.value, own.low, own.high, right[~inside].mean(), p))
+        rows.append(
+            (split, name, accuracy.images, accuracy.value, accuracy.low, accuracy.high, right[~inside].mean(), p)
+        )
     table = pd.DataFrame(rows, columns=COLUMNS[:-1])
     table["holm_p"] = multipletests(table["p"], method="holm")[1] if len(table) else []
     return table.sort_values(["accuracy", "p"], kind="stable")
@@ -37,13 +39,13 @@ def slices_table(
 
 def slices_of(appearance: pd.DataFrame) -> dict[str, np.ndarray]:
     """Return the slices of a split, bool (N,), by their names: of at least LEAST images, and not of all."""
-    found = {}
+    slices = {}
     for column, values in appearance.drop(columns=["path", "captured"]).items():
         names = parts_of(column, values) if is_numeric_dtype(values) else f"{column} " + values
         counts = names.value_counts().sort_index()
         kept = counts.index[(counts >= LEAST) & (counts < len(names))]
-        found |= {name: (names == name).to_numpy() for name in kept}
-    return found
+        slices |= {name: (names == name).to_numpy() for name in kept}
+    return slices
 
 
 def parts_of(column: str, values: pd.Series) -> pd.Series:
@@ -63,9 +65,9 @@ def line_of_weakest(table: pd.DataFrame, split: str, confidence: float) -> str:
     rows = table[worse & (table["split"] == split)]
     if rows.empty:
         return ""
-    own = rows.iloc[0]
+    row = rows.iloc[0]
     return one_line(
-        f"{split}: the model is weakest on the {own['images']} images with {own['slice']}, accuracy "
-        f"{own['accuracy']:.3f}, interval [{own['low']:.3f}, {own['high']:.3f}], and {own['others_accuracy']:.3f} on "
-        f"the others; p is {own['holm_p']:.2g} after Holm"
+        f"{split}: the model is weakest on the {row['images']} images with {row['slice']}, accuracy "
+        f"{row['accuracy']:.3f}, interval [{row['low']:.3f}, {row['high']:.3f}], and {row['others_accuracy']:.3f} on "
+        f"the others; p is {row['holm_p']:.2g} after Holm"
     )

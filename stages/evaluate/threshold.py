@@ -46,12 +46,12 @@ def counts_at(candidates: np.ndarray, probabilities: np.ndarray, is_positive: np
 
 def merit(counts: dict[str, np.ndarray], wish: Threshold) -> np.ndarray:
     """Return the value of each threshold for the aim; more is better."""
-    found = threshold_measures(counts, wish)
+    measures = threshold_measures(counts, wish)
     if wish.aim == "cost":
-        return -found["cost"]
+        return -measures["cost"]
     if wish.aim == "recall":
-        return np.where(found["recall"] >= wish.minimum_recall, found["precision"], -1.0)
-    return found[wish.aim]
+        return np.where(measures["recall"] >= wish.minimum_recall, measures["precision"], -1.0)
+    return measures[wish.aim]
 
 
 def threshold_measures(counts: dict[str, np.ndarray], wish: Threshold) -> dict[str, np.ndarray]:
@@ -111,7 +111,7 @@ def measures_of(
         "true_negative": ~as_positive & ~is_positive,
         "false_positive": as_positive & ~is_positive,
     }
-    values = threshold_measures({name: own.sum() for name, own in counts.items()}, wish)
-    found = {f"at_threshold_{name}": Measure(float(value), len(is_positive)) for name, value in values.items()}
+    values = threshold_measures({name: mask.sum() for name, mask in counts.items()}, wish)
+    measures = {f"at_threshold_{name}": Measure(float(value), len(is_positive)) for name, value in values.items()}
     accuracy = share_of_images(as_positive == is_positive, predictions.clusters, confidence)
-    return found | {"at_threshold_accuracy": accuracy}
+    return measures | {"at_threshold_accuracy": accuracy}

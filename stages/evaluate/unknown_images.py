@@ -54,25 +54,25 @@ def images_in(folder: Path, transform: Transform) -> torch.Tensor:
     if not folder.is_dir():
         raise UserError(f"evaluate.unknown.images: there is no folder {folder}: name one with images of no class")
     files = list(files_below(folder))
-    found, unreadable = [], 0
+    images, unreadable = [], 0
     for number in spread(len(files)):
         try:
             rgb = decode(read_file(files[number]), ranges=transform.value_ranges).rgb
-            found.append(np.asarray(to_square(rgb, transform.resize, transform.fit, transform.interpolation)))
+            images.append(np.asarray(to_square(rgb, transform.resize, transform.fit, transform.interpolation)))
         except Unreadable:
             unreadable += 1
-    if not found:
+    if not images:
         raise UserError(
             f"evaluate.unknown.images: none of the {len(files)} files in {folder} that were tried is an image"
         )
     if unreadable:
         print(
             one_line(
-                f"evaluate.unknown.images: {unreadable} of {unreadable + len(found)} files in {folder} are no images"
+                f"evaluate.unknown.images: {unreadable} of {unreadable + len(images)} files in {folder} are no images"
             ),
             file=sys.stderr,
         )
-    return torch.from_numpy(np.stack(found))
+    return torch.from_numpy(np.stack(images))
 
 
 def spread(images: int) -> np.ndarray:
@@ -94,21 +94,21 @@ def unknown_measures(
     threshold. Where val is too small to reject any image, the areas stand alone, and a line says so.
     """
     split = list(known)[-1]
-    found = {}
+    measures = {}
     for kind, distances in unknown.items():
         labels = np.repeat([0, 1], [len(known[split]), len(distances)])
         area = roc_auc_score(labels, torch.cat([known[split], distances]).cpu().numpy())
-        found[split, f"auroc_{kind}"] = Measure(float(area), len(distances))
+        measures[split, f"auroc_{kind}"] = Measure(float(area), len(distances))
     if line := too_few_images(keep, score.val_images):
         print(line, file=sys.stderr)
-        return found
+        return measures
     if split == "test":
         rejected = torch.cat([score.is_unknown(part, keep) for part in known[split].split(PART)]).cpu().numpy()
-        found[split, "rejected"] = share_of_images(rejected, clusters[split], confidence)
+        measures[split, "rejected"] = share_of_images(rejected, clusters[split], confidence)
     for kind, distances in unknown.items():
         hits = int(score.is_unknown(distances, keep).sum())
-        found[split, f"rejected_{kind}"] = share_with_interval(hits, len(distances), confidence)
-    return found
+        measures[split, f"rejected_{kind}"] = share_with_interval(hits, len(distances), confidence)
+    return measures
 
 
 def p_values(score: UnknownScore, distances: torch.Tensor) -> np.ndarray:
@@ -121,10 +121,13 @@ def line_of_unknown(measures: Measures, split: str, keep: float) -> str | None:
     if (split, "rejected_noise") not in measures:
         return None
     words = {"unknown": "of the unknown images", "inverted": "inverted", "noise": "of noise"}
-    found = {kind: measures.get((split, f"rejected_{kind}")) for kind in words}
-    shares = ", ".join(f"{share.value:.3f} {words[kind]}" for kind, share in found.items() if share)
-    own = measures.get((split, "rejected"))
+    by_kind = {kind: measures.get((split, f"rejected_{kind}")) for kind in words}
+    shares = ", ".join(f"{share.value:.3f} {words[kind]}" for kind, share in by_kind.items() if share)
+    share_of_known = measures.get((split, "rejected"))
     of_known = (
-        f"{own.value:.3f} of {own.images} known {split} images (the aim is at most {1 - keep:.3g}), " if own else ""
+        f"{share_of_known.value:.3f} of {share_of_known.images} known {split} images (the aim is at "
+        f"most {1 - keep:.3g}), "
+        if share_of_known
+        else ""
     )
     return f"called unknown: {of_known}{shares}"

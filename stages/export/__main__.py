@@ -88,8 +88,8 @@ def torch_file_answer(contents: bytes) -> Answer:
 
     def answer(images: np.ndarray) -> list[np.ndarray]:
         with torch.inference_mode():
-            found = network(torch.from_numpy(images))
-        return [each.numpy() for each in (found if isinstance(found, tuple) else (found,))]
+            result = network(torch.from_numpy(images))
+        return [each.numpy() for each in (result if isinstance(result, tuple) else (result,))]
 
     return answer
 
@@ -102,20 +102,20 @@ def outputs(answer: Answer, images: np.ndarray) -> Outputs:
 
 def headline(table: pd.DataFrame) -> dict[str, float]:
     """Return what `dvc metrics` shows: each float32 file's difference from torch, and what eight bits cost."""
-    found = {}
+    metrics = {}
     for row in table.itertuples():
         if row.file == "int8":
             changes = ("accuracy_change", "accuracy_change_low", "accuracy_change_high")
             kept = ("largest_difference", "same_class", "accuracy", *changes)
-            found |= {f"int8_{name}": getattr(row, name) for name in kept}
+            metrics |= {f"int8_{name}": getattr(row, name) for name in kept}
         else:
-            found[f"{row.file}_log10_largest_difference"] = log10_error(row.largest_difference)
-    return found
+            metrics[f"{row.file}_log10_largest_difference"] = log10_error(row.largest_difference)
+    return metrics
 
 
 def main() -> None:
     settings = params_file.load(Params)
-    own = settings.export
+    export_settings = settings.export
     model, classes, splits = read_model(FINETUNED), read_classes(), read_splits()
     refuse_other_data(FINETUNED, model, classes, splits)
     make_repeatable(0)
@@ -128,24 +128,24 @@ def main() -> None:
         answers = {"onnx": onnx_answer(files["onnx"]), "pt2": torch_file_answer(files["pt2"])}
         plain = torch_answer(model, torch.float32, keep)
         wanted = outputs(plain, images)
-        found = {name: outputs(answer, images) for name, answer in answers.items()}
-        refuse_other_models(found, wanted, own.tolerance)
+        outputs_by_file = {name: outputs(answer, images) for name, answer in answers.items()}
+        refuse_other_models(outputs_by_file, wanted, export_settings.tolerance)
         timings = {"torch_float32": plain, "torch_bfloat16": torch_answer(model, torch.bfloat16, keep)}
         timings |= {"onnx_float32": answers["onnx"]}
-        if own.int8 != "none":
-            few = spread(splits["train"].images.numpy(), own.calibration_images)
-            files["int8"] = int8_file(files["onnx"], own.int8, few, about)
+        if export_settings.int8 != "none":
+            few = spread(splits["train"].images.numpy(), export_settings.calibration_images)
+            files["int8"] = int8_file(files["onnx"], export_settings.int8, few, about)
             if model.has_score:  # eight bits have other distances: they are judged beside their own of val
-                own_val = outputs(onnx_answer(files["int8"]), images)
-                about_val = val_description(labels, relative_probabilities(own_val.probabilities, labels))
-                files["int8"] = with_val_distances(files["int8"], own_val.distance, about | about_val)
+                int8_outputs = outputs(onnx_answer(files["int8"]), images)
+                about_val = val_description(labels, relative_probabilities(int8_outputs.probabilities, labels))
+                files["int8"] = with_val_distances(files["int8"], int8_outputs.distance, about | about_val)
             timings["onnx_int8"] = onnx_answer(files["int8"])
-            found["int8"] = outputs(timings["onnx_int8"], images)
+            outputs_by_file["int8"] = outputs(timings["onnx_int8"], images)
         for name, answer in timings.items():
             measured |= speed(name, answer, images)
     sizes = {name: len(contents) for name, contents in files.items()}
     clusters = clusters_within(read_clusters()["val"])
-    table = agreement_table(sizes, found, wanted, labels, settings.evaluate.confidence, clusters)
+    table = agreement_table(sizes, outputs_by_file, wanted, labels, settings.evaluate.confidence, clusters)
     with whole_file(ONNX) as onnx_partial, whole_file(TORCH) as torch_partial, whole_folder(INT8) as folder:
         onnx_partial.write_bytes(files["onnx"])
         torch_partial.write_bytes(files["pt2"])

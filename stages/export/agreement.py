@@ -30,36 +30,37 @@ class Agreement(NamedTuple):
     images: int
 
 
-def agreement(found: np.ndarray, wanted: np.ndarray) -> Agreement:
+def agreement(probabilities: np.ndarray, wanted: np.ndarray) -> Agreement:
     """Compare probabilities (N, classes) with torch's, `wanted`; the difference from a NaN is infinite."""
-    largest = float(np.abs(found - wanted).max())
-    same = float((found.argmax(axis=1) == wanted.argmax(axis=1)).mean())
-    return Agreement(math.inf if math.isnan(largest) else largest, same, len(found))
+    largest = float(np.abs(probabilities - wanted).max())
+    same = float((probabilities.argmax(axis=1) == wanted.argmax(axis=1)).mean())
+    return Agreement(math.inf if math.isnan(largest) else largest, same, len(probabilities))
 
 
-def refuse_other_models(found: dict[str, Outputs], wanted: Outputs, tolerance: float) -> None:
+def refuse_other_models(outputs_by_file: dict[str, Outputs], wanted: Outputs, tolerance: float) -> None:
     """Raise UserError if a float32 file's probabilities differ from torch's by more than the tolerance.
 
     Its distances are held to the same, relative to torch's. Other images may be unknown to it only where a distance is
     at the very threshold: of fewer than 1,000 images none.
     """
     checks = Checks()
-    for name, outputs in found.items():
-        own = agreement(outputs.probabilities, wanted.probabilities)
-        claim = f"{name}: {own.same_class:.1%} of {own.images} val images in torch's class, probabilities as torch's"
-        checks.expect_error(own.largest_difference, tolerance, claim)
+    for name, outputs in outputs_by_file.items():
+        comparison = agreement(outputs.probabilities, wanted.probabilities)
+        of_images = f"{comparison.same_class:.1%} of {comparison.images} val images"
+        claim = f"{name}: {of_images} in torch's class, probabilities as torch's"
+        checks.expect_error(comparison.largest_difference, tolerance, claim)
         if wanted.distance is not None:
             difference = np.abs(outputs.distance / wanted.distance - 1).max()
             checks.expect_error(float(difference), tolerance, f"{name}: distances as torch's")
             others = int((outputs.unknown != wanted.unknown).sum())
             claim = f"{name}: the images that are unknown are torch's"
-            checks.expect(others <= own.images // 1000, claim, f"{others} of {own.images} are not")
+            checks.expect(others <= comparison.images // 1000, claim, f"{others} of {comparison.images} are not")
     checks.end()
 
 
 def agreement_table(
     sizes: dict[str, int],
-    found: dict[str, Outputs],
+    outputs_by_file: dict[str, Outputs],
     wanted: Outputs,
     labels: np.ndarray,
     confidence: float,
@@ -72,15 +73,15 @@ def agreement_table(
     """
     right = wanted.probabilities.argmax(axis=1) == labels
     rows = []
-    for name, outputs in found.items():
-        own_right = outputs.probabilities.argmax(axis=1) == labels
-        change = difference_of_shares(right, own_right, confidence, clusters)
+    for name, outputs in outputs_by_file.items():
+        file_right = outputs.probabilities.argmax(axis=1) == labels
+        change = difference_of_shares(right, file_right, confidence, clusters)
         rows.append(
             {
                 "file": name,
                 "bytes": sizes[name],
                 **agreement(outputs.probabilities, wanted.probabilities)._asdict(),
-                "accuracy": float(own_right.mean()),
+                "accuracy": float(file_right.mean()),
                 "accuracy_change": change.value,
                 "accuracy_change_low": change.low,
                 "accuracy_change_high": change.high,

@@ -42,13 +42,13 @@ def nodes_of_the_score(graph: onnx.GraphProto) -> list[str]:
     made_by = {name: node for node in graph.node for name in node.output}
 
     def before(output: str) -> set[str]:
-        found, open_ = set(), [output]
+        visited, open_ = set(), [output]
         while open_:
             node = made_by.get(open_.pop())
-            if node is not None and node.name not in found:
-                found.add(node.name)
+            if node is not None and node.name not in visited:
+                visited.add(node.name)
                 open_ += node.input
-        return found
+        return visited
 
     outputs = [output.name for output in graph.output]
     return sorted(set().union(*map(before, outputs)) - before(outputs[0]))
@@ -57,8 +57,8 @@ def nodes_of_the_score(graph: onnx.GraphProto) -> list[str]:
 def with_val_distances(contents: bytes, distances: np.ndarray, description: dict[str, str]) -> bytes:
     """Return an ONNX model's bytes with these distances, float32 (V,), as those of the val images, and its metadata."""
     model = onnx.load_from_string(contents)
-    (own,) = (tensor for tensor in model.graph.initializer if tensor.name.endswith(VAL_DISTANCES))
-    own.CopyFrom(onnx.numpy_helper.from_array(np.sort(distances), own.name))
+    (initializer,) = (tensor for tensor in model.graph.initializer if tensor.name.endswith(VAL_DISTANCES))
+    initializer.CopyFrom(onnx.numpy_helper.from_array(np.sort(distances), initializer.name))
     return described(model, description)
 
 

@@ -64,13 +64,13 @@ def fingerprints_of(settings: Params, setup: Setup, seeds: Iterable[int]) -> lis
     return [fingerprint(parameters | {"seed": seed}, contents, setup.compute, world_size) for seed in seeds]
 
 
-def train_to_the_end(run: Run, setup: Setup, checkpoints: Checkpoints) -> int:
+def train_to_the_end(run: Run, setup: Setup, checkpoint: Checkpoints) -> int:
     """Train the run in place, from its checkpoint if there is one, and return how many images it took.
 
     Ends the process, with the state saved, if it is asked to. The main process keeps the state of all.
     """
     distributed = setup.distributed
-    state = distributed.broadcast(checkpoints.load() if distributed.is_main else None)
+    state = distributed.broadcast(checkpoint.load() if distributed.is_main else None)
     if state is not None:
         run.restore(state, distributed)
         print(f"resuming in epoch {run.progress.epoch}, after {run.progress.position} of its images", file=sys.stderr)
@@ -79,7 +79,7 @@ def train_to_the_end(run: Run, setup: Setup, checkpoints: Checkpoints) -> int:
     def save() -> None:
         state = run.state(distributed)
         if distributed.is_main:
-            checkpoints.save(state)
+            checkpoint.save(state)
 
     try:
         with (
@@ -92,7 +92,7 @@ def train_to_the_end(run: Run, setup: Setup, checkpoints: Checkpoints) -> int:
         print("interrupted; the state is saved: run the stage again, and it goes on from there", file=sys.stderr)
         sys.exit(interrupted.exit_status)
     except Diverged as diverged:
-        kept = f"; the last good state is {checkpoints.path}" if checkpoints.path.exists() else ""
+        kept = f"; the last good state is {checkpoint.path}" if checkpoint.path.exists() else ""
         raise Diverged(f"{diverged}{kept}") from None
     return run.progress.images_seen(len(setup.train.labels)) - before
 
@@ -105,11 +105,11 @@ def train_seeds(
     timing = timed("finetune", images=0) if setup.distributed.is_main else nullcontext({"images": 0})
     with timing as measured:
         setup = with_probe_head(setup, backbone)
-        for seed, own in enumerate(checkpoints, settings.seed):
+        for seed, checkpoint in enumerate(checkpoints, settings.seed):
             if len(checkpoints) > 1:
                 print(f"seed {seed}")
             run = begin_run(setup, backbone, seed)
-            measured["images"] += train_to_the_end(run, setup, own)
+            measured["images"] += train_to_the_end(run, setup, checkpoint)
             tensors = tensors or run.kept_tensors()
             ended.append(run.progress)
         if setup.compute.device.type == "cuda":
@@ -132,12 +132,12 @@ def summary(ended: list[Progress], recipe: Finetune, compute: Compute) -> dict[s
 
 def spread(histories: list[History], recipe: Finetune) -> dict[str, int | float]:
     """Return the mean and the sample standard deviation of every measure over the seeds."""
-    found: dict[str, int | float] = {"seeds": len(histories)}
+    measures: dict[str, int | float] = {"seeds": len(histories)}
     for key in MEASURED:
         values = [kept_row(history, recipe)[key] for history in histories]
-        found[f"{key}_mean"] = statistics.fmean(values)
-        found[f"{key}_deviation"] = statistics.stdev(values)
-    return found
+        measures[f"{key}_mean"] = statistics.fmean(values)
+        measures[f"{key}_deviation"] = statistics.stdev(values)
+    return measures
 
 
 def finetune(settings: Params, distributed: Distributed) -> None:
@@ -151,8 +151,8 @@ def finetune(settings: Params, distributed: Distributed) -> None:
         checkpoints = [Checkpoints(checkpoint_root(), each) for each in fingerprints]
         if distributed.is_main:
             remove_old_checkpoints(checkpoint_root())
-            for own in checkpoints:
-                locks.enter_context(own)
+            for checkpoint in checkpoints:
+                locks.enter_context(checkpoint)
         tensors, ended, setup = train_seeds(settings, setup, backbone, checkpoints)
         if not distributed.is_main:
             return
@@ -170,8 +170,8 @@ def finetune(settings: Params, distributed: Distributed) -> None:
         write_model(FINETUNED, finished(model, setup.train, setup.val, probe_head))
         write_csv(HISTORY, pd.DataFrame(ended[0].history))
         write_json(METRICS, metrics)
-        for own in checkpoints:
-            own.remove()
+        for checkpoint in checkpoints:
+            checkpoint.remove()
 
 
 def main() -> None:

@@ -130,7 +130,7 @@ def fingerprint(parameters: dict[str, object], inputs: dict[str, str], compute: 
     described = {
         "parameters": parameters,
         "inputs": inputs,
-        "code": {path.relative_to(ROOT).as_posix(): sha256_of(path) for path in own_code()},
+        "code": {path.relative_to(ROOT).as_posix(): sha256_of(path) for path in imported_project_files()},
         "machine": machine(compute),
         "processes": world_size,
     }
@@ -155,7 +155,7 @@ def version_of_timm() -> str | None:
     return None
 
 
-def own_code() -> list[Path]:
+def imported_project_files() -> list[Path]:
     """Return the project's own files that this process has imported."""
     files = {Path(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
     return sorted(file for file in files if any(file.is_relative_to(ROOT / name) for name in ("stages", "plumbline")))

@@ -40,9 +40,11 @@ def finished(model: Model, train: Split, val: Split, probe_head: ProbeHead | Non
         print(line, file=sys.stderr)
     score = fit_score(train_features, train.labels.cpu()[chosen], val_features, compute)
     directions = main_directions(train_features)
-    own = val_images(val.images, labels, logits, temperature)._replace(
+    val_summary = val_images(val.images, labels, logits, temperature)._replace(
         size=None if val.shorter_sides is None else val.shorter_sides.float(),
         features=along(val_features.cpu(), directions),
         directions=directions,
     )
-    return replace(model, temperature=temperature, tensors=model.tensors | score_tensors(score) | val_tensors(own))
+    return replace(
+        model, temperature=temperature, tensors=model.tensors | score_tensors(score) | val_tensors(val_summary)
+    )

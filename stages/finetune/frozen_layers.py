@@ -110,13 +110,13 @@ def input_of_head(graph: fx.Graph, architecture: str) -> fx.Node:
 
 def ancestors(node: fx.Node, stop: fx.Node | None) -> set[fx.Node]:
     """Return the node and all that it is computed from, back to `stop`, which is among them."""
-    found, waiting = set(), [node]
+    visited, waiting = set(), [node]
     while waiting:
         current = waiting.pop()
-        if current not in found:
-            found.add(current)
+        if current not in visited:
+            visited.add(current)
             waiting += [] if current is stop else current.all_input_nodes
-    return found
+    return visited
 
 
 def subgraph(end: fx.Node, start: fx.Node | None, freeze: str) -> fx.Graph:

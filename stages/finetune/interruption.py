@@ -57,7 +57,7 @@ class Interruption:
         if self.number is not None and self.distributed.world_size == 1:
             raise Interrupted(self.number)
 
-    def check_together(self) -> None:
+    def check_all_ranks(self) -> None:
         """Raise Interrupted in all processes if a signal has come to any, or what started one is gone."""
         if self.distributed.world_size > 1 and os.getppid() != self.parent:
             self.number = signal.SIGTERM

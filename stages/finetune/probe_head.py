@@ -44,12 +44,15 @@ def fit_probe_head(backbone: Model, splits: dict[str, Split], transform: Transfo
     compute, name = choose_compute("float32"), head_name(backbone.architecture)
     network = compute.place(backbone.network())
     features = {
-        split: features_of(network, backbone.architecture, own.images, transform, compute)
-        for split, own in splits.items()
+        split_name: features_of(network, backbone.architecture, split.images, transform, compute)
+        for split_name, split in splits.items()
     }
     probe = fitted_probe(features["train"].numpy(), labels.numpy(), balanced=balanced)
     weight, bias = (torch.from_numpy(values).float() for values in linear_layer_of(probe))
-    logits = {split: nn.functional.linear(own, weight.double(), bias.double()) for split, own in features.items()}
+    logits = {
+        split_name: nn.functional.linear(split_features, weight.double(), bias.double())
+        for split_name, split_features in features.items()
+    }
     chosen = some_of_each_class(labels.numpy())
     kept = {"train": features["train"][chosen].float(), "val": features["val"].float()}
     return ProbeHead({f"{name}.weight": weight, f"{name}.bias": bias}, logits, kept)

@@ -52,10 +52,10 @@ def train(run: Run, setup: Setup, save: Callable[[], None], interruption: Interr
                 show(bar, run, len(indices))
                 if recipe.checkpoint_steps and progress.step % recipe.checkpoint_steps == 0:
                     save()
-                interruption.check_together()
+                interruption.check_all_ranks()
             end_epoch(run, setup, part, interruption.check)
             save()
-            interruption.check_together()
+            interruption.check_all_ranks()
 
 
 def begin_history(run: Run, setup: Setup) -> None:
@@ -111,7 +111,7 @@ def backward(
     over all is. Their gradients are averaged after the update's last batch.
     """
     recipe, world_size = setup.recipe, setup.distributed.world_size
-    inputs, labels, share_of_batch = own_part_of_batch(setup, part, indices)
+    inputs, labels, share_of_batch = batch_shard(setup, part, indices)
     with nullcontext() if is_last or world_size == 1 else part.trained.no_sync():
         logits, loss = classify(
             part.trained,
@@ -126,19 +126,17 @@ def backward(
     return loss.detach(), is_correct(logits.detach(), labels).sum()
 
 
-def own_part_of_batch(
-    setup: Setup, part: TrainedPart, indices: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, float]:
+def batch_shard(setup: Setup, part: TrainedPart, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
     """Return the inputs (B, ...) and labels of this process's images in a batch, and their share of the batch's mean.
 
     A batch of fewer images than processes leaves some with none: they take part with no image, and no share.
     """
-    own = setup.distributed.shard(indices)
-    if len(own) == 0:
+    shard = setup.distributed.shard(indices)
+    if len(shard) == 0:
         inputs, labels = part.train.batch(indices[:1])
         return inputs[:0], labels[:0], 0.0
-    inputs, labels = part.train.batch(own)
-    return inputs, labels, weight_of(own, setup) / weight_of(indices, setup)
+    inputs, labels = part.train.batch(shard)
+    return inputs, labels, weight_of(shard, setup) / weight_of(indices, setup)
 
 
 def weight_of(indices: torch.Tensor, setup: Setup) -> float:
@@ -197,17 +195,17 @@ def end_epoch(run: Run, setup: Setup, part: TrainedPart, check: Callable[[], Non
 
 def val_phase(setup: Setup, part: TrainedPart, check: Callable[[], None]) -> PhaseResult:
     """Return the mean loss and the accuracy on val; `check` is called before each batch, and may raise."""
-    own = setup.distributed.shard(torch.arange(len(setup.val.labels)))
+    shard = setup.distributed.shard(torch.arange(len(setup.val.labels)))
 
     def batches() -> Iterator[Batch]:
-        for batch in in_order(part.val, own, setup.compute.evaluation_batch_size):
+        for batch in in_order(part.val, shard, setup.compute.evaluation_batch_size):
             check()
             yield batch
 
     result = evaluate(part.validated, batches(), setup.compute)
     if setup.distributed.world_size == 1:
         return result
-    sums = torch.tensor([result.loss * len(own), result.accuracy * len(own), len(own)], dtype=torch.float64)
+    sums = torch.tensor([result.loss * len(shard), result.accuracy * len(shard), len(shard)], dtype=torch.float64)
     loss, correct, images = setup.distributed.all_reduce(sums.to(setup.compute.device)).tolist()
     return PhaseResult(loss / images, round(correct) / images)
 

@@ -44,9 +44,9 @@ def some_of_each_class(labels: np.ndarray) -> np.ndarray:
     """Return the indices of at most MOST images, or FEWEST a class, evenly spread over each class's."""
     classes = np.unique(labels)
     each = max(MOST // len(classes), FEWEST)
-    own = [np.flatnonzero(labels == label) for label in classes]
+    indices_by_class = [np.flatnonzero(labels == label) for label in classes]
     return np.concatenate([
-        indices[np.unique(np.linspace(0, len(indices) - 1, each).round().astype(int))] for indices in own
+        indices[np.unique(np.linspace(0, len(indices) - 1, each).round().astype(int))] for indices in indices_by_class
     ])  # fmt: skip
 
 
@@ -84,6 +84,6 @@ def main_directions(features: torch.Tensor) -> torch.Tensor:
     scaled = nn.functional.normalize(features.double().cpu(), dim=1).numpy()
     covariance = np.atleast_2d(np.cov(scaled, rowvar=False, ddof=0))
     last = len(covariance) - 1
-    found = eigh(covariance, subset_by_index=[max(last - DIRECTIONS + 1, 0), last])[1][:, ::-1]
-    signs = np.sign(found[np.abs(found).argmax(axis=0), np.arange(found.shape[1])])
-    return torch.from_numpy(found * signs).float()
+    components = eigh(covariance, subset_by_index=[max(last - DIRECTIONS + 1, 0), last])[1][:, ::-1]
+    signs = np.sign(components[np.abs(components).argmax(axis=0), np.arange(components.shape[1])])
+    return torch.from_numpy(components * signs).float()

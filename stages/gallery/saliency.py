@@ -30,11 +30,11 @@ def method_of(network: nn.Module, inputs: torch.Tensor) -> str:
 
 def last_feature_map(network: nn.Module, inputs: torch.Tensor) -> nn.Module:
     """Return the module that puts out the last feature map, (B, channels, height, width), of more than one pixel."""
-    found = []
+    modules = []
 
     def note(module: nn.Module, arguments: tuple[torch.Tensor, ...], output: object) -> None:
         if isinstance(output, torch.Tensor) and output.dim() == 4 and min(output.shape[2:]) > 1:
-            found.append(module)
+            modules.append(module)
 
     hooks = [module.register_forward_hook(note) for module in network.modules()]
     try:
@@ -43,7 +43,7 @@ def last_feature_map(network: nn.Module, inputs: torch.Tensor) -> nn.Module:
     finally:
         for hook in hooks:
             hook.remove()
-    return found[-1]
+    return modules[-1]
 
 
 def saliency(network: nn.Module, inputs: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:

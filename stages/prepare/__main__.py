@@ -44,7 +44,7 @@ from stages.prepare.corrections import (
     line_of,
     read_corrections,
     with_new_labels,
-    with_own_labels,
+    with_original_labels,
     without_excluded,
 )
 from stages.prepare.decoding import Limits, Unusable, decoder_version, printable
@@ -70,11 +70,11 @@ class Params(SomeSections):
 
 def limits_of(data: Data, image: Image) -> Limits:
     """Return which images are used, and how they become squares. The params stage wrote what belongs to the weights."""
-    own = {"resize": image.resize, "interpolation": image.interpolation}
-    if PRETRAINED in own.values():
-        own |= json.loads(PRETRAINED_PIXELS.read_text(encoding="utf-8"))
-    interpolation = own["interpolation"]
-    return Limits(own["resize"], data.max_pixels, data.min_side, fit=image.fit, interpolation=interpolation)
+    resizing = {"resize": image.resize, "interpolation": image.interpolation}
+    if PRETRAINED in resizing.values():
+        resizing |= json.loads(PRETRAINED_PIXELS.read_text(encoding="utf-8"))
+    interpolation = resizing["interpolation"]
+    return Limits(resizing["resize"], data.max_pixels, data.min_side, fit=image.fit, interpolation=interpolation)
 
 
 def splits_to_choose(structure: FolderStructure, data: Data) -> dict[str, float]:
@@ -185,7 +185,7 @@ def main() -> None:
             results, ranges = read_alike(structure.candidates, limits, data, folder, caches)
         relabelled, with_labels = with_new_labels(structure, results, corrections)
         audit = audit_images(relabelled, with_labels, data, to_choose=set(shares), fit=limits.fit)
-        to_split = with_own_labels([image for image in audit.images if image.split is None], structure)
+        to_split = with_original_labels([image for image in audit.images if image.split is None], structure)
         if data.fold is None:
             chosen = choose_splits(to_split, audit.near, shares, data.split_seed)
         else:
@@ -207,8 +207,8 @@ def main() -> None:
             (folder / VALUE_RANGES).write_text(json.dumps(ranges) + "\n", encoding="utf-8")
         if resizing != USUAL_RESIZING:
             (folder / RESIZING).write_text(json.dumps(resizing) + "\n", encoding="utf-8")
-        found = counts(splits, audit, structure.classes)
-        write_csv(audit_folder / "counts.csv", pd.DataFrame(found.items(), columns=["finding", "count"]))
+        findings = counts(splits, audit, structure.classes)
+        write_csv(audit_folder / "counts.csv", pd.DataFrame(findings.items(), columns=["finding", "count"]))
         write_csv(audit_folder / "shares.csv", class_shares := shares_table(splits, shares, chosen))
         write_csv(audit_folder / CLUSTERS.name, clusters_table(splits, audit.near))
         write_csv(audit_folder / "pixels.csv", pixels_table(splits["train"], limits.size))
@@ -220,7 +220,7 @@ def main() -> None:
             print(
                 f"data.value_range: in images of more than 8 bits, {kind} from {black:g} to {white:g} become 0 to 255"
             )
-    write_json(METRICS, headline(found))
+    write_json(METRICS, headline(findings))
 
 
 if __name__ == "__main__":

@@ -81,15 +81,17 @@ def checked(place: str, path: str, sha256: str, label: str, action: str, note: s
 
 def decided(corrections: Iterable[Correction]) -> dict[str, Correction]:
     """Return by hash what is decided. Raises UserError for two rows that contradict each other."""
-    found: dict[str, Correction] = {}
-    for own in corrections:
-        if own.action != UNDECIDED and found.setdefault(own.sha256, own).new_label != own.new_label:
-            first = found[own.sha256]
+    decisions: dict[str, Correction] = {}
+    for correction in corrections:
+        if correction.action == UNDECIDED:
+            continue
+        first = decisions.setdefault(correction.sha256, correction)
+        if first.new_label != correction.new_label:
             raise UserError(
-                f"{first.place} and {own.place} contradict each other about {own.path}: {words(first)}, and "
-                f"{words(own)}; remove one of them"
+                f"{first.place} and {correction.place} contradict each other about {correction.path}: "
+                f"{words(first)}, and {words(correction)}; remove one of them"
             )
-    return found
+    return decisions
 
 
 def words(correction: Correction) -> str:
@@ -98,10 +100,10 @@ def words(correction: Correction) -> str:
 
 def refuse_other_labels(corrections: list[Correction], classes: list[str]) -> None:
     """Raise UserError for a label that is no class of the data set."""
-    for own in corrections:
-        if own.action in (KEEP, RELABEL) and own.label not in classes:
-            hint = nearest(own.label, classes, f"there are {' '.join(classes)}")
-            raise UserError(f"{own.place}: the label {own.label!r} is no class; {hint}")
+    for correction in corrections:
+        if correction.action in (KEEP, RELABEL) and correction.label not in classes:
+            hint = nearest(correction.label, classes, f"there are {' '.join(classes)}")
+            raise UserError(f"{correction.place}: the label {correction.label!r} is no class; {hint}")
 
 
 def with_new_labels(
@@ -111,7 +113,8 @@ def with_new_labels(
 
     A file with two labels is no conflict once one of them is confirmed.
     """
-    new = {sha256: own.new_label for sha256, own in decided(corrections).items() if own.new_label is not None}
+    labels = {sha256: correction.new_label for sha256, correction in decided(corrections).items()}
+    new = {sha256: label for sha256, label in labels.items() if label is not None}
     if not new:
         return structure, results
     images = [corrected(result, new) if isinstance(result, UsableImage) else result for result in results]
@@ -144,10 +147,10 @@ def place_of(candidate: Candidate) -> tuple[int, str, list[str]]:
     return SPLITS.index(candidate.split or "train"), candidate.class_name, candidate.name.split("/")
 
 
-def with_own_labels(images: list[UsableImage], structure: FolderStructure) -> list[UsableImage]:
+def with_original_labels(images: list[UsableImage], structure: FolderStructure) -> list[UsableImage]:
     """Return the images with the labels that the data set, `structure`, has for them."""
-    own = {candidate.name: candidate for candidate in structure.candidates}
-    return [replace(image, candidate=own[image.candidate.name]) for image in images]
+    candidates = {candidate.name: candidate for candidate in structure.candidates}
+    return [replace(image, candidate=candidates[image.candidate.name]) for image in images]
 
 
 def without_excluded(
@@ -157,7 +160,9 @@ def without_excluded(
 
     Raises UserError if a split is left without an image, or train without one of a class.
     """
-    places = {sha256: own.place for sha256, own in decided(corrections).items() if own.action == EXCLUDE}
+    places = {
+        sha256: correction.place for sha256, correction in decided(corrections).items() if correction.action == EXCLUDE
+    }
     left_out = [
         (image.candidate.name, Unusable("excluded", places[image.facts.sha256]))
         for images in splits.values()
@@ -188,15 +193,15 @@ def corrections_table(
         by_hash[image.facts.sha256].append(image.candidate)
         now[image.candidate.name] = image.facts.sha256
     rows = []
-    for own in corrections:
-        if files := by_hash.get(own.sha256):
-            status = UNDECIDED if own.action == UNDECIDED else APPLIED
+    for correction in corrections:
+        if files := by_hash.get(correction.sha256):
+            status = UNDECIDED if correction.action == UNDECIDED else APPLIED
             detail = "; ".join(f"{file.name}, labelled {file.class_name!r}" for file in files)
-        elif own.path in now:
-            status, detail = STALE, f"the file at this path has the sha256 {now[own.path]} now"
+        elif correction.path in now:
+            status, detail = STALE, f"the file at this path has the sha256 {now[correction.path]} now"
         else:
             status, detail = UNKNOWN, "no image that can be used has this sha256 or this path"
-        rows.append([own.path, own.sha256, own.label, own.action, own.note, status, detail])
+        rows.append([*(getattr(correction, column) for column in COLUMNS), status, detail])
     return pd.DataFrame(rows, columns=[*COLUMNS, "status", "detail"])
 
 

@@ -113,7 +113,7 @@ def near_pairs(hashes: np.ndarray, thumbnails: list[str], distance: int) -> Iter
     """
     unique, numbers = np.unique(hashes, return_inverse=True)
     members = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
-    alone = ((i, i) for i, own in enumerate(members) if len(own) > 1)
+    alone = ((i, i) for i, indices in enumerate(members) if len(indices) > 1)
     waiting: list[tuple[int, int]] = []
     for i, j in itertools.chain(alone, close_pairs(unique, distance)):
         if len(members[i]) * len(members[j]) > PAIRS_AT_ONCE:

@@ -153,18 +153,18 @@ def find_classes(folders: dict[str | None, list[str]], keep: list[str] | None) -
     (first, names), *others = folders.items()
     classes = sorted(set(names))
     if len(classes) < 2:
-        found = ", ".join(f"{name}/" for name in classes) or "none"
+        present = ", ".join(f"{name}/" for name in classes) or "none"
         what = f"; {if_a_class(first)}; if a table has the labels, name it in data.labels" if first else ""
-        raise UserError(f"{name_of(first)} must hold a folder for each of at least two classes; it has {found}{what}")
+        raise UserError(f"{name_of(first)} must hold a folder for each of at least two classes; it has {present}{what}")
     classes = kept_classes(classes, keep, "which has no folder")
     for split, names in others:
         used = names if keep is None else [name for name in names if name in classes]
         unknown = sorted(set(used) - set(classes))
         alike = {appearance(name) for name in classes}
         if not {appearance(name) for name in names} & alike:
-            found = f"none of the class folders, but {names[0]!r}" if names else "no class folder"
+            present = f"none of the class folders, but {names[0]!r}" if names else "no class folder"
             raise UserError(
-                f"{name_of(split)} has {found}: it must hold one for each of {' '.join(classes)}; if its images have "
+                f"{name_of(split)} has {present}: it must hold one for each of {' '.join(classes)}; if its images have "
                 f"no known class, move {split}/ elsewhere, and classify them with `python -m tools.predict`"
             )
         if unknown and appearance(unknown[0]) not in alike:

@@ -56,9 +56,9 @@ def choose_folds(images: list[UsableImage], near: dict[str, int], folds: int, se
                 f"the class {class_name!r} has {len(stratum)} image(s) that are independent of each other, too few for "
                 f"{folds} folds: {why_and_what_to_do(stratum, near, folds, fewer, by_hand=False)}"
             )
-        own = choose_in_class(stratum, sizes, folds, f"{seed} folds")
-        sizes.update(own.values())
-        chosen |= own
+        stratum_folds = choose_in_class(stratum, sizes, folds, f"{seed} folds")
+        sizes.update(stratum_folds.values())
+        chosen |= stratum_folds
     named = {name: f"fold {fold}" for name, fold in chosen.items()}
     refuse_missing_classes(images, named, [f"fold {fold}" for fold in range(folds)])
     return chosen

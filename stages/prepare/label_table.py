@@ -63,15 +63,15 @@ def label_studio(shown: str, tasks: Sequence[dict[str, Any]], names: Columns) ->
         choices = [list(dict.fromkeys(choices_of(task))) for task in tasks]
     except (AttributeError, KeyError, TypeError):
         raise UserError(f"{shown} is not as Label Studio exports its tasks: export them anew as JSON") from None
-    questions = sorted({question for own in choices for question, _ in own})
+    questions = sorted({question for task_choices in choices for question, _ in task_choices})
     question = names.label or (questions[0] if len(questions) == 1 else None)
     if question not in questions:
-        found = f"has the choices {', '.join(map(repr, questions))}" if questions else "has no choices"
-        raise UserError(f"{shown} {found}: name in data.columns.label those that are the labels")
+        available = f"has the choices {', '.join(map(repr, questions))}" if questions else "has no choices"
+        raise UserError(f"{shown} {available}: name in data.columns.label those that are the labels")
     rows = [
         (number, task["data"] | {question: label})
-        for number, (task, own) in enumerate(zip(tasks, choices, strict=True), start=1)
-        for label in [label for asked, label in own if asked == question] or [""]
+        for number, (task, task_choices) in enumerate(zip(tasks, choices, strict=True), start=1)
+        for label in [label for asked, label in task_choices if asked == question] or [""]
     ]
     table = pd.DataFrame([row for _, row in rows], index=[number for number, _ in rows], dtype=object)
     return table, names.model_copy(update={"label": question})
@@ -91,17 +91,17 @@ def with_roles(shown: str, table: pd.DataFrame, names: Columns) -> pd.DataFrame:
     if table.columns.empty:
         raise UserError(f"{shown} is empty: it should have a row for each image")
     table.columns = [str(name).strip() for name in table.columns]
-    found = {role: column_of(shown, table.columns, role, getattr(names, role)) for role in ("path", "split", "group")}
-    rest = [name for name in table.columns if name not in found.values()]
-    found["label"] = column_of(shown, rest, "label", names.label)
+    columns = {role: column_of(shown, table.columns, role, getattr(names, role)) for role in ("path", "split", "group")}
+    rest = [name for name in table.columns if name not in columns.values()]
+    columns["label"] = column_of(shown, rest, "label", names.label)
     for role in ("path", "label"):
-        if found[role] is None:
+        if columns[role] is None:
             raise UserError(
                 f"{shown} has the columns {', '.join(map(repr, table.columns))}, of which none is known as the {role}: "
                 f"name it in data.columns.{role}, or add a header with {USUAL[role][0]!r}"
             )
     return pd.DataFrame(
-        {role: "" if found[role] is None else texts(shown, table[found[role]], role) for role in ROLES},
+        {role: "" if columns[role] is None else texts(shown, table[columns[role]], role) for role in ROLES},
         index=table.index,
     )
 

@@ -65,14 +65,14 @@ def labelled_structure(root: Path, data: Data) -> FolderStructure:
         inside = path.is_relative_to(root)
         folder = (base / path.relative_to(root) if inside else path.absolute()).parent.as_posix()
         for row in rows_of(read_table(path, shown, data.columns), shown):
-            found = files.find(row.path, folder) if row.path.strip() else []
-            if len(found) > 1:
+            matches = files.find(row.path, folder) if row.path.strip() else []
+            if len(matches) > 1:
                 raise UserError(
-                    f"{row.place}: the path {row.path!r} may be {found[0]} or {found[1]}: give more of the path, or "
-                    "set data.root to the folder that the paths are relative to"
+                    f"{row.place}: the path {row.path!r} may be {matches[0]} or {matches[1]}: give more of the path, "
+                    "or set data.root to the folder that the paths are relative to"
                 )
-            if found:
-                rows_by_file[found[0]].append(row)
+            if matches:
+                rows_by_file[matches[0]].append(row)
             else:
                 without_file.append(row)
     shown = ", ".join(tables.values())
@@ -95,11 +95,11 @@ def find_tables(root: Path, paths: dict[str, Path], data: Data) -> dict[Path, st
         inside = path.resolve().is_relative_to(root.resolve())
         return {root / path.resolve().relative_to(root.resolve()) if inside else path: data.labels}
     wanted = f"/{canonical(data.labels_in_root)}"
-    found = {path: name for name, path in paths.items() if f"/{canonical(name)}".endswith(wanted)}
-    if not found:
+    tables = {path: name for name, path in paths.items() if f"/{canonical(name)}".endswith(wanted)}
+    if not tables:
         hint = nearest(data.labels_in_root, paths, "name a table in it, or set it to null")
         raise UserError(f"data.labels_in_root: {data.root} holds no {data.labels_in_root}: {hint}")
-    return found
+    return tables
 
 
 def rows_of(table: pd.DataFrame, shown: str) -> Iterator[Row]:
@@ -161,7 +161,7 @@ def structure_of(
     return FolderStructure(
         find_splits(candidates, shown),
         classes,
-        [own for own in parts_to_fill(split_of, labels, missing) if own[1] in classes],
+        [part for part in parts_to_fill(split_of, labels, missing) if part[1] in classes],
         sorted(candidates, key=lambda file: (SPLITS.index(file.split or "train"), file.class_name)),
         strays=[],
         left_out=[name for name in labelled if labels[name][0] not in classes and name not in excluded],
@@ -191,7 +191,7 @@ def parts_to_fill(
     """Return each split and label of which an image must be usable; of rows without a file or a split, new labels."""
     parts = dict.fromkeys(split_and_label(split_of, labels))
     known = {label for _, label in parts}
-    return list(parts | dict.fromkeys(own for own in missing if own[0] or own[1] not in known))
+    return list(parts | dict.fromkeys(part for part in missing if part[0] or part[1] not in known))
 
 
 def find_splits(candidates: list[Candidate], shown: str) -> tuple[str, ...]:
@@ -205,7 +205,7 @@ def find_splits(candidates: list[Candidate], shown: str) -> tuple[str, ...]:
 
 
 def split_and_label(split_of: dict[str, str | None], labels: dict[str, list[str]]) -> list[tuple[str | None, str]]:
-    return [(split_of[name], own[0]) for name, own in labels.items()]
+    return [(split_of[name], file_labels[0]) for name, file_labels in labels.items()]
 
 
 def labels_of(rows: list[Row]) -> list[str]:

@@ -44,9 +44,9 @@ class Files:
         """
         for written in spellings(path):
             wholes = [*self.relative_to_root(written, folder)]
-            found = meant(written, wholes, self.tails) or meant(written, wholes, self.tails_without_suffix)
-            if found:
-                return found
+            matches = meant(written, wholes, self.tails) or meant(written, wholes, self.tails_without_suffix)
+            if matches:
+                return matches
         return []
 
     def relative_to_root(self, path: str, folder: str) -> Iterator[str]:

@@ -99,11 +99,11 @@ class Segment:
     def positions(self) -> dict[str, int]:
         """Return the position of each image's line in the log, by the sha256 of its file."""
         self.log.seek(0)
-        found, position = {}, 0
+        positions, position = {}, 0
         for line in self.log:
-            found[line[:DIGITS].decode("ascii", "replace")] = position
+            positions[line[:DIGITS].decode("ascii", "replace")] = position
             position += len(line)
-        return found
+        return positions
 
     def close(self) -> None:
         self.pixels.close()

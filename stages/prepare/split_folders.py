@@ -44,14 +44,14 @@ def refuse_hidden_splits(root: Path, folders: list[str]) -> None:
     """Raise UserError for splits that would be taken for classes: within folders, or under names such as test_set."""
     for name in folders:
         place = innermost_folder(root / name)
-        splits = [own for own in class_folders(place) if split_meant(own)]
+        splits = [split for split in class_folders(place) if split_meant(split)]
         if {"train"} < set(map(split_meant, splits)):
             below = relative(place, root)
-            if any(class_folders(place / own) for own in splits):
+            if any(class_folders(place / split) for split in splits):
                 what = f"if these are the splits, set data.root to the folder {below}/ itself"
             else:
                 what = f"if these are splits, they must enclose the classes, as train/{below}/"
-            listed = " ".join(f"{own}/" for own in splits)
+            listed = " ".join(f"{split}/" for split in splits)
             raise UserError(f"data.root has {below}/, which holds {listed}: {what}; if not, give them other names")
     inner = {name: set(class_folders(innermost_folder(root / name))) for name in folders if split_in(name)}
     for train, other in ((a, b) for a in inner for b in inner if split_in(a) == "train" != split_in(b)):

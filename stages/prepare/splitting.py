@@ -165,10 +165,10 @@ def refuse_missing_classes(images: list[UsableImage], chosen: Mapping[str, str],
 
 def why_tied(images: list[UsableImage], class_name: str) -> str:
     """Return why a class's images go where those of other classes go, and what helps."""
-    own = [image for image in images if image.candidate.class_name == class_name]
+    class_images = [image for image in images if image.candidate.class_name == class_name]
     others = {image.facts.sha256 for image in images if image.candidate.class_name != class_name}
-    if any(image.candidate.group for image in own):
+    if any(image.candidate.group for image in class_images):
         return "data.groups ties its images to those of other classes: add images, or loosen it"
-    if others & {image.facts.sha256 for image in own}:
+    if others & {image.facts.sha256 for image in class_images}:
         return "its files lie in other class folders too: mend this, or set data.conflicts to drop"
     return "its images are near copies of other classes' images: add others, or set data.near_distance to null"

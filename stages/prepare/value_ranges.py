@@ -25,8 +25,8 @@ def value_ranges(results: Iterable[UsableImage | Unusable], given: str | Range) 
     if given != "auto":
         return {kind: list(given) for kind in sorted(extremes)}
     return {
-        kind: range_in_use(min(low for low, _ in found), max(high for _, high in found), whole=kind == "integers")
-        for kind, found in sorted(extremes.items())
+        kind: range_in_use(min(low for low, _ in pairs), max(high for _, high in pairs), whole=kind == "integers")
+        for kind, pairs in sorted(extremes.items())
     }
 
 

@@ -53,13 +53,13 @@ def inputs_of(lock: str) -> dict[tuple[str, str], object]:
     try:
         stages = YAML(typ="safe", pure=True).load(lock)["stages"]
         made = {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
-        found = {
+        files = {
             (name, dependency["path"]): dependency.get("md5")
             for name, stage in stages.items()
             for dependency in stage.get("deps", [])
             if not any(Path(dependency["path"]).is_relative_to(path) for path in made)
         }
-        return found | {(name, "params"): stage.get("params") for name, stage in stages.items()}
+        return files | {(name, "params"): stage.get("params") for name, stage in stages.items()}
     except (YAMLError, TypeError, KeyError, AttributeError):
         return {}
 
@@ -109,10 +109,10 @@ def within_intervals(ours: Measure, theirs: Measure | None) -> bool:
 def changes(results: Results) -> Changes | None:
     """Return the measures on val and test that differ from the last other ones."""
     now = results.measures
-    found = last_other_measures(now)
-    if found is None:
+    earlier = last_other_measures(now)
+    if earlier is None:
         return None
-    before = found.measures
+    before = earlier.measures
     differing = [
         (f"{split}: {words}", before.get((split, name)), now[split, name])
         for split in results.splits[1:]
@@ -126,21 +126,21 @@ def changes(results: Results) -> Changes | None:
     ]
     columns = ["", "before", "now", "difference"]
     new = sum(theirs is None for _, theirs, _ in differing)
-    made = table(f"Compared with commit {found.commit}", columns, rows, most=len(rows), measures=True)
-    told, remarks = sentence(found.commit, before, now, final_split(results), len(differing) - new), []
+    made = table(f"Compared with commit {earlier.commit}", columns, rows, most=len(rows), measures=True)
+    told, remarks = sentence(earlier.commit, before, now, final_split(results), len(differing) - new), []
     told += f"; {counted(new, 'measure')} {'is' if new == 1 else 'are'} new" if new else ""
-    if found.inputs and LOCK.exists() and found.inputs == inputs_of(LOCK.read_text(encoding="utf-8")):
+    if earlier.inputs and LOCK.exists() and earlier.inputs == inputs_of(LOCK.read_text(encoding="utf-8")):
         told += ", by the machine or its libraries"
         remarks.append(
-            f"Code, data and parameters are those of commit {found.commit}: what differs comes from the machine or its "
-            "libraries."
+            f"Code, data and parameters are those of commit {earlier.commit}: what differs comes from the machine or "
+            "its libraries."
         )
     if not differing:
-        remarks.append(f"Compared with commit {found.commit} only measures on the training images changed.")
+        remarks.append(f"Compared with commit {earlier.commit} only measures on the training images changed.")
     if len(beyond) < len(differing):
         left_out = counted(len(differing) - len(beyond), "measure")
         remarks.append(f"Left out, for a difference within their intervals: {left_out}.")
-    return Changes(found.commit, made, told, remarks)
+    return Changes(earlier.commit, made, told, remarks)
 
 
 def is_visible(ours: Measure, theirs: Measure | None) -> bool:

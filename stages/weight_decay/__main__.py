@@ -20,7 +20,7 @@ from plumbline.run.errors import run
 from plumbline.run.fields import Seed, SomeSections
 from plumbline.run.outputs import write_csv, write_json
 from stages.weight_decay.decoupling import check_decoupling
-from stages.weight_decay.derivation import Found, derive
+from stages.weight_decay.derivation import CheckResults, derive
 from stages.weight_decay.recurrence import check_recurrence
 from stages.weight_decay.stable_step_sizes import (
     check_bounds,
@@ -80,8 +80,8 @@ def main() -> None:
         "finetune_shrink_factor": run_factor,
         "finetune_lr_over_limit": lr * weight_decay,  # of 1 / (2 lambda); 0 without weight decay
     }
-    found = Found(errors, bounds, recurrence_errors, optima, adam_difference)
-    derived = derive(params, found)
+    results = CheckResults(errors, bounds, recurrence_errors, optima, adam_difference)
+    derived = derive(params, results)
     derived.code += code_of(shrink_factor, sgd_step, trajectory_of_penalty, trajectory_of_shrinking)
     derived.write(DERIVATION)
     write_csv(TRAJECTORIES, trajectories_at_the_bound())

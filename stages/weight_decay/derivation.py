@@ -11,7 +11,7 @@ from stages.weight_decay.updates import shrink_factor, step_size_limit
 
 
 @dataclass(frozen=True)
-class Found:
+class CheckResults:
     """What the checks found, for the steps that they verified."""
 
     errors: dict[str, float]  # of the forms of the update, by momentum
@@ -21,22 +21,22 @@ class Found:
     adam_difference: float
 
 
-def derive(params: WeightDecay, found: Found) -> Derivation:
+def derive(params: WeightDecay, results: CheckResults) -> Derivation:
     """Return the derivation, with what verified each step."""
     return Derivation(
         "Problem 3: weight decay",
         [
-            *the_update(params, found),
-            *larger_lambda(params, found),
+            *the_update(params, results),
+            *larger_lambda(params, results),
             *stability_without_momentum(),
-            *stability_with_momentum(found.bounds, found.errors, found.recurrence_errors),
-            *adam(params, found),
+            *stability_with_momentum(results.bounds, results.errors, results.recurrence_errors),
+            *adam(params, results),
         ],
-        [bounds_table(found.bounds)],
+        [bounds_table(results.bounds)],
     )
 
 
-def the_update(params: WeightDecay, found: Found) -> list[Step]:
+def the_update(params: WeightDecay, results: CheckResults) -> list[Step]:
     """Return parts (a) to (c)."""
     factor = shrink_factor(params.alpha, params.lambda_)
     return [
@@ -58,7 +58,7 @@ def the_update(params: WeightDecay, found: Found) -> list[Step]:
             "One step of gradient descent on (a): w' is w after the step, alpha > 0 is the step size. torch's SGD adds "
             "weight_decay times w to the gradient, so that its weight_decay is 2 lambda.",
             f"by autograd through (a), against torch's SGD with weight_decay = 2 lambda over {params.steps} steps: "
-            f"relative error at most {found.errors['no momentum']:.0e}",
+            f"relative error at most {results.errors['no momentum']:.0e}",
             question="How does gradient descent update the weights?",
         ),
         Step(
@@ -73,7 +73,7 @@ def the_update(params: WeightDecay, found: Found) -> list[Step]:
     ]
 
 
-def larger_lambda(params: WeightDecay, found: Found) -> list[Step]:
+def larger_lambda(params: WeightDecay, results: CheckResults) -> list[Step]:
     """Return part (d), and what a larger lambda does."""
     limit = step_size_limit(params.lambda_)
     factor, smaller = (shrink_factor(params.alpha, strength * params.lambda_) for strength in (1, 2))
@@ -100,13 +100,13 @@ def larger_lambda(params: WeightDecay, found: Found) -> list[Step]:
             "The effect on the result: the weights are smaller. This is regularisation: a network with smaller weights "
             "follows its training data less closely. Example: L is a quadratic with the second derivative mu, its "
             "curvature, and its minimum at w*. The gradient of (a) is then zero at mu / (mu + 2 lambda) times w*.",
-            f"with mu = 1 and w* = 1 torch's SGD ends at {found.optima[0]:.6g} for lambda = {params.lambda_:g} and at "
-            f"{found.optima[1]:.6g} for {2 * params.lambda_:g}",
+            f"with mu = 1 and w* = 1 torch's SGD ends at {results.optima[0]:.6g} for lambda = {params.lambda_:g} and "
+            f"at {results.optima[1]:.6g} for {2 * params.lambda_:g}",
         ),
     ]
 
 
-def adam(params: WeightDecay, found: Found) -> list[Step]:
+def adam(params: WeightDecay, results: CheckResults) -> list[Step]:
     """Return where the penalty and the shrinking differ."""
     steps = min(params.steps, ADAM_STEPS)
     return [
@@ -137,6 +137,6 @@ def adam(params: WeightDecay, found: Found) -> list[Step]:
             "AdamW shrinks all weights by the same factor, apart from the step (Loshchilov and Hutter 2019). For SGD "
             "penalty and shrinking are the same, (b) and (c); for Adam they are not.",
             f"written by hand, equal to torch's AdamW with weight_decay = 2 lambda; within {steps} steps the weights "
-            f"of Adam and of AdamW differ by up to {found.adam_difference:.2g} of the largest weight",
+            f"of Adam and of AdamW differ by up to {results.adam_difference:.2g} of the largest weight",
         ),
     ]

@@ -169,7 +169,7 @@ def bounds_table(bounds: list[Bound]) -> Table:
             b.curvature,
             b.lambda_,
             b.formula,
-            round(b.found, 9),
+            round(b.measured, 9),
             f"{b.error:.0e}",
             step_size_limit(b.lambda_),
         ]

@@ -39,13 +39,13 @@ class Bound:
     curvature: float
     lambda_: float
     momentum: Momentum
-    found: float  # by bisection
+    measured: float  # by bisection
     formula: float
 
     @property
     def error(self) -> float:
         """Return the relative error."""
-        return abs(self.found / self.formula - 1)
+        return abs(self.measured / self.formula - 1)
 
 
 def stable_step_size(curvature: float, lambda_: float, momentum: Momentum) -> float:
@@ -73,7 +73,7 @@ def bounds_by_bisection() -> list[Bound]:
     """Return the largest stable step size of every combination, found on actual runs."""
     cases = list(itertools.product(CURVATURES, LAMBDAS))
     decayed = torch.tensor([mu + 2 * lambda_ for mu, lambda_ in cases], dtype=torch.float64)
-    found = []
+    bounds = []
     for momentum in FORMS:
         low, high = torch.zeros_like(decayed), 5 / decayed  # beyond every bound
         for _ in range(HALVINGS):
@@ -81,8 +81,8 @@ def bounds_by_bisection() -> list[Bound]:
             unstable = grows(middle, decayed, momentum)
             low, high = torch.where(unstable, low, middle), torch.where(unstable, middle, high)
         for (mu, lambda_), alpha in zip(cases, low.tolist(), strict=True):
-            found.append(Bound(mu, lambda_, momentum, alpha, stable_step_size(mu, lambda_, momentum)))
-    return found
+            bounds.append(Bound(mu, lambda_, momentum, alpha, stable_step_size(mu, lambda_, momentum)))
+    return bounds
 
 
 def final_weight(alpha: float, curvature: float, lambda_: float, momentum: Momentum, steps: int = STEPS) -> float:
@@ -100,7 +100,7 @@ def check_bounds(checks: Checks) -> list[Bound]:
         checks.expect_error(worst, BOUND_LIMIT, f"stable step sizes by bisection, {momentum.name}, equal the formula")
         bound = of_momentum[-1]
         below, above = (
-            abs(final_weight(scale * bound.found, bound.curvature, bound.lambda_, momentum, 400))
+            abs(final_weight(scale * bound.measured, bound.curvature, bound.lambda_, momentum, 400))
             for scale in (0.97, 1.03)
         )
         checks.expect(

@@ -164,11 +164,11 @@ def in_numbers(settings: Params) -> Params:
     published = published_transform(weights.architecture, weights.tag)
     if weights.source == "imagenet":
         for key, value in published.items():
-            own = getattr(image, key)
-            if own not in (value, PRETRAINED) and not (key == "resize" and image.fit != "crop"):
+            setting = getattr(image, key)
+            if setting not in (value, PRETRAINED) and not (key == "resize" and image.fit != "crop"):
                 advice = f"set it to {value}" if key == "fit" else "`pretrained` is that value"
                 print(
-                    f"image.{key} is {own}, and the weights of {weights.architecture} were trained with {value}: "
+                    f"image.{key} is {setting}, and the weights of {weights.architecture} were trained with {value}: "
                     f"{advice}",
                     file=sys.stderr,
                 )

@@ -62,7 +62,12 @@ def weights_among(dictionaries: dict[str, Tensors], architecture: str, source: s
 def below_prefixes(place: str, tensors: Tensors, backbone: set[str]) -> list[Candidate]:
     """Return the tensors below each prefix that at least half of the backbone's names stand behind."""
     prefixes = {key: prefixes_of(key) for key in tensors}
-    hits = Counter(prefix for key, own in prefixes.items() for prefix in own if plain_name(key, prefix) in backbone)
+    hits = Counter(
+        prefix
+        for key, key_prefixes in prefixes.items()
+        for prefix in key_prefixes
+        if plain_name(key, prefix) in backbone
+    )
     return [
         Candidate(
             f"{place}.{prefix}".strip(".") or "the tensors",
@@ -114,12 +119,12 @@ def without_head(tensors: Tensors, backbone: set[str]) -> Tensors:
 def with_head(tensors: Tensors, backbone: set[str], head: set[str], architecture: str) -> tuple[Tensors, int]:
     """Return the tensors with the architecture's own head, and its classes; a random one where another stands."""
     others = without_head(tensors, backbone)
-    own = {key: tensors[key] for key in head if key in tensors}
-    classes = max((value.shape[0] for value in own.values() if value.ndim), default=0)
-    if own.keys() == head and 1 <= classes <= MOST_CLASSES:
+    head_tensors = {key: tensors[key] for key in head if key in tensors}
+    classes = max((value.shape[0] for value in head_tensors.values() if value.ndim), default=0)
+    if head_tensors.keys() == head and 1 <= classes <= MOST_CLASSES:
         shape = shape_of_network(architecture, classes).state_dict()
-        if all(own[key].shape == shape[key].shape for key in head):
-            return others | own, classes
+        if all(head_tensors[key].shape == shape[key].shape for key in head):
+            return others | head_tensors, classes
     classes = 2  # the head is replaced in any case
     fresh = build_network(architecture, classes).state_dict()
     return others | {key: fresh[key] for key in head}, classes

@@ -72,9 +72,9 @@ def cached(published: Any) -> Path | None:
             return path
     if published.hf_hub_id:
         for name in HUB_FILES:
-            found = try_to_load_from_cache(published.hf_hub_id, name)
-            if isinstance(found, str):
-                return Path(found)
+            cached_path = try_to_load_from_cache(published.hf_hub_id, name)
+            if isinstance(cached_path, str):
+                return Path(cached_path)
     return None
 
 
@@ -98,7 +98,7 @@ def path_in_package(packaged: Packaged) -> Path | None:
 
 def in_environment() -> str:
     """Return which weights the environment holds, for a message about a network that does not answer."""
-    names = [PREFIX + name.partition(".")[0] for name, own in PACKAGED.items() if path_in_package(own)]
+    names = [PREFIX + name.partition(".")[0] for name, packaged in PACKAGED.items() if path_in_package(packaged)]
     return f"; without a network there are the weights of {', '.join(names)}" if names else ""
 
 

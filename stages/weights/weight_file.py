@@ -39,13 +39,13 @@ def read_dictionaries(path: Path, source: str) -> dict[str, Tensors]:
         raise UserError(f"{source} is {kind}; a .safetensors file or one of torch.save is needed")
     with path.open("rb") as file:
         contents = read_safetensors if is_safetensors(file.read(LOOKED_AT)) else read_pth
-    found = dict(dictionaries(contents(path, source)))
-    if not found:
+    tensors_by_place = dict(dictionaries(contents(path, source)))
+    if not tensors_by_place:
         raise UserError(f"{source} holds no dictionary of tensors: save a network's state_dict()")
-    for where, tensors in found.items():
+    for where, tensors in tensors_by_place.items():
         for key, value in tensors.items():
             refuse_odd_tensor(value, f"{source}: {where}{'.' if where else ''}{key}")
-    return found
+    return tensors_by_place
 
 
 def read_safetensors(path: Path, source: str) -> Tensors:

@@ -50,8 +50,8 @@ def main() -> None:
     split, revisions = in_split([read_revision(name) for name in names], given.split)
     settings = Settings(given.metric or list(METRICS), given.confidence, given.resamples, given.seed)
     compare, as_text = (compare_two, two_as_text) if len(names) == 2 else (compare_many, many_as_text)
-    found = compare(paired(revisions), split, settings)
-    print_in_form(found, as_text, given)
+    result = compare(paired(revisions), split, settings)
+    print_in_form(result, as_text, given)
 
 
 if __name__ == "__main__":

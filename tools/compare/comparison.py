@@ -45,8 +45,8 @@ def compare_two(revisions: list[Revision], split: str, settings: Settings) -> di
     settings = with_known_metrics(settings, revisions)
     a, b = (revision.predictions for revision in revisions)
     clusters = clusters_of(revisions)
-    of_a, of_b = (measures_of(own, settings.metrics) for own in (a, b))
-    found = difference_with_interval(
+    of_a, of_b = (measures_of(predictions, settings.metrics) for predictions in (a, b))
+    differences = difference_with_interval(
         of_a,
         of_b,
         a["actual"].to_numpy(),
@@ -56,14 +56,20 @@ def compare_two(revisions: list[Revision], split: str, settings: Settings) -> di
         revisions[-1].params.get("evaluate.sampling", "classes"),
         clusters,
     )
-    right_in_a, right_in_b = (own["correct"].to_numpy(bool) for own in (a, b))
-    if "accuracy" in found:
-        found["accuracy"] = difference_of_shares(right_in_a, right_in_b, settings.confidence, clusters)
+    right_in_a, right_in_b = (predictions["correct"].to_numpy(bool) for predictions in (a, b))
+    if "accuracy" in differences:
+        differences["accuracy"] = difference_of_shares(right_in_a, right_in_b, settings.confidence, clusters)
     everyone = np.ones(len(a))
     values_a, values_b = of_a(everyone), of_b(everyone)
     metrics = {
-        name: {"a": values_a[name], "b": values_b[name], "difference": own.value, "low": own.low, "high": own.high}
-        for name, own in found.items()
+        name: {
+            "a": values_a[name],
+            "b": values_b[name],
+            "difference": difference.value,
+            "low": difference.low,
+            "high": difference.high,
+        }
+        for name, difference in differences.items()
     }
     only_a = a.index[right_in_a & ~right_in_b].to_list()
     only_b = a.index[~right_in_a & right_in_b].to_list()
@@ -91,11 +97,11 @@ def compare_many(revisions: list[Revision], split: str, settings: Settings) -> d
     everyone = np.ones(len(revisions[0].predictions))
     clusters = clusters_of(revisions)
     values = [measures_of(revision.predictions, settings.metrics)(everyone) for revision in revisions]
-    metrics = {name: {"values": [own[name] for own in values]} for name in settings.metrics}
+    metrics = {name: {"values": [of_revision[name] for of_revision in values]} for name in settings.metrics}
     recipes = recipes_of(revisions)
     if len(recipes) == 1:
-        for own in metrics.values():
-            own |= {"mean": float(np.mean(own["values"])), "deviation": float(np.std(own["values"], ddof=1))}
+        for metric in metrics.values():
+            metric |= {"mean": float(np.mean(metric["values"])), "deviation": float(np.std(metric["values"], ddof=1))}
     over_seeds = None
     if len(recipes) == 2 and all(len(runs) > 1 for runs in recipes):
         right = [np.stack([run.predictions["correct"].to_numpy(float) for run in runs]) for runs in recipes]
@@ -148,7 +154,7 @@ def clusters_of(revisions: list[Revision]) -> np.ndarray | None:
 
     Raises UserError if all images belong together.
     """
-    named = [own.predictions["cluster"].to_numpy() for own in revisions if "cluster" in own.predictions]
+    named = [revision.predictions["cluster"].to_numpy() for revision in revisions if "cluster" in revision.predictions]
     if not named or len(np.unique(named[-1])) == len(named[-1]):
         return None
     if len(np.unique(named[-1])) == 1:
@@ -169,12 +175,12 @@ def p_value(changes: np.ndarray, clusters: np.ndarray | None) -> float:
 def recipes_of(revisions: list[Revision]) -> list[list[Revision]]:
     """Return the revisions grouped by all parameters but the seed; one with a seed that its group has is left out."""
     groups: list[list[Revision]] = []
-    for own in revisions:
-        alike = [group for group in groups if set(differing_params([group[0], own])) <= {SEED}]
+    for revision in revisions:
+        alike = [group for group in groups if set(differing_params([group[0], revision])) <= {SEED}]
         if not alike:
-            groups.append([own])
-        elif own.params.get(SEED) not in [other.params.get(SEED) for other in alike[0]]:
-            alike[0].append(own)
+            groups.append([revision])
+        elif revision.params.get(SEED) not in [other.params.get(SEED) for other in alike[0]]:
+            alike[0].append(revision)
     return groups
 
 
@@ -187,8 +193,8 @@ def measures_of(predictions: pd.DataFrame, wanted: list[str]) -> WeightedMeasure
 
     def measures(weights: np.ndarray) -> dict[str, float]:
         means = dict(zip(MEANS, (values @ weights / weights.sum()).tolist(), strict=True))
-        found = means | of_classes(weights)
-        return {name: found[name] for name in wanted}
+        result = means | of_classes(weights)
+        return {name: result[name] for name in wanted}
 
     return measures
 
@@ -199,10 +205,10 @@ def unpaired(revisions: list[Revision], split: str) -> dict[str, list[dict[str, 
     The paired loss and Brier score are those after the model's temperature: `calibrated_loss` and `calibrated_brier`
     there, which on val are cross-fitted.
     """
-    names = dict.fromkeys(name for own in revisions for of, name in own.measures if of == split)
+    names = dict.fromkeys(name for revision in revisions for of, name in revision.measures if of == split)
     other = [name for name in names if name.removeprefix("calibrated_") not in METRICS]
-    found = {name: [own.measures.get((split, name)) for own in revisions] for name in other}
-    return {name: [own and own._asdict() for own in values] for name, values in found.items()}
+    measures = {name: [revision.measures.get((split, name)) for revision in revisions] for name in other}
+    return {name: [measure and measure._asdict() for measure in values] for name, values in measures.items()}
 
 
 def common(revisions: list[Revision], split: str, settings: Settings) -> dict[str, Any]:
@@ -213,7 +219,7 @@ def common(revisions: list[Revision], split: str, settings: Settings) -> dict[st
         "images": len(revisions[0].predictions),
         "relabelled": relabelled(revisions),
         "left_out": list(revisions[0].left_out),
-        "clusters": None if (own := clusters_of(revisions)) is None else len(np.unique(own)),
+        "clusters": None if (clusters := clusters_of(revisions)) is None else len(np.unique(clusters)),
         "confidence": settings.confidence,
         "params": differing_params(revisions),
     }

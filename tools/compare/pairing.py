@@ -17,20 +17,20 @@ def paired(revisions: list[Revision]) -> list[Revision]:
     """Return the revisions with their images in one order, class by class. Raises UserError for other images."""
     left_out = uncommon(revisions)
     first, *others = revisions = [
-        replace(own, predictions=own.predictions.drop(index=left_out, errors="ignore"), left_out=left_out)
-        for own in revisions
+        replace(revision, predictions=revision.predictions.drop(index=left_out, errors="ignore"), left_out=left_out)
+        for revision in revisions
     ]
     for other in others:
         refuse_other_images(first, other)
     labels = revisions[-1].predictions["actual"]
     order = labels.rename_axis("path").to_frame().sort_values(["actual", "path"], kind="stable").index
-    return [judged_by(labels[order], own, revisions[-1].name) for own in revisions]
+    return [judged_by(labels[order], revision, revisions[-1].name) for revision in revisions]
 
 
 def uncommon(revisions: list[Revision]) -> list[str]:
     """Return the images that not all have, because corrections have excluded them or brought them back."""
-    corrected = frozenset[str]().union(*(own.corrected for own in revisions))
-    hashes = pd.concat([own.predictions["sha256"] for own in revisions])
+    corrected = frozenset[str]().union(*(revision.corrected for revision in revisions))
+    hashes = pd.concat([revision.predictions["sha256"] for revision in revisions])
     counts = hashes.groupby(level=0).size()
     lacking = hashes[hashes.index.map(counts) < len(revisions)]
     return lacking.index[lacking.isin(corrected)].unique().to_list()
@@ -41,22 +41,23 @@ def judged_by(labels: pd.Series, revision: Revision, whose: str) -> Revision:
 
     Raises UserError for a label that is no class of the revision's, as where a class has another name.
     """
-    own = revision.predictions.loc[labels.index]
-    other = labels[~labels.isin({*own["actual"], *own["predicted"]})]
+    predictions = revision.predictions.loc[labels.index]
+    other = labels[~labels.isin({*predictions["actual"], *predictions["predicted"]})]
     if len(other):
         raise UserError(
-            f"{revision.name} and {whose} cannot be compared: {other.index[0]} is {own['actual'][other.index[0]]} in "
-            f"{revision.name}, {other.iloc[0]} in {whose}, which is no class of {revision.name}'s"
+            f"{revision.name} and {whose} cannot be compared: {other.index[0]} is "
+            f"{predictions['actual'][other.index[0]]} in {revision.name}, {other.iloc[0]} in {whose}, which "
+            f"is no class of {revision.name}'s"
         )
-    judged = own.assign(**{OWN_LABEL: own["actual"], "actual": labels})
+    judged = predictions.assign(**{OWN_LABEL: predictions["actual"], "actual": labels})
     correct = judged["correct"].where(judged[OWN_LABEL] == labels, (judged["predicted"] == labels).astype(int))
     return replace(revision, predictions=judged.assign(correct=correct))
 
 
 def relabelled(revisions: list[Revision]) -> list[str]:
     """Return the images whose labels differ between the revisions."""
-    tables = [own.predictions for own in revisions if OWN_LABEL in own.predictions]
-    return list(dict.fromkeys(path for own in tables for path in own.index[own[OWN_LABEL] != own["actual"]]))
+    tables = [revision.predictions for revision in revisions if OWN_LABEL in revision.predictions]
+    return list(dict.fromkeys(path for table in tables for path in table.index[table[OWN_LABEL] != table["actual"]]))
 
 
 def refuse_other_images(a: Revision, b: Revision) -> None:

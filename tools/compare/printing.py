@@ -15,49 +15,49 @@ LISTED = 10  # images of each side; --json has all
 FEW = 10  # images on which the models differ
 
 
-def two_as_text(found: dict[str, Any], *, markdown: bool) -> str:
+def two_as_text(result: dict[str, Any], *, markdown: bool) -> str:
     """Return the comparison of two revisions."""
     rows = [
         {
             "metric": name,
-            "A": f"{own['a']:.4f}",
-            "B": f"{own['b']:.4f}",
-            "B - A": f"{own['difference']:+.4f}",
-            f"{found['confidence']:.0%} interval": f"{own['low']:+.4f} to {own['high']:+.4f}",
+            "A": f"{metric['a']:.4f}",
+            "B": f"{metric['b']:.4f}",
+            "B - A": f"{metric['difference']:+.4f}",
+            f"{result['confidence']:.0%} interval": f"{metric['low']:+.4f} to {metric['high']:+.4f}",
         }
-        for name, own in found["metrics"].items()
+        for name, metric in result["metrics"].items()
     ]
-    only_a, only_b = found["right_in_a_alone"], found["right_in_b_alone"]
-    a, b = found["revisions"]
+    only_a, only_b = result["right_in_a_alone"], result["right_in_b_alone"]
+    a, b = result["revisions"]
     parts = [
-        f"A is {a}, B is {b}; {images_compared(found)}",
-        corrected_images(found, "B's"),
+        f"A is {a}, B is {b}; {images_compared(result)}",
+        corrected_images(result, "B's"),
         table(rows, markdown),
-        f"A alone is right on {images(only_a)}, B alone on {images(only_b)}; {test_of(found)} is "
-        f"{found['mcnemar_p']:.3g}: {verdict(found['mcnemar_p'])}, for these two models on images like these",
-        few_discordant(found),
-        training_luck(found),
+        f"A alone is right on {images(only_a)}, B alone on {images(only_b)}; {test_of(result)} is "
+        f"{result['mcnemar_p']:.3g}: {verdict(result['mcnemar_p'])}, for these two models on images like these",
+        few_discordant(result),
+        training_luck(result),
         *listed("A alone is right on", only_a),
         *listed("B alone is right on", only_b),
-        sample_size(found),
-        unpaired_table(found, markdown),
-        params_table(found, markdown),
-        what_the_split_is_for(found["split"]),
+        sample_size(result),
+        unpaired_table(result, markdown),
+        params_table(result, markdown),
+        what_the_split_is_for(result["split"]),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def images_compared(found: dict[str, Any]) -> str:
+def images_compared(result: dict[str, Any]) -> str:
     """Return how many images of which split are compared, and how many of them are independent."""
-    own = f"{found['split']}, {found['images']} images"
-    if found["clusters"] is None:
-        return own
-    return f"{own} in {found['clusters']} independent groups, copies or images: tests and intervals allow for it"
+    line = f"{result['split']}, {result['images']} images"
+    if result["clusters"] is None:
+        return line
+    return f"{line} in {result['clusters']} independent groups, copies or images: tests and intervals allow for it"
 
 
-def corrected_images(found: dict[str, Any], whose: str) -> str:
+def corrected_images(result: dict[str, Any], whose: str) -> str:
     """Return by whose labels all models are judged, where labels differ, and how many images are not compared."""
-    labels, left_out = found["relabelled"], found["left_out"]
+    labels, left_out = result["relabelled"], result["left_out"]
     lines = []
     if labels:
         lines.append(
@@ -69,15 +69,15 @@ def corrected_images(found: dict[str, Any], whose: str) -> str:
     return "\n".join(lines)
 
 
-def test_of(found: dict[str, Any]) -> str:
+def test_of(result: dict[str, Any]) -> str:
     """Return the name of the p-value of two models."""
-    return "McNemar's exact p" if found["clusters"] is None else "the exact p of McNemar's test with groups as units"
+    return "McNemar's exact p" if result["clusters"] is None else "the exact p of McNemar's test with groups as units"
 
 
-def few_discordant(found: dict[str, Any]) -> str:
+def few_discordant(result: dict[str, Any]) -> str:
     """Return a warning where so few images differ that the bootstrap, which draws among them, is too narrow."""
-    discordant = len(found["right_in_a_alone"]) + len(found["right_in_b_alone"])
-    resampled = [name for name in found["metrics"] if name != "accuracy"]
+    discordant = len(result["right_in_a_alone"]) + len(result["right_in_b_alone"])
+    resampled = [name for name in result["metrics"] if name != "accuracy"]
     if discordant >= FEW or not resampled:
         return ""
     return (
@@ -86,9 +86,9 @@ def few_discordant(found: dict[str, Any]) -> str:
     )
 
 
-def training_luck(found: dict[str, Any]) -> str:
+def training_luck(result: dict[str, Any]) -> str:
     """Return a sentence on the luck of the training, which the test leaves out, and what to run to include it."""
-    differing = found["params"]
+    differing = result["params"]
     if not differing:
         return ""
     if set(differing) == {SEED}:
@@ -113,13 +113,13 @@ def what_the_split_is_for(split: str) -> str:
     return f"These are {split} images: choose by them, and look at test once, at the end, with --split test."
 
 
-def unpaired_table(found: dict[str, Any], markdown: bool) -> str:
+def unpaired_table(result: dict[str, Any], markdown: bool) -> str:
     """Return the measures that are not paired, each revision's with its own interval."""
     rows = [
-        {"measure": name} | {which: with_interval(own) for which, own in zip("AB", values, strict=True)}
-        for name, values in found["unpaired"].items()
+        {"measure": name} | {which: with_interval(measure) for which, measure in zip("AB", values, strict=True)}
+        for name, values in result["unpaired"].items()
     ]
-    labels = ", and by the labels of its own run" if found["relabelled"] else ""
+    labels = ", and by the labels of its own run" if result["relabelled"] else ""
     return f"Each with its own interval{labels}, from {MEASURES}:\n\n{table(rows, markdown)}" if rows else ""
 
 
@@ -131,13 +131,13 @@ def with_interval(measure: dict[str, Any] | None) -> str:
     return f"{measure['value']:.4f}{ends}"
 
 
-def many_as_text(found: dict[str, Any], *, markdown: bool) -> str:
+def many_as_text(result: dict[str, Any], *, markdown: bool) -> str:
     """Return the comparison of several revisions."""
     rows = [
         {"metric": name}
-        | {revision: f"{value:.4f}" for revision, value in zip(found["revisions"], own["values"], strict=True)}
-        | {key: f"{own[key]:.4f}" for key in ("mean", "deviation") if key in own}
-        for name, own in found["metrics"].items()
+        | {revision: f"{value:.4f}" for revision, value in zip(result["revisions"], metric["values"], strict=True)}
+        | {key: f"{metric[key]:.4f}" for key in ("mean", "deviation") if key in metric}
+        for name, metric in result["metrics"].items()
     ]
     pairs = [
         {
@@ -149,38 +149,38 @@ def many_as_text(found: dict[str, Any], *, markdown: bool) -> str:
             "p": f"{pair['mcnemar_p']:.3g}",
             "after Holm": f"{pair['holm_p']:.3g}",
         }
-        for pair in found["pairs"]
+        for pair in result["pairs"]
     ]
-    real = sum(pair["holm_p"] < LEVEL for pair in found["pairs"])
+    real = sum(pair["holm_p"] < LEVEL for pair in result["pairs"])
     parts = [
-        images_compared(found),
-        corrected_images(found, f"{one_line(found['revisions'][-1])}'s"),
+        images_compared(result),
+        corrected_images(result, f"{one_line(result['revisions'][-1])}'s"),
         table(rows, markdown),
         table(pairs, markdown),
-        f"p is {test_of(found)}",
+        f"p is {test_of(result)}",
         f"{real} of {len(pairs)} pairs differ by more than luck, at the {LEVEL:.0%} level after Holm's correction, for "
         "these models on images like these",
-        recipes(found),
-        params_table(found, markdown),
-        what_the_split_is_for(found["split"]),
+        recipes(result),
+        params_table(result, markdown),
+        what_the_split_is_for(result["split"]),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def recipes(found: dict[str, Any]) -> str:
+def recipes(result: dict[str, Any]) -> str:
     """Return the comparison of two recipes over their seeds, or what it would take."""
-    own = found["over_seeds"]
-    if own is None:
-        if set(found["params"]) <= {SEED}:
+    over_seeds = result["over_seeds"]
+    if over_seeds is None:
+        if set(result["params"]) <= {SEED}:
             return ""
         return (
             "Each pair is two models, not two recipes: two recipes with several seeds each are compared over the seeds."
         )
-    a, b = (", ".join(map(one_line, own[which])) for which in "ab")
-    interval = f"{found['confidence']:.0%} interval {own['low']:+.4f} to {own['high']:+.4f}"
+    a, b = (", ".join(map(one_line, over_seeds[which])) for which in "ab")
+    interval = f"{result['confidence']:.0%} interval {over_seeds['low']:+.4f} to {over_seeds['high']:+.4f}"
     return (
-        f"Over seeds, A is {a} and B is {b}: accuracy, B - A, {own['difference']:+.4f}, {interval}; p is "
-        f"{own['p']:.3g}: {verdict(own['p'])}, of the training or of the images"
+        f"Over seeds, A is {a} and B is {b}: accuracy, B - A, {over_seeds['difference']:+.4f}, {interval}; p is "
+        f"{over_seeds['p']:.3g}: {verdict(over_seeds['p'])}, of the training or of the images"
     )
 
 
@@ -202,21 +202,21 @@ def listed(what: str, paths: list[str]) -> list[str]:
     return ["\n".join([f"{what}", *(f"  {one_line(path)}" for path in paths[:LISTED]), *more])]
 
 
-def sample_size(found: dict[str, Any]) -> str:
+def sample_size(result: dict[str, Any]) -> str:
     """Return a sentence: how many images it takes to show a difference in accuracy of this size."""
-    if found["images_needed"] is None:
+    if result["images_needed"] is None:
         return "The accuracies are the same: no number of images would show a difference of this size."
     return (
         f"To see a difference in accuracy of this size, if it is the true one, takes about "
-        f"{found['images_needed']:,} images ({LEVEL:.0%} level, {POWER:.0%} power); here are {found['images']:,}."
+        f"{result['images_needed']:,} images ({LEVEL:.0%} level, {POWER:.0%} power); here are {result['images']:,}."
     )
 
 
-def params_table(found: dict[str, Any], markdown: bool) -> str:
+def params_table(result: dict[str, Any], markdown: bool) -> str:
     """Return the parameters that differ, with their values."""
-    names = ["A", "B"] if len(found["revisions"]) == 2 else found["revisions"]
+    names = ["A", "B"] if len(result["revisions"]) == 2 else result["revisions"]
     rows = [
-        {"parameter": key} | dict(zip(names, map(str, values), strict=True)) for key, values in found["params"].items()
+        {"parameter": key} | dict(zip(names, map(str, values), strict=True)) for key, values in result["params"].items()
     ]
     return table(rows, markdown) if rows else "No parameter differs."
 

@@ -77,15 +77,18 @@ def predictions_of(text: str, name: str) -> pd.DataFrame:
 def in_split(revisions: list[Revision], wish: str | None) -> tuple[str, list[Revision]]:
     """Return the revisions with the predictions of one split, and its name: the one given, else val, else test."""
     known = [set(revision.predictions["split"]) for revision in revisions]
-    split = wish or ("val" if all("val" in own for own in known) else "test")
-    for revision, own in zip(revisions, known, strict=True):
-        if split not in own:
-            raise UserError(f"{revision.name} has no images in {split}: it has {', '.join(sorted(own))}")
-    return split, [replace(own, predictions=own.predictions[own.predictions["split"] == split]) for own in revisions]
+    split = wish or ("val" if all("val" in splits for splits in known) else "test")
+    for revision, splits in zip(revisions, known, strict=True):
+        if split not in splits:
+            raise UserError(f"{revision.name} has no images in {split}: it has {', '.join(sorted(splits))}")
+    return split, [
+        replace(revision, predictions=revision.predictions[revision.predictions["split"] == split])
+        for revision in revisions
+    ]
 
 
 def differing_params(revisions: list[Revision]) -> dict[str, list[Any]]:
     """Return the parameters that differ between revisions, with the value in each; None where it is absent."""
     keys = dict.fromkeys(key for revision in revisions for key in revision.params)
     values = {key: [revision.params.get(key) for revision in revisions] for key in keys}
-    return {key: own for key, own in values.items() if any(value != own[0] for value in own)}
+    return {key: row for key, row in values.items() if any(value != row[0] for value in row)}

@@ -52,17 +52,17 @@ def difference_over_seeds(
     """
     images = a.shape[1]
     difference = float(b.mean() - a.mean())
-    terms = [(own.mean(axis=1).var(ddof=1) / len(own), len(own) - 1) for own in (a, b)]
-    sums = [sums_of_clusters(own, clusters) for own in (a, b)]
+    terms = [(right.mean(axis=1).var(ddof=1) / len(right), len(right) - 1) for right in (a, b)]
+    sums = [sums_of_clusters(right, clusters) for right in (a, b)]
     sizes = sums_of_clusters(np.ones((1, images)), clusters)[0]
     errors = sums[1].mean(axis=0) - sums[0].mean(axis=0) - difference * sizes
-    of_runs = sum((own.var(axis=0, ddof=1) / len(own)).sum() for own in sums)  # within each cluster
+    of_runs = sum((of_recipe.var(axis=0, ddof=1) / len(of_recipe)).sum() for of_recipe in sums)  # within each cluster
     between = len(sizes) / (len(sizes) - 1) * (errors**2).sum() - of_runs
     terms.append((max(between, 0.0) / images**2, len(sizes) - 1))
-    variance = sum(own for own, _ in terms)
+    variance = sum(term for term, _ in terms)
     if variance == 0:
         return Measure(difference, images, difference, difference), float(difference == 0)
-    freedom = variance**2 / sum(own**2 / degrees for own, degrees in terms)
+    freedom = variance**2 / sum(term**2 / degrees for term, degrees in terms)
     error = math.sqrt(variance)
     half = float(t.isf((1 - confidence) / 2, freedom)) * error
     return Measure(difference, images, difference - half, difference + half), float(
@@ -75,7 +75,7 @@ def sums_of_clusters(values: np.ndarray, clusters: np.ndarray | None) -> np.ndar
     if clusters is None:
         return values
     numbers = np.unique(clusters, return_inverse=True)[1]
-    return np.stack([np.bincount(numbers, own) for own in values])
+    return np.stack([np.bincount(numbers, row) for row in values])
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -139,8 +139,8 @@ def difference_with_interval(
     drawn = resampled_weights(labels, resamples, chance, sampling, clusters)
     samples = [(a(weights), b(weights)) for weights in drawn]
     before, after, tails = a(whole), b(whole), [(1 - confidence) / 2, (1 + confidence) / 2]
-    found = {}
+    differences = {}
     for name in before:
         low, high = np.quantile([theirs[name] - ours[name] for ours, theirs in samples], tails)
-        found[name] = Measure(after[name] - before[name], len(labels), float(low), float(high))
-    return found
+        differences[name] = Measure(after[name] - before[name], len(labels), float(low), float(high))
+    return differences

@@ -88,7 +88,7 @@ def verdict(check: Callable[[Callable], str | None], function: str, answers: Mod
 
 def check(folder: Path) -> bool:
     """Print the verdict on each function in a folder, and return whether all are right."""
-    found = []
+    verdicts = []
     for name, problem in PROBLEMS.items():
         path = folder / f"{name}.py"
         print(name)
@@ -96,14 +96,14 @@ def check(folder: Path) -> bool:
             answers = load(path)
         except UserError as error:
             print(f"  {MARKS['wrong']} {error}")
-            found += [Verdict(function, "", "wrong") for function in problem.CHECKS]
+            verdicts += [Verdict(function, "", "wrong") for function in problem.CHECKS]
             continue
         for function, of_function in problem.CHECKS.items():
-            found.append(verdict(of_function, function, answers, path))
-            print(f"  {MARKS[found[-1].state]} {function} {found[-1].words}")
-    right = sum(each.state == "right" for each in found)
-    print(f"{right} of {len(found)} functions are right")
-    return right == len(found)
+            verdicts.append(verdict(of_function, function, answers, path))
+            print(f"  {MARKS[verdicts[-1].state]} {function} {verdicts[-1].words}")
+    right = sum(each.state == "right" for each in verdicts)
+    print(f"{right} of {len(verdicts)} functions are right")
+    return right == len(verdicts)
 
 
 def main() -> None:

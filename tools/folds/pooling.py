@@ -42,12 +42,12 @@ def read_fold(name: str) -> Revision:
 def recipes_of(revisions: list[Revision]) -> list[list[Revision]]:
     """Return the revisions grouped by all parameters but the fold. Raises UserError for more than two groups."""
     groups: list[list[Revision]] = []
-    for own in revisions:
-        alike = [group for group in groups if set(differing_params([group[0], own])) <= {FOLD}]
+    for revision in revisions:
+        alike = [group for group in groups if set(differing_params([group[0], revision])) <= {FOLD}]
         if alike:
-            alike[0].append(own)
+            alike[0].append(revision)
         else:
-            groups.append([own])
+            groups.append([revision])
     if len(groups) > 2:
         keys = [key for key in differing_params(revisions) if key != FOLD]
         raise UserError(
@@ -63,17 +63,20 @@ def pool(recipe: list[Revision]) -> Pooled:
     Raises UserError if a fold is missing or given twice, if an image is test in two folds, or in none.
     """
     by_fold = one_of_each_fold(recipe)
-    tests = [own.predictions[own.predictions["split"] == "test"].assign(fold=fold) for fold, own in by_fold.items()]
-    for own, test in zip(by_fold.values(), tests, strict=True):
+    tests = [
+        revision.predictions[revision.predictions["split"] == "test"].assign(fold=fold)
+        for fold, revision in by_fold.items()
+    ]
+    for revision, test in zip(by_fold.values(), tests, strict=True):
         if test.empty:
-            raise UserError(f"{own.name} has no test images: it is no fold, run `dvc repro` there")
+            raise UserError(f"{revision.name} has no test images: it is no fold, run `dvc repro` there")
     pooled = pd.concat(tests).sort_index()
     refuse_overlaps(pooled, by_fold)
-    for own in by_fold.values():
-        refuse_other_images(own, pooled)
+    for revision in by_fold.values():
+        refuse_other_images(revision, pooled)
     if "cluster" in pooled:  # each run numbers its clusters anew, and none is in two folds
         pooled = pooled.assign(cluster=pooled.groupby(["fold", "cluster"]).ngroup())
-    trained_on = sum((own.predictions["split"] == "train").sum() for own in by_fold.values())
+    trained_on = sum((revision.predictions["split"] == "train").sum() for revision in by_fold.values())
     sampling = recipe[0].params.get("evaluate.sampling", "images")
     return Pooled(list(by_fold.values()), pooled, len(pooled) / trained_on, sampling)
 
@@ -81,13 +84,17 @@ def pool(recipe: list[Revision]) -> Pooled:
 def one_of_each_fold(recipe: list[Revision]) -> dict[int, Revision]:
     """Return the revisions by their folds, in order. Raises UserError if one is missing or given twice."""
     by_fold: dict[int, Revision] = {}
-    for own in recipe:
-        fold = own.params.get(FOLD)
+    for revision in recipe:
+        fold = revision.params.get(FOLD)
         if fold is None:
-            raise UserError(f"{own.name} is no fold, for its {FOLD} is null: run it with -S {FOLD}=0,1,2 and so on")
+            raise UserError(
+                f"{revision.name} is no fold, for its {FOLD} is null: run it with -S {FOLD}=0,1,2 and so on"
+            )
         if fold in by_fold:
-            raise UserError(f"{by_fold[fold].name} and {own.name} are both fold {fold} of one recipe: give one of them")
-        by_fold[fold] = own
+            raise UserError(
+                f"{by_fold[fold].name} and {revision.name} are both fold {fold} of one recipe: give one of them"
+            )
+        by_fold[fold] = revision
     folds = recipe[0].params[FOLDS]
     missing = [str(fold) for fold in range(folds) if fold not in by_fold]
     if missing:
@@ -109,20 +116,20 @@ def refuse_overlaps(pooled: pd.DataFrame, by_fold: dict[int, Revision]) -> None:
         )
 
 
-def refuse_other_images(own: Revision, pooled: pd.DataFrame) -> None:
+def refuse_other_images(revision: Revision, pooled: pd.DataFrame) -> None:
     """Raise UserError if a run had an image that is test in no fold, or lacked one, or had another file or label."""
     for paths, what in (
-        (own.predictions.index.difference(pooled.index), "are test in no fold"),
-        (pooled.index.difference(own.predictions.index), f"are not among {own.name}'s"),
+        (revision.predictions.index.difference(pooled.index), "are test in no fold"),
+        (pooled.index.difference(revision.predictions.index), f"are not among {revision.name}'s"),
     ):
         if len(paths):
             raise UserError(
                 f"{len(paths)} images, {paths[0]} the first, {what}: run the folds again on the same images"
             )
-    same = own.predictions.loc[pooled.index]
+    same = revision.predictions.loc[pooled.index]
     other = pooled.index[((same["sha256"] != pooled["sha256"]) | (same["actual"] != pooled["actual"])).to_numpy()]
     if len(other):
         raise UserError(
-            f"{len(other)} images, {other[0]} the first, are another file or of another class in {own.name}: run the "
-            "folds again on the same images"
+            f"{len(other)} images, {other[0]} the first, are another file or of another class in {revision.name}: run "
+            "the folds again on the same images"
         )

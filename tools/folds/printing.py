@@ -13,28 +13,30 @@ METHOD = (
 )
 
 
-def as_text(found: dict[str, Any], *, markdown: bool) -> str:
+def as_text(result: dict[str, Any], *, markdown: bool) -> str:
     """Return the measures of one recipe, or of two with their difference."""
-    grouped = "" if found["clusters"] is None else f" in {found['clusters']} independent groups, copies or images"
-    parts = [f"{found['folds']} folds, {found['images']} images{grouped}, each judged once by a model of other images"]
-    names = ["A", "B"][: len(found["recipes"])]
+    grouped = "" if result["clusters"] is None else f" in {result['clusters']} independent groups, copies or images"
+    parts = [
+        f"{result['folds']} folds, {result['images']} images{grouped}, each judged once by a model of other images"
+    ]
+    names = ["A", "B"][: len(result["recipes"])]
     if len(names) == 1:
-        parts.append(table(measure_rows(found["recipes"][0], found["confidence"]), markdown))
+        parts.append(table(measure_rows(result["recipes"][0], result["confidence"]), markdown))
     else:
         parts.append(
-            "; ".join(f"{name} is {revisions(own)}" for name, own in zip(names, found["recipes"], strict=True))
+            "; ".join(f"{name} is {revisions(recipe)}" for name, recipe in zip(names, result["recipes"], strict=True))
         )
-        parts.append(table(difference_rows(found), markdown))
-        p = found["differences"]["accuracy"]["p"]
+        parts.append(table(difference_rows(result), markdown))
+        p = result["differences"]["accuracy"]["p"]
         parts.append(f"Accuracy: p is {p:.3g}: {verdict(p)}, of the training or of the images")
     parts.append(METHOD.format(test=" and the test" if len(names) == 2 else ""))
-    few = [own for own in found["recipes"] if own["mistakes"] < FEW]
+    few = [recipe for recipe in result["recipes"] if recipe["mistakes"] < FEW]
     if few:
         parts.append(
             f"Few answers are wrong, {few[0]['mistakes']}: the intervals of all but the accuracy may be too narrow."
         )
     if len(names) == 2:
-        rows = [{"parameter": key, "A": written(a), "B": written(b)} for key, (a, b) in found["params"].items()]
+        rows = [{"parameter": key, "A": written(a), "B": written(b)} for key, (a, b) in result["params"].items()]
         parts.append(table(rows, markdown))
     parts.append("The accuracy of a recipe that you choose by these numbers is too high.")
     return "\n\n".join(parts)
@@ -49,24 +51,24 @@ def measure_rows(recipe: dict[str, Any], confidence: float) -> list[dict[str, st
     return [
         {
             "metric": name,
-            "all images": f"{own['value']:.4f}",
-            f"{confidence:.0%} interval": f"{own['low']:.4f} to {own['high']:.4f}",
-            "folds": f"{min(own['of_folds']):.4f} to {max(own['of_folds']):.4f}",
+            "all images": f"{metric['value']:.4f}",
+            f"{confidence:.0%} interval": f"{metric['low']:.4f} to {metric['high']:.4f}",
+            "folds": f"{min(metric['of_folds']):.4f} to {max(metric['of_folds']):.4f}",
         }
-        for name, own in recipe["metrics"].items()
+        for name, metric in recipe["metrics"].items()
     ]
 
 
-def difference_rows(found: dict[str, Any]) -> list[dict[str, str]]:
+def difference_rows(result: dict[str, Any]) -> list[dict[str, str]]:
     """Return a row a measure: of both recipes, and the difference with its interval."""
-    a, b = (own["metrics"] for own in found["recipes"])
+    a, b = (recipe["metrics"] for recipe in result["recipes"])
     return [
         {
             "metric": name,
             "A": f"{a[name]['value']:.4f}",
             "B": f"{b[name]['value']:.4f}",
-            "B - A": f"{own['difference']:+.4f}",
-            f"{found['confidence']:.0%} interval": f"{own['low']:+.4f} to {own['high']:+.4f}",
+            "B - A": f"{difference['difference']:+.4f}",
+            f"{result['confidence']:.0%} interval": f"{difference['low']:+.4f} to {difference['high']:+.4f}",
         }
-        for name, own in found["differences"].items()
+        for name, difference in result["differences"].items()
     ]

@@ -25,22 +25,22 @@ def results_of(pooled: list[Pooled], confidence: float) -> dict[str, Any]:
     """Return the measures of one recipe or two, and of two their difference."""
     if len(pooled) == 2:
         refuse_other_folds(*pooled)
-    pooled = [replace(own, predictions=own.predictions.sort_values("actual", kind="stable")) for own in pooled]
+    pooled = [replace(recipe, predictions=recipe.predictions.sort_values("actual", kind="stable")) for recipe in pooled]
     first = pooled[0].predictions
     clusters = clusters_of(first)
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "images": len(first),
         "clusters": None if clusters is None else len(np.unique(clusters)),
         "folds": len(pooled[0].revisions),
         "confidence": confidence,
-        "recipes": [recipe_results(own, confidence) for own in pooled],
+        "recipes": [recipe_results(recipe, confidence) for recipe in pooled],
     }
     if len(pooled) == 2:
         a, b = pooled
         params = differing_params([a.revisions[0], b.revisions[0]])
         params.pop(FOLD, None)
-        found |= {"params": params, "differences": differences(a, b, confidence)}
-    return found
+        result |= {"params": params, "differences": differences(a, b, confidence)}
+    return result
 
 
 def recipe_results(pooled: Pooled, confidence: float) -> dict[str, Any]:
@@ -54,14 +54,16 @@ def recipe_results(pooled: Pooled, confidence: float) -> dict[str, Any]:
     for name in NAMES:
         half = half_width(of_folds[name], pooled.ratio, confidence)
         low, high = of_images[name]
-        own = Measure(whole[name], len(pooled.predictions), min(low, whole[name] - half), max(high, whole[name] + half))
+        measure = Measure(
+            whole[name], len(pooled.predictions), min(low, whole[name] - half), max(high, whole[name] + half)
+        )
         if name == "accuracy":
             clusters = clusters_of(pooled.predictions)
-            own = accuracy_over_folds(*right_and_folds(pooled), pooled.ratio, confidence, clusters)
-        low, high = max(own.low, 0.0), own.high if name in UNBOUNDED else min(own.high, 1.0)
-        metrics[name] = {"value": own.value, "low": low, "high": high, "of_folds": of_folds[name].tolist()}
+            measure = accuracy_over_folds(*right_and_folds(pooled), pooled.ratio, confidence, clusters)
+        low, high = max(measure.low, 0.0), measure.high if name in UNBOUNDED else min(measure.high, 1.0)
+        metrics[name] = {"value": measure.value, "low": low, "high": high, "of_folds": of_folds[name].tolist()}
     return {
-        "revisions": [own.name for own in pooled.revisions],
+        "revisions": [revision.name for revision in pooled.revisions],
         "mistakes": int((pooled.predictions["correct"] == 0).sum()),
         "metrics": metrics,
     }
@@ -73,7 +75,7 @@ def bootstrap_intervals(pooled: Pooled, confidence: float) -> dict[str, tuple[fl
     chance, clusters = np.random.default_rng(0), clusters_of(pooled.predictions)
     samples = [measures(drawn) for drawn in resampled_weights(labels, RESAMPLES, chance, pooled.sampling, clusters)]
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    return {name: tuple(np.quantile([own[name] for own in samples], tails).tolist()) for name in NAMES}
+    return {name: tuple(np.quantile([sample[name] for sample in samples], tails).tolist()) for name in NAMES}
 
 
 def differences(a: Pooled, b: Pooled, confidence: float) -> dict[str, dict[str, float]]:
@@ -90,15 +92,15 @@ def differences(a: Pooled, b: Pooled, confidence: float) -> dict[str, dict[str, 
         sampling=b.sampling,
         clusters=clusters,
     )
-    found = {}
-    for name, own in of_images.items():
+    result = {}
+    for name, difference in of_images.items():
         half = half_width(folds_b[name] - folds_a[name], ratio, confidence)
-        low, high = min(own.low, own.value - half), max(own.high, own.value + half)
-        found[name] = {"difference": own.value, "low": low, "high": high}
+        low, high = min(difference.low, difference.value - half), max(difference.high, difference.value + half)
+        result[name] = {"difference": difference.value, "low": low, "high": high}
     (right, folds), (right_b, _) = right_and_folds(a), right_and_folds(b)
-    own, p = accuracy_difference_over_folds(right, right_b, folds, ratio, confidence, clusters)
-    found["accuracy"] = {"difference": own.value, "low": own.low, "high": own.high, "p": p}
-    return found
+    difference, p = accuracy_difference_over_folds(right, right_b, folds, ratio, confidence, clusters)
+    result["accuracy"] = {"difference": difference.value, "low": difference.low, "high": difference.high, "p": p}
+    return result
 
 
 def refuse_other_folds(a: Pooled, b: Pooled) -> None:
@@ -128,8 +130,8 @@ def values_of(predictions: pd.DataFrame) -> dict[str, float]:
 
 def values_of_folds(pooled: Pooled) -> dict[str, np.ndarray]:
     """Return each measure on each fold's images, (k,)."""
-    values = [values_of(own) for _, own in pooled.predictions.groupby("fold")]
-    return {name: np.array([own[name] for own in values]) for name in NAMES}
+    values = [values_of(rows) for _, rows in pooled.predictions.groupby("fold")]
+    return {name: np.array([of_fold[name] for of_fold in values]) for name in NAMES}
 
 
 def right_and_folds(pooled: Pooled) -> tuple[np.ndarray, np.ndarray]:

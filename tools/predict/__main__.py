@@ -103,14 +103,16 @@ def format_of(given: argparse.Namespace) -> str:
     """Return the output's format: the one given, else by the suffix of the output. Raises UserError for neither."""
     suffix = given.output.suffix.lower() if given.output else ""
     if given.format is None and suffix not in FORMATS_BY_SUFFIX:
-        known = ", ".join(own for own in FORMATS_BY_SUFFIX if own)
+        known = ", ".join(ending for ending in FORMATS_BY_SUFFIX if ending)
         raise UserError(
             f"--output {given.output} ends in {suffix}, which is no known format: end it in {known}, or give --format"
         )
-    found = given.format or FORMATS_BY_SUFFIX[suffix]
-    if given.spreadsheet and found not in SPREADSHEETS:
-        raise UserError(f"--spreadsheet is for {' and '.join(SPREADSHEETS)}, and the output's format is {found}")
-    return found
+    output_format = given.format or FORMATS_BY_SUFFIX[suffix]
+    if given.spreadsheet and output_format not in SPREADSHEETS:
+        raise UserError(
+            f"--spreadsheet is for {' and '.join(SPREADSHEETS)}, and the output's format is {output_format}"
+        )
+    return output_format
 
 
 def keep_of(given: argparse.Namespace) -> float:
@@ -148,23 +150,23 @@ def classified(
     images = decoded(sources, pixels_and_size)
     with contextlib.closing(images), tqdm(total=len(sources), unit="image", disable=None) as progress:
         while batch := list(itertools.islice(images, classifier.batch_size)):
-            usable = [found for _, found in batch if not isinstance(found, Unreadable)]
+            usable = [image for _, image in batch if not isinstance(image, Unreadable)]
             pixels, sizes = zip(*usable, strict=True) if usable else ((), ())
             predictions = iter(classifier.classify(np.stack(pixels), sizes) if usable else ())
-            for source, found in batch:
-                own = found if isinstance(found, Unreadable) else next(predictions)
-                is_judged = abstain_below is not None and own is not found
-                yield Row(source.name, own, own.probability < abstain_below if is_judged else None)
+            for source, image in batch:
+                result = image if isinstance(image, Unreadable) else next(predictions)
+                is_judged = abstain_below is not None and result is not image
+                yield Row(source.name, result, result.probability < abstain_below if is_judged else None)
             progress.update(len(batch))
 
 
 def noted(rows: Iterator[Row], reasons: Counter, seen: Compared) -> Iterator[Row]:
     """Yield the rows, and note why files gave no image, and of the others what is compared with val."""
     for row in rows:
-        if isinstance(row.found, Unreadable):
-            reasons[row.found.reason] += 1
+        if isinstance(row.result, Unreadable):
+            reasons[row.result.reason] += 1
         else:
-            seen.add(row.found)
+            seen.add(row.result)
         yield row
 
 

@@ -34,9 +34,9 @@ class Compared:
         self.values: dict[str, array] = {}  # float32, as val's are
 
     def add(self, prediction: Prediction) -> None:
-        found = {name: getattr(prediction, name) for name in ABOUT}
-        found |= {f"{FEATURES} {k}": value for k, value in enumerate(prediction.features or ())}
-        for name, value in found.items():
+        measures = {name: getattr(prediction, name) for name in ABOUT}
+        measures |= {f"{FEATURES} {k}": value for k, value in enumerate(prediction.features or ())}
+        for name, value in measures.items():
             if value is not None:
                 self.values.setdefault(name, array("f")).append(value)
 
@@ -47,9 +47,9 @@ class Compared:
         val = {name: getattr(classifier.val, name) for name in ("brightness", "probability", "size")}
         val["distance"] = classifier.network.score.val_distances
         if classifier.directions is not None:
-            val |= {f"{FEATURES} {k}": own for k, own in enumerate(classifier.val.features.T)}
-        kept = {name: own for name, own in self.values.items() if val.get(name) is not None}
-        return line_of({name: (np.array(own), val[name].cpu().numpy()) for name, own in kept.items()})
+            val |= {f"{FEATURES} {k}": values for k, values in enumerate(classifier.val.features.T)}
+        kept = {name: values for name, values in self.values.items() if val.get(name) is not None}
+        return line_of({name: (np.array(values), val[name].cpu().numpy()) for name, values in kept.items()})
 
 
 def line_of(samples: dict[str, tuple[np.ndarray, np.ndarray]]) -> str | None:

@@ -25,7 +25,7 @@ class Row:
     """The prediction for one file, or the reason why it gave no image."""
 
     path: str
-    found: Prediction | Unreadable
+    result: Prediction | Unreadable
     abstained: bool | None = None  # whether the likeliest class has too small a probability, where one was given
 
 
@@ -43,12 +43,12 @@ def columns(top: int, asked: Sequence[str] = ()) -> list[str]:
 
 def cells(row: Row, top: int, asked: Sequence[str] = ()) -> list[Any]:
     """Return a row's values, in the order of the columns."""
-    if isinstance(row.found, Unreadable):
-        return [printable(row.path), *[""] * (2 * top + len(asked) + len(JUDGED)), row.found.reason, str(row.found)]
-    pairs = [value for pair in row.found.top(top) for value in pair]
-    judged = [YES_OR_NO[row.found.known], "" if row.found.p_known is None else row.found.p_known]
-    found = {ABSTAINED: YES_OR_NO[row.abstained], SET: SEPARATOR.join(row.found.prediction_set or ())}
-    return [printable(row.path), *pairs, *(found[name] for name in asked), *judged, "", ""]
+    if isinstance(row.result, Unreadable):
+        return [printable(row.path), *[""] * (2 * top + len(asked) + len(JUDGED)), row.result.reason, str(row.result)]
+    pairs = [value for pair in row.result.top(top) for value in pair]
+    judged = [YES_OR_NO[row.result.known], "" if row.result.p_known is None else row.result.p_known]
+    extra = {ABSTAINED: YES_OR_NO[row.abstained], SET: SEPARATOR.join(row.result.prediction_set or ())}
+    return [printable(row.path), *pairs, *(extra[name] for name in asked), *judged, "", ""]
 
 
 def inert(cell: Any) -> Any:
@@ -78,14 +78,14 @@ def write_csv(
 
 def described(row: Row, top: int) -> str:
     """Return a row as a JSON object in one line."""
-    if isinstance(row.found, Unreadable):
-        values = {"path": printable(row.path), "reason": row.found.reason, "detail": str(row.found)}
+    if isinstance(row.result, Unreadable):
+        values = {"path": printable(row.path), "reason": row.result.reason, "detail": str(row.result)}
     else:
-        likeliest = [{"class": name, "probability": share} for name, share in row.found.top(top)]
+        likeliest = [{"class": name, "probability": share} for name, share in row.result.top(top)]
         values = {"path": printable(row.path), **dict(zip(PAIR, likeliest[0].values(), strict=True))}
         values |= {ABSTAINED: row.abstained} if row.abstained is not None else {}
-        values |= {SET: row.found.prediction_set} if row.found.prediction_set is not None else {}
-        values |= {"known": row.found.known, "p_known": row.found.p_known}
+        values |= {SET: row.result.prediction_set} if row.result.prediction_set is not None else {}
+        values |= {"known": row.result.known, "p_known": row.result.p_known}
         values |= {"top": likeliest} if top > 1 else {}
     return json.dumps(values, ensure_ascii=False)
 

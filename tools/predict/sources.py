@@ -93,8 +93,8 @@ def files_below(folder: Path) -> Iterator[Path]:
     A folder that cannot be listed, and a link to a folder, which could be a cycle, are yielded like files.
     """
     try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
     except OSError:
         yield folder
         return

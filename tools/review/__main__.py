@@ -75,7 +75,9 @@ def contents_of(images: list[Image], corrections: list[Correction], classes: lis
         "classes": classes,
         "kinds": KINDS,
         "images": [shown(image, classes) for image in images],
-        "corrections": [{key: value for key, value in asdict(own).items() if key in COLUMNS} for own in corrections],
+        "corrections": [
+            {key: value for key, value in asdict(correction).items() if key in COLUMNS} for correction in corrections
+        ],
     }
     return contents | {"run": hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]}
 

@@ -64,7 +64,9 @@ def images_to_review(structure: FolderStructure | None, corrections: list[Correc
     Raises UserError for tables that are not there, or are of other images than data/prepared.
     """
     used = used_images()
-    aside, findings_aside = images_set_aside(structure, {own.sha256 for own in corrections}) if structure else ({}, [])
+    aside, findings_aside = (
+        images_set_aside(structure, {correction.sha256 for correction in corrections}) if structure else ({}, [])
+    )
     images, doubtful = aside | used, doubts(used)
     for row in doubtful.itertuples():
         images[row.sha256].suggested = row.suggested
@@ -75,11 +77,15 @@ def images_to_review(structure: FolderStructure | None, corrections: list[Correc
         *similar(used),
         *(("wrong", image.sha256, f"The model says {image.predicted}.") for image in mistakes(used)),
         *(("unsure", image.sha256, f"The likeliest class has {percent(image.probability)}.") for image in unsure(used)),
-        *(("before", own.sha256, f"Its correction: {own.action}.") for own in corrections if own.sha256 in images),
+        *(
+            ("before", correction.sha256, f"Its correction: {correction.action}.")
+            for correction in corrections
+            if correction.sha256 in images
+        ),
     ]
     chosen: dict[str, Image] = {}
     for kind in KINDS:
-        of_kind = dict.fromkeys(sha256 for found, sha256, _ in findings if found == kind)
+        of_kind = dict.fromkeys(sha256 for finding_kind, sha256, _ in findings if finding_kind == kind)
         chosen |= {sha256: images[sha256] for sha256 in list(of_kind)[:most] if sha256 not in chosen}
     for kind, sha256, why in findings:
         if sha256 in chosen and (kind, why) not in chosen[sha256].reasons:
@@ -175,8 +181,8 @@ def notes(images: dict[str, Image]) -> Iterator[Finding]:
 def similar(images: dict[str, Image]) -> Iterator[Finding]:
     """Yield the images of val and test that look like one of train, and that one, those most alike first."""
     table = read_table(SIMILAR).sort_values(["similarity", "path"], ascending=[False, True], kind="stable")
-    own, nearest = (hashes_of(SIMILAR, table[column], images) for column in ("path", "nearest"))
-    for row, sha256, other in zip(table.itertuples(), own, nearest, strict=True):
+    hashes, nearest = (hashes_of(SIMILAR, table[column], images) for column in ("path", "nearest"))
+    for row, sha256, other in zip(table.itertuples(), hashes, nearest, strict=True):
         alike = f"Cosine similarity of the features {row.similarity:.3f}: perhaps a copy, perhaps merely similar."
         yield "similar", sha256, f"Looks like {row.nearest}, {' and '.join(images[other].labels)}. {alike}"
         yield "similar", other, f"{row.path}, {' and '.join(images[sha256].labels)}, looks like it. {alike}"

@@ -85,42 +85,45 @@ def right_answers(classifiers: list[Classifier], split: Split, seed: int) -> lis
         for start in range(0, images, size):
             batch = slice(start, start + size)
             pixels, files = split.images[batch].numpy(), split.sha256[batch]
-            for key, own in right.items():
+            for key, is_right in right.items():
                 changed = pixels if key is None else corrupted(pixels, files, *key, crop, seed)
                 for place, classifier in enumerate(classifiers):
                     answers = [each.predicted for each in classifier.classify(changed)]
-                    own[place, batch] = np.array(answers) == labels[batch]
+                    is_right[place, batch] = np.array(answers) == labels[batch]
                 progress.update(len(pixels))
     clean = right.pop(None)
-    return [Answers(clean[place], {key: own[place] for key, own in right.items()}) for place in range(len(classifiers))]
+    return [
+        Answers(clean[place], {key: is_right[place] for key, is_right in right.items()})
+        for place in range(len(classifiers))
+    ]
 
 
 def main() -> None:
-    given, settings = arguments(), params_file.load(Params)
-    own, splits = settings.evaluate, read_splits()
+    given, params = arguments(), params_file.load(Params)
+    settings, splits = params.evaluate, read_splits()
     name = chosen_split(given.split, splits)
     names = [given.model, given.against] if given.against else [given.model]
     with nondeterministic_operations([]), ExitStack() as files:
         models = [read_model(files.enter_context(model_file(each))) for each in names]
         for each, model in zip(names, models, strict=True):
             refuse_other_data(Path(each), model, read_classes(), splits)
-        make_repeatable(settings.seed, deterministic=all(model.is_repeatable for model in models))
-        answers = right_answers([Classifier(model) for model in models], splits[name], settings.seed)
-    for each, found in zip(names, answers, strict=True):
-        if not found.clean.any():
+        make_repeatable(params.seed, deterministic=all(model.is_repeatable for model in models))
+        answers = right_answers([Classifier(model) for model in models], splits[name], params.seed)
+    for each, of_model in zip(names, answers, strict=True):
+        if not of_model.clean.any():
             raise UserError(f"{each} is right on none of the {name} images as they are: there is nothing to lose")
     clusters = clusters_within(read_clusters()[name])
-    table = results_table(answers[0], clusters, own.confidence)
-    drawing = splits[name].labels.numpy(), clusters, own, settings.seed
+    table = results_table(answers[0], clusters, settings.confidence)
+    drawing = splits[name].labels.numpy(), clusters, settings, params.seed
     write_csv(TABLE, table)
-    write_figure(FIGURE, table, name, own.confidence)
-    print(as_text(table, relative_accuracy(answers[0], *drawing), name, own.confidence))
+    write_figure(FIGURE, table, name, settings.confidence)
+    print(as_text(table, relative_accuracy(answers[0], *drawing), name, settings.confidence))
     print(f"{TABLE} has all intervals, {FIGURE} shows them", file=sys.stderr)
     if given.against:
-        differences = difference_table(*answers, clusters, own.confidence)
+        differences = difference_table(*answers, clusters, settings.confidence)
         write_csv(DIFFERENCE, differences)
         relative = relative_difference(answers, *drawing)
-        print(f"\n{difference_as_text(differences, relative, names, own.confidence)}")
+        print(f"\n{difference_as_text(differences, relative, names, settings.confidence)}")
         print(f"{DIFFERENCE} has all intervals", file=sys.stderr)
 
 

@@ -71,7 +71,9 @@ def moved(image: np.ndarray, matrix: np.ndarray, by: np.ndarray | None = None) -
     centre = (np.array(image.shape[:2]) - 1) / 2
     offset = centre - matrix @ centre - (0 if by is None else by)
     channels = np.moveaxis(image.astype(np.float32), 2, 0)
-    return np.stack([affine_transform(own, matrix, offset, order=1, mode="reflect") for own in channels], axis=2)
+    return np.stack(
+        [affine_transform(channel, matrix, offset, order=1, mode="reflect") for channel in channels], axis=2
+    )
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,10 @@ CORRUPTIONS = {
 
 def corrupted(pixels: np.ndarray, files: list[str], name: str, severity: int, crop: int, seed: int) -> np.ndarray:
     """Return images, uint8 (N, resize, resize, 3), after a corruption; `files` are their sha256."""
-    own = CORRUPTIONS[name]
-    found = np.empty_like(pixels)
+    corruption = CORRUPTIONS[name]
+    result = np.empty_like(pixels)
     for i, (image, sha256) in enumerate(zip(pixels, files, strict=True)):
         chance = np.random.default_rng([seed, list(CORRUPTIONS).index(name), int(sha256, 16)])
-        changed = own.change(image, own.settings[severity - 1], chance, crop)
-        found[i] = np.rint(np.clip(changed, 0, 255))
-    return found
+        changed = corruption.change(image, corruption.settings[severity - 1], chance, crop)
+        result[i] = np.rint(np.clip(changed, 0, 255))
+    return result

@@ -17,18 +17,20 @@ def difference_table(model: Answers, against: Answers, clusters: np.ndarray | No
     both = {(CLEAN, 0): (model.clean, against.clean)}
     both |= {key: (right, against.corrupted[key]) for key, right in model.corrupted.items()}
     for (name, severity), (right, others) in both.items():
-        found = difference_of_shares(others, right, confidence, clusters)
-        rows.append((name, severity, right.mean(), others.mean(), found.value, found.low, found.high))
+        difference = difference_of_shares(others, right, confidence, clusters)
+        rows.append((name, severity, right.mean(), others.mean(), difference.value, difference.low, difference.high))
     columns = ["corruption", "severity", "accuracy", "against", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=columns).assign(images=len(model.clean))
 
 
 def relative_difference(
-    both: list[Answers], labels: np.ndarray, clusters: np.ndarray | None, own: Evaluate, seed: int
+    both: list[Answers], labels: np.ndarray, clusters: np.ndarray | None, settings: Evaluate, seed: int
 ) -> Measure:
     """Return how much higher the mean relative accuracy of the first model is, with the bootstrap's paired interval."""
-    samples = relative_of_samples(both, labels, clusters, own, seed)
-    low, high = np.quantile(samples[:, 0] - samples[:, 1], [(1 - own.confidence) / 2, (1 + own.confidence) / 2])
+    samples = relative_of_samples(both, labels, clusters, settings, seed)
+    low, high = np.quantile(
+        samples[:, 0] - samples[:, 1], [(1 - settings.confidence) / 2, (1 + settings.confidence) / 2]
+    )
     value = relative_of(both[0]) - relative_of(both[1])
     return Measure(value, len(labels), float(low), float(high))
 

@@ -31,8 +31,8 @@ def results_table(answers: Answers, clusters: np.ndarray | None, confidence: flo
     for (name, severity), right in answers.corrupted.items():
         change = difference_of_shares(answers.clean, right, confidence, clusters)
         setting = CORRUPTIONS[name].settings[severity - 1]
-        own = measured(right, clusters, confidence)
-        rows.append((name, severity, setting, *own, change.value, change.low, change.high))
+        accuracy = measured(right, clusters, confidence)
+        rows.append((name, severity, setting, *accuracy, change.value, change.low, change.high))
     columns = ["corruption", "severity", "setting", "accuracy", "low", "high", "change", "change_low", "change_high"]
     return pd.DataFrame(rows, columns=columns).assign(images=len(answers.clean))
 
@@ -44,14 +44,14 @@ def measured(right: np.ndarray, clusters: np.ndarray | None, confidence: float) 
 
 
 def relative_accuracy(
-    answers: Answers, labels: np.ndarray, clusters: np.ndarray | None, own: Evaluate, seed: int
+    answers: Answers, labels: np.ndarray, clusters: np.ndarray | None, settings: Evaluate, seed: int
 ) -> Measure:
     """Return the mean accuracy over all corruptions and severities, in parts of that on the images as they are.
 
     Its interval is the percentile bootstrap's, which draws images with all that was made of them.
     """
-    samples = relative_of_samples([answers], labels, clusters, own, seed)[:, 0]
-    low, high = np.quantile(samples, [(1 - own.confidence) / 2, (1 + own.confidence) / 2])
+    samples = relative_of_samples([answers], labels, clusters, settings, seed)[:, 0]
+    low, high = np.quantile(samples, [(1 - settings.confidence) / 2, (1 + settings.confidence) / 2])
     return Measure(relative_of(answers), len(answers.clean), float(low), float(high))
 
 
@@ -61,12 +61,12 @@ def relative_of(answers: Answers) -> float:
 
 
 def relative_of_samples(
-    models: list[Answers], labels: np.ndarray, clusters: np.ndarray | None, own: Evaluate, seed: int
+    models: list[Answers], labels: np.ndarray, clusters: np.ndarray | None, settings: Evaluate, seed: int
 ) -> np.ndarray:
     """Return the same of each of the bootstrap's samples, the same for all models, float64 (resamples, models)."""
     clean = np.stack([answers.clean.astype(float) for answers in models], axis=1)  # (N, models)
     mean = np.stack([np.mean(list(answers.corrupted.values()), axis=0) for answers in models], axis=1)
-    drawn = resampled_weights(labels, own.resamples, np.random.default_rng(seed), own.sampling, clusters)
+    drawn = resampled_weights(labels, settings.resamples, np.random.default_rng(seed), settings.sampling, clusters)
     # At least one right: a sample of a model that is hardly ever right may have none.
     return np.array([(weights @ mean) / np.maximum(weights @ clean, 1.0) for weights in drawn])
 

@@ -54,7 +54,7 @@ class Sweep:
     @property
     def best_first(self) -> list[Experiment]:
         """The experiments in the order of their accuracy; of equal ones, of their names."""
-        return sorted(self.experiments, key=lambda own: (-own.accuracy, own.name))
+        return sorted(self.experiments, key=lambda experiment: (-experiment.accuracy, experiment.name))
 
 
 def read_sweep(revision: str, split: str) -> Sweep:
@@ -69,8 +69,8 @@ def read_sweep(revision: str, split: str) -> Sweep:
     confidence = {experiment.params["evaluate.confidence"] for experiment in read}
     if len(confidence) > 1:
         raise UserError(f"evaluate.confidence differs ({', '.join(map(str, sorted(confidence)))}): set it alike")
-    found = Sweep(split, confidence.pop(), read, unfinished)
-    return replace(found, answers=answers_at(found.best_first[0].rev, split))
+    sweep = Sweep(split, confidence.pop(), read, unfinished)
+    return replace(sweep, answers=answers_at(sweep.best_first[0].rev, split))
 
 
 def shown(revision: str) -> list[dict[str, Any]]:
@@ -124,4 +124,8 @@ def answers_at(rev: str, split: str) -> Answers | None:
 def varying(experiments: list[Experiment]) -> list[str]:
     """Return the parameters that differ between experiments; one that is absent counts as null."""
     keys = dict.fromkeys(key for experiment in experiments for key in experiment.params)
-    return [key for key in keys if any(own.params.get(key) != experiments[0].params.get(key) for own in experiments)]
+    return [
+        key
+        for key in keys
+        if any(experiment.params.get(key) != experiments[0].params.get(key) for experiment in experiments)
+    ]

@@ -12,12 +12,12 @@ def as_text(sweep: Sweep, differing: list[str], *, markdown: bool) -> str:
     """Return the finished experiments, the best first, with the parameters that differ, then the unfinished ones."""
     rows = [
         {
-            "experiment": one_line(own.name),
-            f"{sweep.split} accuracy": f"{own.accuracy:.4f}",
-            f"{sweep.confidence:.0%} interval": f"{own.low:.4f} to {own.high:.4f}",
+            "experiment": one_line(experiment.name),
+            f"{sweep.split} accuracy": f"{experiment.accuracy:.4f}",
+            f"{sweep.confidence:.0%} interval": f"{experiment.low:.4f} to {experiment.high:.4f}",
         }
-        | {key: one_line(written(own.params.get(key))) for key in differing}
-        for own in sweep.best_first
+        | {key: one_line(written(experiment.params.get(key))) for key in differing}
+        for experiment in sweep.best_first
     ]
     frame = pd.DataFrame(rows)
     table = frame.to_markdown(index=False, disable_numparse=True) if markdown else frame.to_string(index=False)

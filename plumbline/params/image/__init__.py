@@ -48,8 +48,8 @@ class Image(Section):
 
         With another fit than crop, `resize: pretrained` is the crop: the network sees the whole image.
         """
-        own = {key: getattr(self, key) for key in type(self).model_fields}
-        filled = {key: values[key] if value == PRETRAINED else value for key, value in own.items()}
-        if own["resize"] == PRETRAINED and own["fit"] != "crop":
+        settings = {key: getattr(self, key) for key in type(self).model_fields}
+        filled = {key: values[key] if value == PRETRAINED else value for key, value in settings.items()}
+        if settings["resize"] == PRETRAINED and settings["fit"] != "crop":
             filled["resize"] = filled["crop"]
         return self.model_copy(update=filled)

@@ -51,11 +51,11 @@ def test_of_exchangeable_images_the_promised_share_is_in_its_sets_in_each_class(
 
 
 FAULTS = {
-    "the quantile off by one": ("prediction_sets", "len(own)) - 1]", "len(own))]"),
-    "the quantile off by one, to the safe side": ("prediction_sets", "len(own)) - 1]", "len(own)) - 2]"),
+    "the quantile off by one": ("prediction_sets", "len(group)) - 1]", "len(group))]"),
+    "the quantile off by one, to the safe side": ("prediction_sets", "len(group)) - 1]", "len(group)) - 2]"),
     "no correction for finite samples": ("conformal_counts", "(val_images + 1)", "val_images"),
     "the sides swapped": ("prediction_sets", ">= least", "<= least"),
-    "the other end of the order": ("prediction_sets", "np.sort(own)", "-np.sort(-own)"),
+    "the other end of the order": ("prediction_sets", "np.sort(group)", "-np.sort(-group)"),
     "a probability that is not relative": ("prediction_sets", " / probabilities.max(axis=1, keepdims=True)", ""),
     "all classes under one threshold": ("prediction_sets", "of_class if each_class else", "[relative] * classes if 1 else"),
 }  # fmt: skip

@@ -86,7 +86,7 @@ FAULTS = {
     "not scaled": ("nn.functional.normalize(features.double().cpu(), dim=1)", "features.double().cpu()"),
     "images for features": ("rowvar=False", "rowvar=True"),
     "one column of features is 0-dimensional": ("np.atleast_2d(np.cov(scaled, rowvar=False, ddof=0))", "np.cov(scaled, rowvar=False, ddof=0)"),
-    "any sign": ("found * signs", "-found * signs"),
+    "any sign": ("components * signs", "-components * signs"),
 }  # fmt: skip
 
 
