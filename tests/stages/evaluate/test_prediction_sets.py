@@ -68,9 +68,15 @@ FAULTS = {
         "predictions.labels, predictions.probabilities[np.arange(len(predictions.labels)), predictions.labels] "
         "/ predictions.probabilities.max(axis=1)",
     ),
-    "the coverage on the other side": ("predictions.classes, settings.coverage", "predictions.classes, 1 - settings.coverage"),
+    "the coverage on the other side": (
+        "predictions.classes, settings.coverage",
+        "predictions.classes, 1 - settings.coverage",
+    ),
     "a total in place of a mean": (" / weights.sum()", ""),
-    "another interval": ("share_of_images(right, predictions.clusters, settings", "share_of_images(held[:, 0], None, settings"),
+    "another interval": (
+        "share_of_images(right, predictions.clusters, settings",
+        "share_of_images(held[:, 0], None, settings",
+    ),
 }
 
 
