@@ -117,7 +117,7 @@ def joined() -> Iterator[Distributed]:
                 raise
     except (RuntimeError, dist.DistError) as error:
         if "Unable to find address" in str(error):
-            if os.environ["RANK"] != "0":
+            if os.environ["LOCAL_RANK"] != "0":  # one line from each machine
                 sys.exit(1)
             raise UserError(
                 "gloo finds no network interface to train over: set GLOO_SOCKET_IFNAME to one of this machine's "

@@ -77,12 +77,9 @@ def update(run: Run, setup: Setup, part: TrainedPart, indices: torch.Tensor) -> 
     recipe, progress = setup.recipe, run.progress
     run.optimiser.zero_grad()
     batches = indices.split(recipe.batch_size)  # several if gradients are accumulated
-    shares = [weight_of(batch, setup) / weight_of(indices, setup) for batch in batches]
+    weight = weight_of(indices, setup)
     losses, correct = zip(
-        *(
-            backward(setup, part, batch, share, batch is batches[-1])
-            for batch, share in zip(batches, shares, strict=True)
-        ),
+        *(backward(setup, part, batch, weight_of(batch, setup) / weight, batch is batches[-1]) for batch in batches),
         strict=True,
     )
     parameters = [parameter for parameter in run.network.parameters() if parameter.grad is not None]

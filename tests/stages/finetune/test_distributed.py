@@ -204,7 +204,7 @@ def test_a_network_interface_that_is_not_there_is_one_line(
     def init() -> None:
         raise RuntimeError("[enforce fail at gloo/transport/tcp/device.cc:85] . Unable to find address for: nope0")
 
-    for name, value in (("RANK", rank), ("WORLD_SIZE", "2")):
+    for name, value in (("RANK", "5"), ("LOCAL_RANK", rank), ("WORLD_SIZE", "8")):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(distributed, "init_process_group", init)
     with pytest.raises(expected, match="set GLOO_SOCKET_IFNAME" if rank == "0" else "1"), joined():
