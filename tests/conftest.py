@@ -20,6 +20,8 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
+from tests.support import forked
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side, with one thread each, also in what they start
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
@@ -98,9 +100,10 @@ def change_params(folder: Path, values: dict[str, object]) -> None:
 
 
 def run_in(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder, with the programs of this environment first."""
+    """Run a command in a folder, with the programs of this environment first; but see `tests.support.forked`."""
+    first = [] if command[0] == "git" else [forked.programs()]
     environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(map(str, [*first, Path(sys.executable).parent, os.environ["PATH"]])),
         "GIT_AUTHOR_NAME": "test",
         "GIT_AUTHOR_EMAIL": "test@example.com",
         "GIT_COMMITTER_NAME": "test",

@@ -1,37 +1,53 @@
 """Commands as processes of their own that start at once: forked from a server that has imported what they import.
 
-`python -m stages.finetune` imports torch and torchvision for two to seven seconds before it does anything. A test that
-runs a command often, or kills it often, starts it here instead. What runs is the same: the module's `__main__`, in a
-process with an environment, a folder, input and output of its own.
+`python -m stages.finetune` imports torch and torchvision for two to seven seconds before it does anything. The tests
+start stages and tools here instead, and so does DVC where they run it: `programs` holds a `python` that does. What runs
+is the same: the module's `__main__`, as the folder holds it, in a process with an environment, a folder, input and
+output of its own.
 """
 
+import atexit
 import functools
-import multiprocessing
 import os
-import runpy
+import select
+import shlex
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from multiprocessing import forkserver
 from pathlib import Path
 
-import pytest
+from tests.support.forking import client
+from tests.support.python_path import PROJECT, python_path
 
-PROJECT = Path(__file__).parents[2]
+FORKING = Path(__file__).parent / "forking"
 STREAMS = ("input", "output", "errors")  # files, in the order of their descriptors
 
 
 @functools.cache
-def server() -> multiprocessing.context.ForkServerContext:
-    """Start the server, once, and return what forks from it."""
-    context = multiprocessing.get_context("forkserver")
-    # Nothing else of the project: a run's fingerprint names the project's modules that its process has imported.
-    context.set_forkserver_preload(["stages.finetune.__main__"])
-    with pytest.MonkeyPatch.context() as patched:  # it knows no other way to what it is to import
-        patched.setenv("PYTHONPATH", str(PROJECT))
-        forkserver.ensure_running()
-    return context
+def address() -> str:
+    """Start the server, once, and return its address. It takes commands at once, and runs them when it has imported."""
+    socket = Path(tempfile.mkdtemp(prefix="forked-"), "socket")
+    command = [sys.executable, FORKING / "server.py", socket, PROJECT]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    server = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+    atexit.register(server.communicate)  # closes its input, and waits for it
+    while not socket.exists():
+        assert server.poll() is None, "the server that forks has ended"
+    return str(socket)
+
+
+@functools.cache
+def programs() -> Path:
+    """Return a folder whose `python` runs stages and tools by the server."""
+    folder = Path(address()).parent / "programs"
+    folder.mkdir()
+    words = [sys.executable, "-IS", client.__file__, address(), sys.executable]
+    (folder / "python").write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    (folder / "python").chmod(0o755)
+    return folder
 
 
 class Forked:
@@ -41,43 +57,36 @@ class Forked:
         """Start `python -m` with this command; `contents` is its standard input."""
         self.streams = Path(tempfile.mkdtemp(prefix="streams-"))
         (self.streams / "input").write_bytes(contents)
-        arguments = ([str(word) for word in command], str(Path.cwd()), dict(os.environ | environment), self.streams)
-        self.process = server().Process(target=run_module, args=arguments)
-        self.process.start()
+        descriptors = [
+            os.open(self.streams / name, os.O_RDONLY if name == "input" else os.O_WRONLY | os.O_CREAT)
+            for name in STREAMS
+        ]
+        self.connection = client.connect(
+            address(), [str(word) for word in command], dict(os.environ | python_path() | environment), descriptors
+        )
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self.pid = int(self.connection.recv(64))
 
     def is_running(self) -> bool:
-        return self.process.is_alive()
+        return not select.select([self.connection], [], [], 0)[0]
 
     def kill(self) -> None:
         """End it with SIGKILL."""
-        self.process.kill()
+        os.kill(self.pid, signal.SIGKILL)
         self.wait()
 
     def wait(self) -> tuple[int, str, str]:
         """Wait for its end; return its status, as subprocess gives it, what it printed, and its errors."""
-        self.process.join()
+        status = int(self.connection.recv(64))
+        self.connection.close()
         output, errors = ((self.streams / name).read_bytes().decode() for name in STREAMS[1:])
         shutil.rmtree(self.streams)
-        return self.process.exitcode, output, errors
-
-
-def run_module(command: list[str], folder: str, environment: dict[str, str], streams: Path) -> None:
-    """Do what `python -m` does with this command, in a process that has just been forked."""
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    for descriptor, name in enumerate(STREAMS):
-        os.dup2(os.open(streams / name, os.O_RDONLY if name == "input" else os.O_WRONLY | os.O_CREAT), descriptor)
-    sys.stdin = os.fdopen(0)  # multiprocessing has closed it
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)
-    sys.argv = list(command)
-    sys.modules.pop(f"{command[0]}.__main__", None)  # as the server has imported it
-    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+        return status, output, errors
 
 
 def start(module: str, **environment: str) -> Forked:
-    """Start a stage in the current folder."""
+    """Start a stage in the current folder, with the project's own code."""
     return Forked(module, environment=environment)
 
 

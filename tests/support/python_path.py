@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.conftest import PROJECT
+PROJECT = Path(__file__).parents[2]
 
 
 def python_path(*before: Path) -> dict[str, str]:

@@ -21,17 +21,17 @@ from tests.stages.weights.conftest import BACKBONE, sha256
 from tests.support.pipeline import STAGES
 from tests.support.weight_server import Server
 
-SECRETS = ("us3r", "pa55word", "s1gnature", "fr4gment")
+SECRETS = ("us3rname", "pa55word", "s1gnature", "fr4gment")
 
 
 def test_user_and_password_are_sent_to_their_own_host_alone(
     workspace: Workspace, server: Server, resnet18: Path
 ) -> None:
     workspace.set(weights__architecture="resnet18", weights__sha256=sha256(resnet18))
-    workspace.set(weights__source=server.url("moved.pth", user="us3r:pa55%40word@"))
+    workspace.set(weights__source=server.url("moved.pth", user="us3rname:pa55%40word@"))
     server.redirect = server.url("resnet18.pth")
     weights.main()
-    assert server.authorised == [f"Basic {base64.b64encode(b'us3r:pa55@word').decode()}", ""]
+    assert server.authorised == [f"Basic {base64.b64encode(b'us3rname:pa55@word').decode()}", ""]
 
 
 @pytest.mark.medium
@@ -48,10 +48,10 @@ def test_no_secret_of_an_address_is_in_a_file_or_a_line(
     name: str,
 ) -> None:
     monkeypatch.setattr(download, "SILENCE", 0.5)
-    server.redirect = "https://us3r:pa55word@127.0.0.1/a.pth?key=s1gnature"
+    server.redirect = "https://us3rname:pa55word@127.0.0.1/a.pth?key=s1gnature"
     if name == "page.pth":
         server.contents = b"<html>Sign in</html>"
-    source = f"{server.url(name, user='us3r:pa55word@')}?X-Amz-Signature=s1gnature#fr4gment"
+    source = f"{server.url(name, user='us3rname:pa55word@')}?X-Amz-Signature=s1gnature#fr4gment"
     digest = hashlib.sha256(server.contents).hexdigest()
     workspace.set(weights__architecture="resnet18", weights__source=source, weights__sha256=digest)
     if name == "resnet18.pth":
@@ -79,7 +79,7 @@ def test_no_secret_of_an_address_is_in_a_result_of_the_pipeline(
 ) -> None:
     """But in params.yaml, where the user wrote it, and in dvc.lock, into which DVC copies every parameter."""
     monkeypatch.chdir(tiny_copy)
-    source = f"{server.url('resnet18.pth', user='us3r:pa55word@')}?X-Amz-Signature=s1gnature#fr4gment"
+    source = f"{server.url('resnet18.pth', user='us3rname:pa55word@')}?X-Amz-Signature=s1gnature#fr4gment"
     own = {"weights.architecture": "resnet18", "weights.source": source, "weights.sha256": sha256(resnet18)}
     change_params(tiny_copy, own)
     for stage in list(STAGES)[list(STAGES).index("weights") :]:
@@ -100,18 +100,18 @@ def test_no_secret_of_an_address_is_in_a_result_of_the_pipeline(
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("https://us3r:pa55word@host:80/a/b.pth?key=s1gnature#fr4gment", "https://host:80/a/b.pth"),
-        ("https://us3r@host/a@b.pth", "https://host/a@b.pth"),
-        ("https://us3r:pa55@word@host/a.pth", "https://host/a.pth"),
-        ("https://us3r:pa55/word@host/a.pth", "https://..."),
-        ("https://us3r:pa55?word@host/a.pth", "https://..."),
+        ("https://us3rname:pa55word@host:80/a/b.pth?key=s1gnature#fr4gment", "https://host:80/a/b.pth"),
+        ("https://us3rname@host/a@b.pth", "https://host/a@b.pth"),
+        ("https://us3rname:pa55@word@host/a.pth", "https://host/a.pth"),
+        ("https://us3rname:pa55/word@host/a.pth", "https://..."),
+        ("https://us3rname:pa55?word@host/a.pth", "https://..."),
         ("https://[::1]:8080/a.pth?s1gnature", "https://[::1]:8080/a.pth"),
         ("https://host?s1gnature", "https://host"),
         ("https://host/a.pth;s1gnature", "https://host/a.pth"),
-        ("S3://us3r:pa55word@bucket/key", "S3://bucket/key"),
-        ("s3:/us3r:pa55word@bucket/key", "s3:/bucket/key"),
-        ("git+ssh://us3r@host/a", "git+ssh://host/a"),
-        ("https://us3r:pa55word@", "https://"),
+        ("S3://us3rname:pa55word@bucket/key", "S3://bucket/key"),
+        ("s3:/us3rname:pa55word@bucket/key", "s3:/bucket/key"),
+        ("git+ssh://us3rname@host/a", "git+ssh://host/a"),
+        ("https://us3rname:pa55word@", "https://"),
         ("data/what?/a#b.pth", "data/what?/a#b.pth"),
         ("/home/me@work/a.pth", "/home/me@work/a.pth"),
         ("C:/me@work/a.pth", "C:/me@work/a.pth"),
@@ -127,7 +127,7 @@ def test_an_address_is_shown_without_its_secrets(text: str, shown: str) -> None:
 
 
 def test_a_remote_path_as_data_root_is_refused_without_its_secrets(workspace: Workspace) -> None:
-    workspace.set(data__root="s3://us3r:pa55word@bucket/photos?key=s1gnature")
+    workspace.set(data__root="s3://us3rname:pa55word@bucket/photos?key=s1gnature")
     with pytest.raises(UserError, match="there is no folder or archive s3:/+bucket/photos: ") as error:
         prepare.main()
     assert not [secret for secret in SECRETS if secret in str(error.value)]

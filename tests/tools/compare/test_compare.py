@@ -1,7 +1,6 @@
 """The command on a repository: what it prints, and what it refuses."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,9 +53,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def compare(folder: Path, *arguments: str, check: bool = True) -> tuple[str, str, int]:
-    done = run_in(
-        folder, "env", f"PYTHONPATH={PROJECT}", sys.executable, "-m", "tools.compare", *arguments, check=check
-    )
+    done = run_in(folder, "env", f"PYTHONPATH={PROJECT}", "python", "-m", "tools.compare", *arguments, check=check)
     return done.stdout, done.stderr, done.returncode
 
 

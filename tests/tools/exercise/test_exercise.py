@@ -1,13 +1,11 @@
 """The exercises: the project's own modules are right answers, and the usual mistakes are named, each by itself."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, run_in
 from tools.exercise import __main__ as exercise
 
 ANSWERS = {
@@ -293,13 +291,7 @@ def test_an_error_has_its_line_in_a_relative_folder_too(
 @pytest.mark.medium
 def test_the_status_says_whether_all_is_right(folder: Path) -> None:
     for expected in (0, 1):
-        done = subprocess.run(
-            [sys.executable, "-m", "tools.exercise", "check", folder],
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_in(PROJECT, "python", "-m", "tools.exercise", "check", str(folder), check=False)
         assert (done.returncode, done.stderr) == (expected, "")
         (folder / "problem_3.py").write_text("")
     assert "10 of 15 functions are right" in done.stdout

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ HOSTILE = "<!--<script>alert(1)</script><script>alert(2)</script></plaintext><im
 
 
 def make_page(project: Path) -> None:
-    run_in(project, sys.executable, "-m", "tools.plots_page")
+    run_in(project, "python", "-m", "tools.plots_page")
 
 
 def look_at(project: Path) -> None:

@@ -1,6 +1,5 @@
 """The table and the figure against tables made by hand, and the command on a repository with experiments."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -194,7 +193,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def sweep(folder: Path, *arguments: str) -> tuple[str, str, int]:
-    command = ("env", f"PYTHONPATH={PROJECT}", sys.executable, "-m", "tools.sweep", *arguments)
+    command = ("env", f"PYTHONPATH={PROJECT}", "python", "-m", "tools.sweep", *arguments)
     done = run_in(folder, *command, check=False)
     assert "Traceback" not in done.stderr
     return done.stdout, done.stderr, done.returncode

@@ -1,0 +1,104 @@
+"""A server that has imported what the stages and tools import, and forks `python -m` commands of them; run as a script.
+
+    python server.py ADDRESS PROJECT
+
+ADDRESS is a Unix socket's path. The server ends when its standard input does. A client (client.py says what it sends)
+is answered with the command's process number and, when that has ended, its status.
+"""
+
+import gc
+import importlib
+import json
+import multiprocessing
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+OURS = {"plumbline", "stages", "tools"}
+STARTS_A_THREAD = {("stages", "export")}  # onnxruntime does: a process forked beside a thread may never end
+
+
+def import_libraries(project: str) -> None:
+    """Import the project's commands, and forget its own modules: a command runs those of the folder it starts in."""
+    sys.path.insert(0, project)
+    for group in ("stages", "tools"):
+        for path in sorted(Path(project, group).glob("*/__main__.py")):
+            if (group, path.parent.name) not in STARTS_A_THREAD:
+                importlib.import_module(f"{group}.{path.parent.name}.__main__")
+    for name in list(sys.modules):
+        if name.partition(".")[0] in OURS:
+            del sys.modules[name]
+    sys.path.remove(project)
+    gc.collect()
+    gc.freeze()  # what was imported is shared with the commands, and not looked through in each of them
+
+
+def serve(listener: socket.socket) -> None:
+    """Fork an attendant for each client, until standard input ends."""
+    while listener in select.select([listener, sys.stdin], [], [])[0]:
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            attend(connection)
+            os._exit(0)
+        connection.close()
+
+
+def attend(connection: socket.socket) -> None:
+    """Fork the command's process, and tell the client of its start and its end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    message, streams, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+    process = multiprocessing.get_context("fork").Process(target=run, args=[streams, *json.loads(message)])
+    process.start()
+    for stream in streams:
+        os.close(stream)
+    connection.send(str(process.pid).encode())
+    if process.sentinel not in select.select([process.sentinel, connection], [], [])[0]:
+        process.kill()  # nobody waits for it: the client was killed
+    process.join()
+    connection.send(str(process.exitcode).encode())
+
+
+def run(streams: list[int], command: list[str], folder: str, environment: dict[str, str]) -> None:
+    """Do what `python -m` does with this command, in a process that has just been forked."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for descriptor, stream in enumerate(streams):
+        os.dup2(stream, descriptor)
+        os.close(stream)
+    sys.stdin = os.fdopen(0)  # multiprocessing has closed it
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:0] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    importlib.invalidate_caches()
+    sys.modules.pop("sitecustomize", None)
+    with suppress(ImportError):  # as Python does when it starts
+        importlib.import_module("sitecustomize")
+    sys.argv = command
+    try:
+        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    finally:
+        threading._shutdown()  # Python does this first at its end, multiprocessing only after it has waited for workers
+
+
+def main() -> None:
+    address, project = sys.argv[1:]
+    del sys.path[0]  # this script's folder
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(address)
+    listener.listen(64)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how an attendant has ended
+    import_libraries(project)
+    serve(listener)
+    os._exit(0)  # without triton's list of what it has not freed
+
+
+if __name__ == "__main__":
+    main()
