@@ -129,7 +129,12 @@ def other_value(key: str) -> object:
 def changed_stages() -> set[str]:
     """Return the stages of the current directory whose own dependencies or parameters differ from dvc.lock."""
     with Repo() as repo:
-        status = repo.status()
+        return changed_in(repo)
+
+
+def changed_in(repo: Repo) -> set[str]:
+    """Return the same of an open repository, of which dvc.yaml and dvc.lock are read once: that takes longest."""
+    status = repo.status()
     return {stage for stage, entries in status.items() if any("changed deps" in entry for entry in entries)}
 
 
@@ -141,10 +146,11 @@ def test_only_what_uses_a_changed_parameter_runs_again(tiny_copy: Path, monkeypa
     assert changed_stages() == set()
     path = tiny_copy / "params.yaml"
     before = path.read_text()
-    for name, expected in RERUNS.items():
-        change_params(tiny_copy, {name: other_value(name)})
-        assert changed_stages() == expected | {"params", "report"}, name
-        path.write_text(before)
+    with Repo() as repo:
+        for name, expected in RERUNS.items():
+            change_params(tiny_copy, {name: other_value(name)})
+            assert changed_in(repo) == expected | {"params", "report"}, name
+            path.write_text(before)
 
 
 @pytest.mark.slow
@@ -152,12 +158,13 @@ def test_only_what_names_a_changed_folder_runs_again(tiny_copy: Path, monkeypatc
     monkeypatch.chdir(tiny_copy)
     shared = {Path(name).parent.as_posix() for name in MODULES if name.startswith("plumbline/")}
     assert set(FOLDERS) == shared - {"plumbline", "plumbline/params"}
-    for folder, expected in FOLDERS.items():
-        path = tiny_copy / folder / "__init__.py"
-        before = path.read_text()
-        path.write_text(before + "\n# changed\n")
-        assert changed_stages() == expected, folder
-        path.write_text(before)
+    with Repo() as repo:
+        for folder, expected in FOLDERS.items():
+            path = tiny_copy / folder / "__init__.py"
+            before = path.read_text()
+            path.write_text(before + "\n# changed\n")
+            assert changed_in(repo) == expected, folder
+            path.write_text(before)
     for above in ("stages/__init__.py", "plumbline/__init__.py", "plumbline/classifier.py"):
         (tiny_copy / above).write_text((tiny_copy / above).read_text() + "\n# changed\n")
     assert changed_stages() == set()
@@ -169,10 +176,11 @@ def test_a_new_module_makes_its_own_stage_run_again_without_an_edit_of_dvc_yaml_
 ) -> None:
     monkeypatch.chdir(tiny_copy)
     modules = {stage: tiny_copy / "stages" / stage / "brand_new.py" for stage in STAGES}
-    for stage, module in modules.items():
-        module.write_text("ANSWER = 42\n")
-        assert changed_stages() == {stage}
-        module.unlink()
+    with Repo() as repo:
+        for stage, module in modules.items():
+            module.write_text("ANSWER = 42\n")
+            assert changed_in(repo) == {stage}
+            module.unlink()
     for module in modules.values():
         module.write_text("ANSWER = 42\n")
     run_in(tiny_copy, "python", "-m", "compileall", "-q", "-b", "stages")  # beside the sources

@@ -72,6 +72,8 @@ def run(streams: list[int], command: list[str], folder: str, environment: dict[s
         os.dup2(stream, descriptor)
         os.close(stream)
     sys.stdin = os.fdopen(0)  # multiprocessing has closed it
+    sys.stdout = os.fdopen(1, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, encoding=sys.stderr.encoding, errors=sys.stderr.errors, closefd=False)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

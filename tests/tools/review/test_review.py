@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv
@@ -221,8 +221,10 @@ def test_every_key_does_what_it_says_and_the_browser_remembers_it(run: Workspace
         page.keyboard.press("Enter")
         page.keyboard.press("1")
         page.keyboard.press("z")
-        before = saved(page)
+        before, progress = saved(page), page.locator(".progress p").inner_text()
         page.reload()
+        # On a busy machine Chromium may read its storage before it has written what the page left there, and tells later.
+        expect(page.locator(".progress p")).to_have_text(progress, timeout=60_000)
         assert saved(page) == before
         page.keyboard.press("z")  # the step before the reload
         assert saved(page).keys() == before.keys() - {paths[5]}
