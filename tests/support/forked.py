@@ -13,6 +13,7 @@ import select
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,15 +29,16 @@ STREAMS = ("input", "output", "errors")  # files, in the order of their descript
 
 @functools.cache
 def address() -> str:
-    """Start the server, once, and return its address. It takes commands at once, and runs them when it has imported."""
-    socket = Path(tempfile.mkdtemp(prefix="forked-"), "socket")
-    command = [sys.executable, FORKING / "server.py", socket, PROJECT]
+    """Start the server, once, and return its address: commands may be sent at once, and run when it has imported."""
+    path = str(Path(tempfile.mkdtemp(prefix="forked-"), "socket"))
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    server = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        command = [sys.executable, FORKING / "server.py", str(listener.fileno()), PROJECT]
+        server = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
     atexit.register(server.communicate)  # closes its input, and waits for it
-    while not socket.exists():
-        assert server.poll() is None, "the server that forks has ended"
-    return str(socket)
+    return path
 
 
 @functools.cache

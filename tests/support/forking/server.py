@@ -1,9 +1,9 @@
 """A server that has imported what the stages and tools import, and forks `python -m` commands of them; run as a script.
 
-    python server.py ADDRESS PROJECT
+    python server.py DESCRIPTOR PROJECT
 
-ADDRESS is a Unix socket's path. The server ends when its standard input does. A client (client.py says what it sends)
-is answered with the command's process number and, when that has ended, its status.
+DESCRIPTOR is that of a socket that listens. The server ends when its standard input does. A client (client.py says what
+it sends) is answered with the command's process number and, when that has ended, its status.
 """
 
 import gc
@@ -90,15 +90,12 @@ def run(streams: list[int], command: list[str], folder: str, environment: dict[s
 
 
 def main() -> None:
-    address, project = sys.argv[1:]
+    descriptor, project = sys.argv[1:]
     del sys.path[0]  # this script's folder
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(address)
-    listener.listen(64)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how an attendant has ended
     import_libraries(project)
-    serve(listener)
+    serve(socket.socket(fileno=int(descriptor)))
     os._exit(0)  # without triton's list of what it has not freed
 
 
