@@ -30,7 +30,9 @@ STREAMS = ("input", "output", "errors")  # files, in the order of their descript
 @functools.cache
 def address() -> str:
     """Start the server, once, and return its address: commands may be sent at once, and run when it has imported."""
-    path = str(Path(tempfile.mkdtemp(prefix="forked-"), "socket"))
+    folder = tempfile.mkdtemp(prefix="forked-")
+    atexit.register(shutil.rmtree, folder)
+    path = str(Path(folder, "socket"))
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(path)
