@@ -1,6 +1,7 @@
-"""What dvc.yaml says of the stages, and the modules that they may import."""
+"""What dvc.yaml says of the stages, the modules that they may import, and which stages DVC sees changed."""
 
 import yaml
+from dvc.repo import Repo
 
 from tests.conftest import PROJECT
 
@@ -10,3 +11,15 @@ MODULES = sorted(
     for folder in ("stages", "plumbline")
     for path in (PROJECT / folder).rglob("*.py")
 )
+
+
+def changed_stages() -> set[str]:
+    """Return the stages of the current directory whose own dependencies or parameters differ from dvc.lock."""
+    with Repo() as repo:
+        return changed_in(repo)
+
+
+def changed_in(repo: Repo) -> set[str]:
+    """Return the same of an open repository, of which dvc.yaml and dvc.lock are read once: that takes longest."""
+    status = repo.status()
+    return {stage for stage, entries in status.items() if any("changed deps" in entry for entry in entries)}

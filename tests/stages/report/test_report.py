@@ -1,26 +1,22 @@
-"""The page's parts: numbers as text, tables, the last commit's metrics, and the same bytes twice."""
+"""The page's parts: numbers as text, tables, what is said of the result, and the same bytes twice."""
 
 import json
-import re
-from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from plumbline.params.all import AllParams
-from plumbline.results.measures_file import MEASURES, Measure, Measures, write_measures
+from plumbline.results.measures_file import Measure
 from plumbline.results.tables import COLUMNS
 from plumbline.run import params_file
 from stages.report import __main__ as report
-from stages.report.changes_section import changes, last_other_measures
 from stages.report.data_section import data_sentence
 from stages.report.figures_and_tables import shown, table
 from stages.report.homework_section import differences_from_homework, fine_tuning_answer, lag_of_val, share_of
 from stages.report.result_section import baselines_sentence, headline, mistakes_sentence, slices_table, training_figures
-from stages.report.stage_results import Results
-from tests.conftest import Workspace, commit_all, run_in
+from tests.conftest import Workspace
+from tests.stages.report.conftest import accuracies, results_of
 
 
 def test_numbers_read_as_a_person_writes_them() -> None:
@@ -37,46 +33,6 @@ def test_a_long_table_says_what_it_leaves_out() -> None:
     assert made.numeric == [False, True]
 
 
-def measures_with(value: float) -> Measures:
-    return {("val", "accuracy"): Measure(value, 24, 0.0, 9.0), ("val", "temperature"): Measure(1.0, 24)}
-
-
-def test_the_last_other_measures_are_those_before_the_commit_that_holds_these(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    one, two, three, four = map(measures_with, (1.0, 2.0, 3.0, 4.0))
-    assert last_other_measures(one) is None  # no repository
-    run_in(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
-    assert last_other_measures(one) is None  # no commit
-    for measures in (one, two, two, three):
-        write_measures(measures)
-        commit_all(tmp_path, "measures")
-    assert last_other_measures(four).measures == three
-    assert last_other_measures(three).measures == two  # those are committed: the page stays the same
-    assert last_other_measures(measures_with(3.0001)).measures == two  # nobody sees that
-    assert last_other_measures(three | {("val", "temperature"): Measure(1.0, 24, 0.5, 1.5)}).measures == three
-    MEASURES.write_text("no table")
-    commit_all(tmp_path, "broken")
-    MEASURES.unlink()
-    commit_all(tmp_path, "removed")
-    earlier = last_other_measures(three)
-    assert earlier.measures == two
-    assert re.fullmatch("[0-9a-f]{10}", earlier.commit)
-    nested = tmp_path / "nested"
-    nested.mkdir()
-    monkeypatch.chdir(nested)  # a project below its repository's root
-    write_measures(measures_with(7.0))
-    commit_all(tmp_path, "nested")
-    assert last_other_measures(measures_with(8.0)).measures == measures_with(7.0)
-
-
-def results_of(measures: Measures, **tables: pd.DataFrame) -> Results:
-    """Return what the sentences read: measures, classes and tables, the rest empty."""
-    empty = dict.fromkeys((each.name for each in fields(Results)), pd.DataFrame())
-    return Results(**empty | {"measures": measures, "classes": ["a", "b"]} | tables)
-
-
 def test_the_five_weakest_parts_of_the_final_split_are_shown_with_what_luck_would_do() -> None:
     rows = [("val", "side 9", 20, 0.1, 0.0, 0.3, 0.9, 0.001, 0.002)]
     rows += [("test", f"side {i}", 1000 + i, 0.5 + i / 10, 0.4, 0.99, 0.75, 0.01, 0.04) for i in range(6)]
@@ -86,12 +42,6 @@ def test_the_five_weakest_parts_of_the_final_split_are_shown_with_what_luck_woul
     assert found.title == "Where the accuracy on test is lowest"
     assert found.rows[0] == ["side 0, 1,000 images", "0.500 [0.400, 0.990]", "0.750", "0.04"]
     assert [row[0] for row in found.rows] == [f"side {i}, {1000 + i:,} images" for i in range(5)]
-
-
-def accuracies(split: str, accuracy: float) -> Measures:
-    """Return a split's accuracy, with its interval and its baselines."""
-    own = {"accuracy": Measure(accuracy, 4, 0.3, 0.9999), "majority_accuracy": Measure(0.5, 4, 0.3, 0.7)}
-    return {(split, name): value for name, value in (own | {"probe_accuracy": Measure(0.75, 4, 0.5, 0.9)}).items()}
 
 
 def test_the_result_is_k_of_n_with_its_interval_on_test_or_else_on_val_with_a_warning() -> None:
@@ -166,82 +116,6 @@ def test_a_run_that_began_with_the_probe_says_so(workspace: Workspace) -> None:
     falling = pd.DataFrame([*rows, [1, 0.04, 1.0, 0.2, 23 / 24, 0.002]], columns=columns)
     *_, two = training_figures(results_of({}, manifest=manifest, history=falling))
     assert two.alt.endswith("over 2 epochs: it starts at 0.01, is at most 0.01 and ends at 0.002.")
-
-
-def test_the_changes_lead_with_the_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    run_in(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
-    before = accuracies("train", 1.0) | accuracies("val", 0.75) | {("val", "loss"): Measure(0.5, 4)}
-    write_measures(before)
-    commit_all(tmp_path, "before")
-    assert changes(results_of(before)) is None
-    better = {("val", "loss"): Measure(0.25, 4), ("val", "brier"): Measure(0.1, 4)}
-    found = changes(results_of(before | accuracies("val", 0.8) | better))
-    assert (
-        found.sentence
-        == f"val accuracy +0.050 compared with commit {found.commit}; 1 other measure differs; 1 measure is new"
-    )
-    assert [row[-1] for row in found.table.rows] == ["-0.250", "new"]  # the accuracy's is within its interval
-    found = changes(results_of(before | {("val", "loss"): Measure(0.25, 4)}))
-    assert found.sentence == f"the same val accuracy as in commit {found.commit}; 1 other measure differs"
-    assert found.remarks == []  # the loss has no interval
-    found = changes(results_of(before | {("train", "loss"): Measure(0.25, 4)}))
-    assert found.sentence == f"the same val accuracy as in commit {found.commit}; no other measure differs"
-
-
-def test_what_changed_within_its_interval_is_counted_and_not_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    run_in(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
-    losses = {name: Measure(0.5, 4, 0.4, 0.6) for name in ("auroc", "loss", "brier")}
-    same = accuracies("train", 1.0) | accuracies("val", 0.75)
-    write_measures(same | {("val", name): loss for name, loss in losses.items()})
-    commit_all(tmp_path, "before")
-    now = {
-        ("val", "loss"): Measure(0.55, 4, 0.45, 0.65),  # each value in the other's interval
-        ("val", "brier"): Measure(0.55, 4, 0.51, 0.65),  # the one before is not in the one now
-        ("val", "auroc"): Measure(0.61, 4, 0.45, 0.65),  # the one now is not in the one before
-    }
-    found = changes(results_of(same | now))
-    assert [row[0] for row in found.table.rows] == ["val: AUROC", "val: Brier score"]
-    assert found.remarks == ["Left out, for a difference within their intervals: 1 measure."]
-    assert found.sentence.endswith("; 3 other measures differ")
-
-
-@pytest.mark.parametrize("same", [True, False])
-@pytest.mark.parametrize("differs", ["params", "code"])
-def test_where_code_data_and_parameters_are_the_same_the_machine_differs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same: bool, differs: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    run_in(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
-
-    def write_lock(code: str, lr: float, weights: str) -> None:
-        stages = {
-            "weights": {
-                "cmd": "w",
-                "deps": [{"path": "stages/w", "md5": code}],
-                "outs": [{"path": "models", "md5": weights}],
-            },
-            "finetune": {
-                "cmd": "f",
-                "deps": [{"path": "models/m", "md5": weights}],
-                "params": {"params.yaml": {"lr": lr}},
-            },
-        }
-        Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
-
-    write_measures(accuracies("val", 0.75))
-    write_lock("a", 0.1, "one machine's")
-    commit_all(tmp_path, "before")
-    changed = {"params": ("a", 0.2), "code": ("b", 0.1)}[differs]
-    write_lock(*(("a", 0.1) if same else changed), "another machine's")
-    found = changes(results_of(accuracies("val", 0.8)))
-    assert found.sentence.endswith("by the machine or its libraries") == same
-    assert any("comes from the machine" in remark for remark in found.remarks) == same
-    Path("dvc.lock").write_text("{")
-    assert not changes(results_of(accuracies("val", 0.8))).sentence.endswith("libraries")
 
 
 @pytest.mark.slow
