@@ -3,7 +3,7 @@
 import ast
 import sys
 from functools import cache
-from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from modulefinder import ModuleFinder
 from pathlib import Path
 
@@ -176,7 +176,10 @@ def test_in_another_folder_a_stage_reads_the_parameters_that_dvc_yaml_names_and_
 ) -> None:
     monkeypatch.chdir(tiny_copy)
     spy = Spy(monkeypatch)
-    import_module(f"stages.{stage}.__main__").main()
+    spec = spec_from_file_location(f"copied_{stage}", f"stages/{stage}/__main__.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main()
     declared = STAGES[stage].get("params", [])
     if "params.yaml" in STAGES[stage]["deps"]:
         declared = list(spy.read)  # the whole file

@@ -34,7 +34,7 @@ OTHER_PROOFS = {
     "backprop.samples": 7,
     "backprop.trials": 3,
     "convolution.height": 20,
-    "curvature.steps": 3,
+    "curvature.draws": 3,
     "weight_decay.steps": 4,
 }
 

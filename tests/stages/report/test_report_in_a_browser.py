@@ -17,6 +17,7 @@ from stages.backprop.cost import torch_macs
 from stages.report import __main__ as report
 from stages.weight_decay.stable_step_sizes import stable_step_size
 from stages.weight_decay.updates import Momentum, trajectory_of_sgd
+from tests.conftest import made_once
 from tests.support.browser import DESKTOP, PHONE, SCHEMES, opened, overflow, serious_violations, undecoded_images
 from tests.support.formulas import operators_with_ink
 from tests.support.results import make_results
@@ -37,12 +38,14 @@ HOSTILE = (
 @pytest.fixture(scope="module")
 def hostile_page(tiny_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a run whose classes and files have hostile names."""
-    folder = tmp_path_factory.mktemp("hostile")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(folder)
-        make_results(folder, tiny_project, list(HOSTILE))
-        report.main()
-    return folder / report.PAGE
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.chdir(folder)
+            make_results(folder, tiny_project, list(HOSTILE))
+            report.main()
+
+    return made_once("hostile", tmp_path_factory, make) / report.PAGE
 
 
 @pytest.mark.slow
