@@ -1,13 +1,11 @@
-"""What the tests share: small images, a scratch workspace for one stage, a scratch project for DVC."""
+"""What the tests share: small images, a workspace for one stage, a copy of the project, and a process left as it was."""
 
 import ctypes
 import gc
 import os
 import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,12 +13,11 @@ import numpy as np
 import psutil
 import pytest
 import torch
-import yaml
-from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from tests.support import forked
+from tests.support.projects import change_params, copy_project, made_once, make_tiny_project
+from tests.support.python_path import PROJECT
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side, with one thread each, also in what they start
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -32,8 +29,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-PROJECT = Path(__file__).parents[1]
-
 MUCH_MEMORY = 1.5 * 2**30  # bytes, in one process of the tests
 
 PHOTOGRAPHS = PROJECT.parent / "shared" / "data" / "hymenoptera"
@@ -42,23 +37,6 @@ needs_photographs = pytest.mark.skipif(
     reason="needs real photographs: unpack hymenoptera_data.zip of PyTorch's transfer-learning tutorial as "
     "../shared/data/hymenoptera, with train/ and val/",
 )
-
-# Small enough for a pipeline run in less than a minute.
-TINY = {
-    "backprop.trials": 2,
-    "curvature.draws": 2,
-    "curvature.images": 2,
-    "curvature.steps": 2,
-    "evaluate.resamples": 100,
-    "export.calibration_images": 8,
-    "finetune.epochs": 2,
-    "image.crop": 48,
-    "image.resize": 56,
-    "weight_decay.steps": 5,
-    "weights.architecture": "timm/test_resnet",
-    "weights.pretraining.epochs": 1,
-    "weights.pretraining.image_size": 32,
-}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -85,54 +63,6 @@ class Workspace:
     def set(self, **values: object) -> None:
         """Set parameters; a double underscore stands for the dot: finetune__lr=0.1."""
         change_params(self.folder, {key.replace("__", "."): value for key, value in values.items()})
-
-
-def change_params(folder: Path, values: dict[str, object]) -> None:
-    """Change keys of params.yaml, named with dots."""
-    path = folder / "params.yaml"
-    contents = yaml.safe_load(path.read_text())
-    for key, value in values.items():
-        *sections, last = key.split(".")
-        section = contents
-        for name in sections:
-            section = section[name]
-        section[last] = value
-    path.write_text(yaml.safe_dump(contents, sort_keys=False))
-
-
-def run_in(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder, with the programs of this environment first; but see `tests.support.forked`."""
-    first = [] if command[0] == "git" else [forked.programs()]
-    environment = os.environ | {
-        "PATH": os.pathsep.join(map(str, [*first, Path(sys.executable).parent, os.environ["PATH"]])),
-        "GIT_AUTHOR_NAME": "test",
-        "GIT_AUTHOR_EMAIL": "test@example.com",
-        "GIT_COMMITTER_NAME": "test",
-        "GIT_COMMITTER_EMAIL": "test@example.com",
-        "DVC_NO_ANALYTICS": "true",
-    }
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if check:
-        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-def copy_project(folder: Path) -> Path:
-    """Copy what git tracks or would track of this project, as it is in the working tree, into a new repository."""
-    listed = run_in(PROJECT, "git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").stdout
-    for name in filter(None, listed.split("\0")):
-        if (PROJECT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, folder / name)
-    run_in(folder, "git", "init", "--quiet", "--initial-branch=main")
-    commit_all(folder, "The project")
-    return folder
-
-
-def commit_all(folder: Path, message: str) -> None:
-    """Commit everything in a scratch repository."""
-    run_in(folder, "git", "add", "--all")
-    run_in(folder, "git", "commit", "--quiet", "--allow-empty", "-m", message)
 
 
 def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (40, 30)) -> Path:
@@ -171,52 +101,18 @@ def scratch_project(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with tiny parameters, whose pipeline has run and is committed. Not to be changed."""
-
-    def make(folder: Path) -> None:
-        copy_project(folder)
-        change_params(folder, TINY)
-        write_fewer_digits(folder)
-        run_in(folder, "dvc", "repro")
-        commit_all(folder, "A tiny run")
-        run_in(folder, "git", "gc", "--quiet")
-
-    return made_once("tiny", tmp_path_factory, make)
-
-
-def made_once(name: str, factory: pytest.TempPathFactory, make: Callable[[Path], object]) -> Path:
-    """Return a folder that the first of the processes that test side by side, and that need it, has made."""
-    own = factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name / "project"
-    folder.parent.mkdir(exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            partial = folder.with_suffix(".partial")
-            partial.mkdir()
-            make(partial)
-            partial.rename(folder)
-    return folder
-
-
-def write_fewer_digits(project: Path) -> None:
-    """Let a copy of the project write a third of the digits: its tests copy, hash and push them often."""
-    path = project / "stages" / "digits" / "__main__.py"
-    source = path.read_text()
-    for all_of_them, count in {
-        "np.setdiff1d(rest, val_positions)": 45,
-        "np.flatnonzero(~np.isin(digits, TARGET_CLASSES))": 480,
-    }.items():
-        assert source.count(all_of_them) == 1
-        source = source.replace(all_of_them, f"{all_of_them}[:{count}]")
-    path.write_text(source)
+    return made_once("tiny", tmp_path_factory, make_tiny_project)
 
 
 @pytest.fixture
 def tiny_copy(tiny_project: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny project with its outputs, to be changed. DVC's cache, which nobody changes, is the same files."""
-    copy, cache = tmp_path / "copy", Path(".dvc", "cache")
-    shutil.copytree(tiny_project, copy, symlinks=True, ignore=shutil.ignore_patterns("cache"))
-    shutil.copytree(tiny_project / cache, copy / cache, copy_function=os.link)
-    return copy
+    """A copy of the tiny project with its outputs, to be changed; but what is in DVC's cache is the same files."""
+    cache = tiny_project / ".dvc" / "cache"
+
+    def copy(source: str, target: str) -> None:
+        (os.link if Path(source).is_relative_to(cache) else shutil.copy2)(source, target)
+
+    return Path(shutil.copytree(tiny_project, tmp_path / "copy", symlinks=True, copy_function=copy))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,8 +6,9 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from tests.conftest import PROJECT, change_params, run_in
+from tests.conftest import PROJECT
 from tests.support.pipeline import MODULES, STAGES, changed_in, changed_stages
+from tests.support.projects import change_params, run_in
 
 # Which stages a change of a parameter makes run again, beside `params`, which validates all of them, and `report`, which
 # prints them. What these stages write decides the rest.

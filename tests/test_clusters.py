@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import PROJECT, change_params, commit_all, run_in
+from tests.conftest import PROJECT
+from tests.support.projects import change_params, commit_all, run_in
 
 SBATCH = PROJECT / "docs" / "slurm" / "train.sbatch"
 MANIFEST = PROJECT / "docs" / "kubernetes" / "train.yaml"

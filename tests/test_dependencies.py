@@ -3,17 +3,18 @@
 import ast
 import sys
 from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
 from modulefinder import ModuleFinder
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 from dvc.repo import Repo
 
 from plumbline.run import params_file, paths
 from plumbline.run.fields import Section
-from tests.conftest import PROJECT, run_in
+from tests.conftest import PROJECT
 from tests.support.pipeline import MODULES, STAGES
+from tests.support.projects import run_in
 
 # They hold the folders that dvc.yaml names, and nothing that a stage's results follow from.
 ABOVE_THE_FOLDERS = {"stages/__init__.py", "plumbline/__init__.py", "plumbline/params/__init__.py"}
@@ -176,10 +177,7 @@ def test_in_another_folder_a_stage_reads_the_parameters_that_dvc_yaml_names_and_
 ) -> None:
     monkeypatch.chdir(tiny_copy)
     spy = Spy(monkeypatch)
-    spec = spec_from_file_location(f"copied_{stage}", f"stages/{stage}/__main__.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main()
+    run_path(f"stages/{stage}/__main__.py")["main"]()
     declared = STAGES[stage].get("params", [])
     if "params.yaml" in STAGES[stage]["deps"]:
         declared = list(spy.read)  # the whole file

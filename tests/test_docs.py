@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from plumbline.results.measures_file import MEASURES, read_measures
-from tests.conftest import PROJECT, run_in, write_image
+from tests.conftest import PROJECT, write_image
+from tests.support.projects import run_in
 
 README = PROJECT / "README.md"
 BENCHMARKS = PROJECT / "benchmarks" / "README.md"

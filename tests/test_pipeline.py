@@ -11,8 +11,9 @@ import pytest
 
 from plumbline.results.measures_file import MEASURES, read_measures
 from plumbline.run.errors import UserError
-from tests.conftest import PROJECT, Workspace, change_params, run_in
+from tests.conftest import PROJECT, Workspace
 from tests.support.pipeline import STAGES
+from tests.support.projects import change_params, run_in
 
 MOST_METRICS = 10  # a stage; the rest stands in tables
 

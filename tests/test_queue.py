@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import commit_all, run_in
+from tests.support.projects import commit_all, run_in
 
 # The stage ends at once for 1, and for all others when `go` stands beside the repository.
 STAGE = """\

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TINY, change_params, run_in
 from tests.support.pipeline import changed_stages
+from tests.support.projects import TINY, change_params, run_in
 
 
 @pytest.mark.slow

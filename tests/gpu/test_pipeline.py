@@ -15,9 +15,10 @@ import pandas as pd
 import pytest
 
 from stages.evaluate import __main__ as evaluate
-from tests.conftest import PROJECT, TINY, change_params
+from tests.conftest import PROJECT
 from tests.gpu.conftest import hide_gpu
 from tests.support.pipeline import STAGES
+from tests.support.projects import TINY, change_params
 from tools.predict import __main__ as predict
 
 pytestmark = [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import commit_all, run_in
+from tests.support.projects import commit_all, run_in
 from tests.support.remotes.servers import serving
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import change_params, run_in, write_data_set
+from tests.conftest import write_data_set
+from tests.support.projects import change_params, run_in
 from tests.support.remotes.servers import serving
 
 

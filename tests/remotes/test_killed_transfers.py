@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import commit_all, run_in
+from tests.support.projects import commit_all, run_in
 from tests.support.remotes.servers import Server, environment, objects_of, port_of, running, serving, wrong_objects
 
 SMALL, LARGE = 12, 6_000_000  # files; bytes

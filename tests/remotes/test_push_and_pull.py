@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import run_in
+from tests.support.projects import run_in
 from tests.support.remotes.servers import Server, objects_of, wrong_objects
 
 

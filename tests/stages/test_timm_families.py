@@ -24,7 +24,8 @@ from plumbline.run.errors import UserError
 from stages.backprop.network_cost import check_network_cost
 from stages.convolution.network_table import check_network
 from stages.finetune.optimiser_and_schedule import lr_shares
-from tests.conftest import TINY, Workspace, write_data_set
+from tests.conftest import Workspace, write_data_set
+from tests.support.projects import TINY
 from tests.support.timm_networks import KINDS, LARGE
 
 QUICK = ("resnet18", "tf_efficientnet_lite0", "mobilenetv4_conv_small", "test_vit2")

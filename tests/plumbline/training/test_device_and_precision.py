@@ -8,7 +8,8 @@ import torch
 
 from plumbline.training import device_and_precision
 from plumbline.training.device_and_precision import choose_compute
-from tests.conftest import PROJECT, run_in
+from tests.conftest import PROJECT
+from tests.support.projects import run_in
 
 
 def test_a_named_precision_is_taken_as_it_is() -> None:

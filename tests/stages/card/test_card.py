@@ -23,7 +23,8 @@ from plumbline.run.outputs import write_csv
 from plumbline.run.paths import PREPARED
 from stages.card import __main__ as card
 from stages.card.tables_and_sentences import few, table, text, untested
-from tests.conftest import PROJECT, TINY, change_params, run_in, write_image
+from tests.conftest import PROJECT, write_image
+from tests.support.projects import TINY, change_params, run_in
 
 
 def code_blocks(markdown: str) -> list[str]:

@@ -14,7 +14,7 @@ from plumbline.run.errors import UserError
 from stages.curvature import __main__ as curvature
 from stages.curvature.hessian import gradient_and_product
 from stages.curvature.lanczos import extreme_eigenvalues
-from tests.conftest import run_in
+from tests.support.projects import run_in
 
 
 def small_network() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:

@@ -26,7 +26,8 @@ from stages.finetune.probe_head import refuse_missing_classes, refuse_other_head
 from stages.finetune.training_setup import begin_run, read_setup
 from stages.prepare import __main__ as prepare
 from stages.weights import __main__ as weights
-from tests.conftest import Workspace, change_params, write_data_set
+from tests.conftest import Workspace, write_data_set
+from tests.support.projects import change_params
 from tests.support.together import train_together, written
 
 NETWORKS = {"resnet18": 33, "timm/test_vit": 160, "timm/test_efficientnet": 64}  # and their image.crop

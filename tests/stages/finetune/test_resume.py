@@ -23,9 +23,10 @@ from stages.finetune import checkpoint_files
 from stages.finetune.checkpoint_files import Checkpoints, checkpoint_root
 from stages.finetune.training_setup import read_setup
 from stages.prepare import __main__ as prepare
-from tests.conftest import Workspace, run_in, write_image
+from tests.conftest import Workspace, write_image
 from tests.support.forked import Forked, finish, start
 from tests.support.hold import Hold
+from tests.support.projects import run_in
 from tests.support.together import OUTPUTS, STAGE, written
 
 KILLS = 20

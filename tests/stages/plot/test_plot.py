@@ -50,7 +50,7 @@ def test_every_figure_is_drawn_and_a_second_run_gives_the_same_bytes(
     tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    make_results(tmp_path, tiny_project, CLASSES[which], images=2 if which == "hundred" else 3)
+    make_results(tmp_path, tiny_project, CLASSES[which])
     files = [*plot.PLOTS.glob("*.png"), *plot.FIGURES.glob("*.svg")]
     first = {path: path.read_bytes() for path in files}
     stems = {path.stem for path in plot.PLOTS.glob("*.png")}

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
-from tests.conftest import PROJECT, Workspace, change_params, write_image
+from tests.conftest import PROJECT, Workspace, write_image
 from tests.stages.prepare.conftest import PREPARED, manifest, prepared, quarantine
 from tests.support.label_tables import HEADER, rows_of, write_images, write_table
+from tests.support.projects import change_params
 
 NAMES = st.text("abcXYZ019 _-éß", min_size=1, max_size=8).filter(lambda name: name.strip(" .") == name)
 TREES = st.dictionaries(NAMES, st.lists(st.integers(0, 200), min_size=3, max_size=8), min_size=2, max_size=4)

@@ -17,8 +17,9 @@ from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from stages.prepare import duplicates
 from stages.prepare.splitting import taken_in_order
-from tests.conftest import PROJECT, Workspace, change_params, write_image
+from tests.conftest import PROJECT, Workspace, write_image
 from tests.stages.prepare.conftest import AUDIT, PREPARED, manifest, quarantine, splits, write_flat
+from tests.support.projects import change_params
 
 
 def test_each_class_is_cut_in_the_wanted_shares(ready: Workspace) -> None:

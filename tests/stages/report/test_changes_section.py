@@ -8,8 +8,8 @@ import yaml
 
 from plumbline.results.measures_file import MEASURES, Measure, Measures, write_measures
 from stages.report.changes_section import changes, last_other_measures
-from tests.conftest import commit_all, run_in
 from tests.stages.report.conftest import accuracies, results_of
+from tests.support.projects import commit_all, run_in
 
 
 def measures_with(value: float) -> Measures:

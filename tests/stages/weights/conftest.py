@@ -1,4 +1,4 @@
-"""What the tests of the weights stage share: a weight file, its hash, and how a refusal looks."""
+"""What the tests of the weights stage share: a weight file, its hash, how a refusal looks, a workspace without caches."""
 
 import hashlib
 import threading
@@ -11,6 +11,7 @@ import torchvision
 
 from plumbline.run.errors import UserError
 from stages.weights import __main__ as weights
+from tests.conftest import Workspace
 from tests.support.weight_server import Server
 
 BACKBONE = Path("models/backbone.safetensors")
@@ -45,3 +46,12 @@ def refused(message: str) -> None:
         weights.main()
     assert "\n" not in str(error.value)
     assert not list(Path().rglob("*.safetensors")) + list(Path().rglob("*.partial*"))
+
+
+@pytest.fixture
+def no_caches(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace without any downloaded weights, and without a network."""
+    monkeypatch.setenv("TORCH_HOME", str(workspace.folder / "torch"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(workspace.folder / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return workspace

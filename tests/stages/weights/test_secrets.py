@@ -16,9 +16,10 @@ from stages.card.tables_and_sentences import text
 from stages.prepare import __main__ as prepare
 from stages.weights import __main__ as weights
 from stages.weights import download
-from tests.conftest import Workspace, change_params
+from tests.conftest import Workspace
 from tests.stages.weights.conftest import BACKBONE, sha256
 from tests.support.pipeline import STAGES
+from tests.support.projects import change_params
 from tests.support.weight_server import Server
 
 SECRETS = ("us3rname", "pa55word", "s1gnature", "fr4gment")

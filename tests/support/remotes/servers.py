@@ -12,7 +12,8 @@ from pathlib import Path
 
 import boto3
 
-from tests.conftest import PROJECT, run_in
+from tests.conftest import PROJECT
+from tests.support.projects import run_in
 
 BUCKET = "store"
 KINDS = ("s3", "ssh", "http")

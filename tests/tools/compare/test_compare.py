@@ -8,7 +8,8 @@ import pytest
 
 from plumbline.results.measures_file import MEASURES, Measure, write_measures
 from plumbline.results.predictions_file import PREDICTIONS
-from tests.conftest import PROJECT, change_params, commit_all, run_in
+from tests.conftest import PROJECT
+from tests.support.projects import change_params, commit_all, run_in
 from tools.compare.revisions import COLUMNS, read_revision
 
 

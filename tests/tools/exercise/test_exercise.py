@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, run_in
+from tests.conftest import PROJECT
+from tests.support.projects import run_in
 from tools.exercise import __main__ as exercise
 
 ANSWERS = {

@@ -14,7 +14,8 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from benchmarks import folds as simulation
 from plumbline.results.predictions_file import COLUMNS, PREDICTIONS
 from plumbline.run.errors import UserError
-from tests.conftest import PROJECT, change_params, commit_all, run_in
+from tests.conftest import PROJECT
+from tests.support.projects import change_params, commit_all, run_in
 from tools.folds import __main__ as tool
 from tools.folds import results
 from tools.folds.pooling import pool, read_fold

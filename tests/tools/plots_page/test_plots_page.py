@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import change_params, commit_all, run_in
 from tests.support.browser import opened, undecoded_images
+from tests.support.projects import change_params, commit_all, run_in
 
 HOSTILE = "<!--<script>alert(1)</script><script>alert(2)</script></plaintext><img src=x onerror=alert(3)>\"';"
 

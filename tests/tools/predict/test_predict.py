@@ -12,8 +12,9 @@ from PIL import Image
 
 from plumbline.model.model_file import write_model
 from plumbline.results.predictions_file import read_predictions
-from tests.conftest import PROJECT, change_params, run_in, write_image
+from tests.conftest import PROJECT, write_image
 from tests.support.models import small_model, with_score
+from tests.support.projects import change_params, run_in
 from tests.tools.predict.conftest import predict, rows
 
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from statsmodels.stats.proportion import proportion_confint
 
 from plumbline.run.errors import UserError
-from tests.conftest import PROJECT, change_params, commit_all, run_in
+from tests.conftest import PROJECT
+from tests.support.projects import change_params, commit_all, run_in
 from tools.sweep.__main__ import drawn_parameters
 from tools.sweep.experiments import Answers, Experiment, Sweep, varying
 from tools.sweep.figure import draw, write_figure
