@@ -44,7 +44,7 @@ def cut_network(network: nn.Module, architecture: str, freeze: str) -> Cut:
 
     Raises UserError for a layer that the network lacks, one that other paths lead past, and one with nothing behind.
     """
-    training, evaluation = (graph_with_cut(network.train(mode), architecture, freeze) for mode in (True, False))
+    training, evaluation = graphs_with_cut(network.eval(), architecture, freeze)
     keys = network.state_dict().keys()
     trained_keys = frozenset(key for key in keys if any(is_within(key, name) for name in names_behind(training)))
     if not any(key in trained_keys for key, _ in network.named_parameters()):
@@ -64,26 +64,42 @@ class Ends:
     logits: fx.Node
 
 
-def graph_with_cut(network: nn.Module, architecture: str, freeze: str) -> Ends:
-    """Trace the network in its present mode and find both ends."""
-    training, whole = network.training, traced_whole(network)
+def graphs_with_cut(network: nn.Module, architecture: str, freeze: str) -> list[Ends]:
+    """Trace the network as it trains and as it evaluates, and find both ends in each graph."""
+    whole = traced_whole(network)
     head = type(network.get_submodule(head_name(architecture)))  # some of timm's have a linear layer of its own
     whole["leaf_modules"] = [*whole["leaf_modules"], head, SynchronisedBatchNorm]  # one operation, as torch's own are
     try:
-        names = get_graph_node_names(network, tracer_kwargs=whole, suppress_diff_warning=True)[0 if training else 1]
+        names = get_graph_node_names(network, tracer_kwargs=whole, suppress_diff_warning=True)
     except fx.proxy.TraceError:
         raise UserError(
             f"finetune.freeze is {freeze!r}, and torch.fx cannot trace {architecture}, whose path depends on values: "
             "set it to null, or finetune.first_layer_lr to a small share"
         ) from None
+    training, evaluation = (nodes_of_ends(own, architecture, freeze) for own in names)
+    extractor = create_feature_extractor(
+        network,
+        train_return_nodes=training,
+        eval_return_nodes=evaluation,
+        tracer_kwargs=whole,
+        suppress_diff_warning=True,
+    )
+    return [ends_in(extractor.train(mode).graph, architecture, freeze) for mode in (True, False)]
+
+
+def nodes_of_ends(names: list[str], architecture: str, freeze: str) -> dict[str, str]:
+    """Return which of a graph's nodes, in the order of their computation, are to be found again as the ends."""
     wanted = {names[-1]: "logits"}
     if freeze != BACKBONE:
         refuse_unknown_layer(freeze, names, architecture)
         if is_within(names[-1], freeze):
             raise UserError(f"finetune.freeze is {freeze!r}, behind which nothing is trained: choose an earlier layer")
         wanted[freeze] = "frozen"
-    extractor = create_feature_extractor(network, wanted, tracer_kwargs=whole, suppress_diff_warning=True)
-    graph = extractor.train(training).graph
+    return wanted
+
+
+def ends_in(graph: fx.Graph, architecture: str, freeze: str) -> Ends:
+    """Return both ends of a graph that puts out what `nodes_of_ends` names."""
     (output,) = (node for node in graph.nodes if node.op == "output")
     ends = output.args[0]
     frozen = ends["frozen"] if freeze != BACKBONE else input_of_head(graph, architecture)
