@@ -37,8 +37,11 @@ def address() -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(path)
         listener.listen(64)
-        command = [sys.executable, FORKING / "server.py", str(listener.fileno()), PROJECT]
-        server = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
+        command = [sys.executable, "-X", "faulthandler", FORKING / "server.py", str(listener.fileno()), PROJECT]
+        with Path(client.errors_of(path)).open("w") as errors:
+            server = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stderr=errors, pass_fds=[listener.fileno()]
+            )
     atexit.register(server.communicate)  # closes its input, and waits for it
     return path
 

@@ -21,5 +21,5 @@ def changed_stages() -> set[str]:
 
 def changed_in(repo: Repo) -> set[str]:
     """Return the same of an open repository, of which dvc.yaml and dvc.lock are read once: that takes longest."""
-    status = repo.status()
-    return {stage for stage, entries in status.items() if any("changed deps" in entry for entry in entries)}
+    with repo.lock:
+        return {stage.name for stage in repo.index.stages if stage.changed_deps()}

@@ -15,10 +15,18 @@ from pathlib import Path
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def errors_of(address: str) -> str:
+    """Return the file that holds what the server printed."""
+    return f"{address}.errors"
+
+
 def connect(address: str, command: list[str], environment: dict[str, str], streams: list[int]) -> socket.socket:
     """Ask the server for a command in the current folder, with these descriptors as input, output and errors."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    connection.connect(address)
+    try:
+        connection.connect(address)
+    except ConnectionRefusedError:
+        sys.exit(f"the server that forks commands for the tests has ended: {Path(errors_of(address)).read_text()}")
     socket.send_fds(connection, [json.dumps([command, str(Path.cwd()), environment]).encode()], streams)
     return connection
 
