@@ -43,8 +43,8 @@ check: setup lint
 test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2
 test-avx2: export ATEN_CPU_CAPABILITY := avx2
 test-avx2: setup
-	$(PYTEST) -m "not slow" tests/plumbline/training tests/stages/curvature tests/stages/evaluate/test_evaluate.py \
-	  tests/stages/export tests/stages/finetune tests/stages/gallery tests/tools/predict/test_predict.py
+	$(PYTEST) -m "not slow" tests/plumbline/training tests/stages/curvature \
+	  tests/stages/evaluate tests/stages/export tests/stages/finetune tests/stages/gallery tests/tools/predict
 	$(PYTEST) -m slow -k "test_finetune or number_of_processes or processes_as_in_one" \
 	  tests/stages/finetune/test_finetune.py tests/stages/finetune/test_distributed.py
 

@@ -38,7 +38,7 @@ def address() -> str:
         listener.bind(path)
         listener.listen(64)
         command = [sys.executable, "-X", "faulthandler", FORKING / "server.py", str(listener.fileno()), PROJECT]
-        with Path(client.errors_of(path)).open("w") as errors:
+        with client.errors_of(path).open("w") as errors:
             server = subprocess.Popen(
                 command, env=environment, stdin=subprocess.PIPE, stderr=errors, pass_fds=[listener.fileno()]
             )

@@ -15,9 +15,9 @@ from pathlib import Path
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def errors_of(address: str) -> str:
+def errors_of(address: str) -> Path:
     """Return the file that holds what the server printed."""
-    return f"{address}.errors"
+    return Path(f"{address}.errors")
 
 
 def connect(address: str, command: list[str], environment: dict[str, str], streams: list[int]) -> socket.socket:
@@ -26,7 +26,7 @@ def connect(address: str, command: list[str], environment: dict[str, str], strea
     try:
         connection.connect(address)
     except ConnectionRefusedError:
-        sys.exit(f"the server that forks commands for the tests has ended: {Path(errors_of(address)).read_text()}")
+        sys.exit(f"the server that forks commands for the tests has ended: {errors_of(address).read_text()}")
     socket.send_fds(connection, [json.dumps([command, str(Path.cwd()), environment]).encode()], streams)
     return connection
 
