@@ -1,9 +1,13 @@
 """Whole files of every form that strangers may send, made here, so that a changed one is nearly whole."""
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
 import tempfile
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +29,7 @@ VARIANTS = {
     "WEBP": ({}, {"lossless": True}),
     "PNG": ({}, {"optimize": True}),
 }
+PACKINGS = {"": bytes, "gz": partial(gzip.compress, mtime=0), "bz2": bz2.compress, "xz": lzma.compress}
 
 
 def whole_images() -> dict[str, bytes]:
@@ -52,24 +57,24 @@ def whole_images() -> dict[str, bytes]:
 
 
 def whole_archives() -> dict[str, bytes]:
-    """Return an archive of each form, with class folders."""
+    """Return an archive of each form, with class folders; its dates are fixed."""
     contents = {f"{name}/{i}.png": bytes([i]) * 300 for name in ("ant", "bee") for i in range(3)}
     found = {}
     for name, method in (("zip", zipfile.ZIP_DEFLATED), ("zip, stored", zipfile.ZIP_STORED)):
         buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", method) as archive:
+        with zipfile.ZipFile(buffer, "w") as archive:
             for path, data in contents.items():
-                archive.writestr(path, data)
+                archive.writestr(zipfile.ZipInfo(path), data, method)
         found[name] = buffer.getvalue()
     for form, number in (("pax", tarfile.PAX_FORMAT), ("GNU", tarfile.GNU_FORMAT), ("USTAR", tarfile.USTAR_FORMAT)):
-        for packing in ("", "gz", "bz2", "xz"):
-            buffer = io.BytesIO()
-            with tarfile.open(fileobj=buffer, mode=f"w:{packing}", format=number) as archive:
-                for path, data in contents.items():
-                    entry = tarfile.TarInfo(path)
-                    entry.size = len(data)
-                    archive.addfile(entry, io.BytesIO(data))
-            found[f"tar.{packing} {form}"] = buffer.getvalue()
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=number) as archive:
+            for path, data in contents.items():
+                entry = tarfile.TarInfo(path)
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+        for packing, packed in PACKINGS.items():
+            found[f"tar.{packing} {form}"] = packed(buffer.getvalue())
     return found
 
 
