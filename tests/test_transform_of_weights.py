@@ -34,7 +34,7 @@ from stages.prepare.outliers import done_to_it
 from stages.weights import __main__ as weights
 from tests.conftest import Workspace, write_data_set, write_image
 from tests.stages.finetune.conftest import pass_checks
-from tests.support.models import small_model
+from tests.support.models import SMALL, small_model
 from tests.support.python_path import python_path
 
 LITE0 = "timm/tf_efficientnet_lite0"
@@ -83,7 +83,7 @@ def test_the_audit_says_what_becomes_of_a_long_image() -> None:
 def photographs(workspace: Workspace) -> Workspace:
     write_data_set(Path("photos"), images=4)
     write_image(Path("photos/train/ant/strip.png"), seed=900, size=(100, 40))
-    workspace.set(data__root="photos", image__crop=32, image__resize=32, weights__architecture="resnet18")
+    workspace.set(data__root="photos", image__crop=32, image__resize=32, weights__architecture=SMALL)
     workspace.set(weights__source="none", finetune__epochs=1)
     return workspace
 

@@ -3,7 +3,7 @@
 `python -m stages.finetune` imports torch and torchvision for two to seven seconds before it does anything. The tests
 start stages and tools here instead, and so does DVC where they run it: `programs` holds a `python` that does. What runs
 is the same: the module's `__main__`, as the folder holds it, in a process with an environment, a folder, input and
-output of its own.
+output of its own. The processes that such a command starts for itself are forked too.
 """
 
 import atexit
@@ -37,24 +37,32 @@ def address() -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(path)
         listener.listen(64)
-        command = [sys.executable, "-X", "faulthandler", FORKING / "server.py", str(listener.fileno()), PROJECT]
+        server = [sys.executable, "-X", "faulthandler", FORKING / "server.py"]
         with client.errors_of(path).open("w") as errors:
-            server = subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, stderr=errors, pass_fds=[listener.fileno()]
+            process = subprocess.Popen(
+                [*server, str(listener.fileno()), PROJECT, python_in(Path(folder), path)],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stderr=errors,
+                pass_fds=[listener.fileno()],
             )
-    atexit.register(server.communicate)  # closes its input, and waits for it
+    atexit.register(process.communicate)  # closes its input, and waits for it
     return path
 
 
-@functools.cache
+def python_in(folder: Path, address: str) -> Path:
+    """Write a `python` that runs stages and tools by the server."""
+    words = [sys.executable, "-IS", client.__file__, address, sys.executable]
+    path = folder / "programs" / "python"
+    path.parent.mkdir()
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
 def programs() -> Path:
     """Return a folder whose `python` runs stages and tools by the server."""
-    folder = Path(address()).parent / "programs"
-    folder.mkdir()
-    words = [sys.executable, "-IS", client.__file__, address(), sys.executable]
-    (folder / "python").write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-    (folder / "python").chmod(0o755)
-    return folder
+    return Path(address()).parent / "programs"
 
 
 class Forked:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.forked import Forked
 from tests.support.python_path import python_path
 
 SITECUSTOMIZE = Path(__file__).parent / "holding"
@@ -28,11 +29,11 @@ class Hold:
         own = {"HOLD_FOLDER": str(self.folder), "HOLD_NAME": self.name, "HOLD_SKIP": str(self.skip)}
         return own | python_path(SITECUSTOMIZE)
 
-    def wait(self, process: subprocess.Popen) -> int:
+    def wait(self, process: subprocess.Popen | Forked) -> int:
         """Wait until one is held, and return its process number; fail if `process` ends before."""
         end = time.monotonic() + SECONDS
         while not (held := [path for path in self.folder.iterdir() if path.name.isdigit()]):
-            assert process.poll() is None, "it ended before it was held"
+            assert is_running(process), "it ended before it was held"
             assert time.monotonic() < end, "nobody was held"
             time.sleep(0.02)
         return int(held[0].name)
@@ -40,3 +41,7 @@ class Hold:
     def release(self) -> None:
         """Let go on who is held, and hold nobody any more."""
         (self.folder / "go").touch()
+
+
+def is_running(process: subprocess.Popen | Forked) -> bool:
+    return process.is_running() if isinstance(process, Forked) else process.poll() is None

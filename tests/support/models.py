@@ -13,6 +13,7 @@ from plumbline.training.splits import Split
 from stages.finetune.finished_model import finished
 
 FINETUNED = Path("models/finetuned.safetensors")
+SMALL = "timm/test_resnet"  # a ResNet of four blocks and 0.4 million parameters, with ResNet18's names of layers
 # What the curvature stage measured: the limit of the learning rate is 2 (1 + 0.9) / 100, half to twice that.
 CURVATURES = {"largest_curvature": 100.0, "largest_curvature_low": 50.0, "largest_curvature_high": 200.0}
 
@@ -34,10 +35,10 @@ RECIPE = {
 
 
 def small_model(**changes: Any) -> Model:
-    """Return a ResNet18 with random weights for images of 40 pixels, of which it sees 32, and three classes."""
+    """Return a small ResNet with random weights for images of 40 pixels, of which it sees 32, and three classes."""
     torch.manual_seed(0)
     values = {
-        "architecture": "resnet18",
+        "architecture": SMALL,
         "classes": ["ant", "bee", "cat"],
         "transform": Transform(40, 32, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
         "parameters": {"seed": 0, "finetune": {"lr": 0.001}},
@@ -73,12 +74,12 @@ def with_score(model: Model, val_images: int = 24) -> Model:
 def write_random_model(
     classes: list[str], resize: int = 40, path: Path = FINETUNED, temperature: float = 1.0, keep: str = "last"
 ) -> Model:
-    """Write a ResNet18 with random weights, as finetune wrote it before it knew unknown images."""
+    """Write a small ResNet with random weights, as finetune wrote it before it knew unknown images."""
     torch.manual_seed(3)
-    tensors = build_network("resnet18", len(classes)).state_dict()
+    tensors = build_network(SMALL, len(classes)).state_dict()
     transform = Transform(resize, 33, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     model = Model(
-        architecture="resnet18",
+        architecture=SMALL,
         classes=classes,
         transform=transform,
         parameters={"finetune": RECIPE | {"keep": keep, "patience": None}},

@@ -19,14 +19,16 @@ from stages.finetune.launched_processes import launch
 from stages.finetune.training_setup import seed_of_process
 from stages.weights import __main__ as weights
 from tests.conftest import PROJECT, Workspace
+from tests.support import forked
+from tests.support.forked import Forked
 from tests.support.hold import Hold
-from tests.support.together import OUTPUTS, train_together, written
+from tests.support.together import OUTPUTS, STAGE, train_together, written
 
 
 def start(*command: str, **environment: str) -> subprocess.Popen:
-    """Start the stage in a process of its own, which starts the others."""
+    """Start the stage in a process of its own, which starts the others; all of them as a user's, and none forked."""
     return subprocess.Popen(
-        command or [sys.executable, "-m", "stages.finetune"],
+        command or [sys.executable, "-m", STAGE],
         env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -50,7 +52,7 @@ RECIPES = {
         "ema": 0.9,
         "clip_norm": 0.5,
     },
-    "a part, and then all": {"freeze": "stage3", "thaw_epoch": 1, "keep": "best"},
+    "a part, and then all": {"freeze": "layer3", "thaw_epoch": 1, "keep": "best"},
 }
 
 
@@ -109,7 +111,7 @@ def hold(tmp_path: Path) -> Hold:
     return Hold(tmp_path / "hold", "state.partial.pt", skip=2)
 
 
-def ranks(process: subprocess.Popen, hold: Hold) -> list[psutil.Process]:
+def ranks(process: subprocess.Popen | Forked, hold: Hold) -> list[psutil.Process]:
     """Return the processes that train, once they have saved their state."""
     hold.wait(process)
     return psutil.Process(process.pid).children()
@@ -127,10 +129,11 @@ def assert_it_goes_on_to(expected: tuple[bytes, ...]) -> None:
 def test_a_process_that_dies_ends_the_run_with_one_line_and_the_next_goes_on_to_the_same_bytes(
     two: tuple[bytes, ...], hold: Hold, victim: int
 ) -> None:
-    process = start(**hold.environment())
+    process = forked.start(STAGE, **hold.environment())
     ranks(process, hold)[victim].kill()
     hold.release()
-    _, errors = finish(process, status=1)
+    status, _, errors = process.wait()
+    assert status == 1
     (line,) = errors.splitlines()
     assert line.startswith("error: process ")
     assert "of 2 was ended by SIGKILL, and the others with it" in line
@@ -167,7 +170,8 @@ def test_an_orphaned_run_ends(two: tuple[bytes, ...], hold: Hold) -> None:
 @pytest.mark.slow
 def test_an_error_of_all_processes_is_one_line(eleven: Workspace) -> None:
     eleven.set(finetune__processes=2, finetune__lr=1e30)
-    _, errors = finish(start(), status=1)
+    status, _, errors = forked.start(STAGE).wait()
+    assert status == 1
     lines = [line for line in errors.splitlines() if not line.startswith("warning: finetune.lr")]
     assert len(lines) == 1, errors
     assert lines[0].startswith("error: training diverged")
@@ -176,7 +180,8 @@ def test_an_error_of_all_processes_is_one_line(eleven: Workspace) -> None:
 @pytest.mark.slow
 def test_torchrun_starts_it_and_restarts_it_after_a_kill_to_the_same_bytes(two: tuple[bytes, ...], hold: Hold) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
-    process = start(*torchrun, "-m", "stages.finetune", TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1", **hold.environment())
+    own = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "PYTHON_EXEC": str(forked.programs() / "python")}
+    process = start(*torchrun, "-m", STAGE, **own, **hold.environment())
     ranks(process, hold)[1].kill()
     hold.release()
     finish(process)

@@ -27,6 +27,7 @@ from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
 from tests.stages.finetune.conftest import pass_checks
 from tests.support.homework import MEAN, STD, homeworks_loop
+from tests.support.models import SMALL
 
 
 @pytest.mark.slow
@@ -73,7 +74,7 @@ def test_history_metrics_and_model_say_the_same(ready: Workspace, capsys: pytest
     assert lines[-3].startswith("Epoch:0 -- Phase:val -- Loss:")
     model = read_model(Path("models/finetuned.safetensors"))
     assert model.classes == ["ant", "bee"]
-    assert (model.architecture, model.transform.crop) == ("resnet18", 33)
+    assert (model.architecture, model.transform.crop) == (SMALL, 33)
     assert model.parameters["finetune"]["epochs"] == 2
 
 

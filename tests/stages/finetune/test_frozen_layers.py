@@ -21,6 +21,7 @@ from stages.finetune.training_setup import begin_run, read_setup
 from stages.prepare import __main__ as prepare
 from stages.weights import __main__ as weights
 from tests.conftest import Workspace
+from tests.support.models import SMALL
 from tests.support.timm_networks import KINDS, LARGE
 
 # One of each of torchvision's families, the smallest image it takes with room to spare, and a layer to freeze.
@@ -116,7 +117,7 @@ def test_a_linear_probe_is_logistic_regression_on_the_networks_own_features(read
     ready.set(finetune__freeze="backbone", finetune__precision="float32", finetune__batch_size=10, finetune__epochs=3)
     ready.set(finetune__lr=0.1)
     settings = params_file.load(AllParams)
-    setup = read_setup(settings, "resnet18")
+    setup = read_setup(settings, SMALL)
     network = begin_run(setup, read_model(finetune.BACKBONE), settings.seed).network.eval()
     head, network.fc = network.fc, torch.nn.Identity()
     with torch.no_grad():
@@ -141,12 +142,12 @@ def test_what_thaws_trains_from_its_epoch_on(ready: Workspace) -> None:
     finetune.main()
     thawed, tensors = pd.read_csv(finetune.HISTORY), read_model(finetune.FINETUNED).tensors
     assert thawed.iloc[:2].equals(frozen)
-    assert not torch.equal(tensors["conv1.weight"], read_model(finetune.BACKBONE).tensors["conv1.weight"])
+    assert not torch.equal(tensors["conv1.0.weight"], read_model(finetune.BACKBONE).tensors["conv1.0.weight"])
 
 
 @pytest.mark.medium
 def test_frozen_statistics_stay_while_the_weights_learn(ready: Workspace) -> None:
-    ready.set(finetune__freeze_statistics=True)
+    ready.set(finetune__freeze_statistics=True, finetune__lr=0.1)
     finetune.main()
     before, after = read_model(finetune.BACKBONE).tensors, read_model(finetune.FINETUNED).tensors
     for key in before.keys() - {"fc.weight", "fc.bias"}:

@@ -25,13 +25,14 @@ from stages.finetune.training_loop import to_training_mode, train, update
 from stages.finetune.training_setup import Setup, begin_run, moving_average, read_setup
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_image
+from tests.support.models import SMALL
 
 
 def run_and_setup(ready: Workspace, **values: object) -> tuple[Run, Setup]:
     """Return a run before its first update, and its setup; in float64, where rounding hides nothing."""
     ready.set(finetune__precision="float64", **{f"finetune__{key}": value for key, value in values.items()})
     settings = params_file.load(AllParams)
-    setup = read_setup(settings, "resnet18")
+    setup = read_setup(settings, SMALL)
     return begin_run(setup, read_model(finetune.BACKBONE), settings.seed), setup
 
 
@@ -133,7 +134,7 @@ def test_the_moving_average_is_what_is_validated_and_written(ready: Workspace) -
     ready.set(finetune__precision="float32", finetune__ema=0.5, finetune__batch_size=10, finetune__epochs=3)
     ready.set(finetune__lr=0.1)
     settings = params_file.load(AllParams)
-    setup = read_setup(settings, "resnet18")
+    setup = read_setup(settings, SMALL)
     run = begin_run(setup, read_model(finetune.BACKBONE), settings.seed)
     heads = []
     train(run, setup, save=lambda: heads.append(run.network.fc.weight.detach().clone()), interruption=Interruption())
@@ -184,5 +185,5 @@ def test_a_thousand_classes_get_a_head_of_their_size(ready: Workspace) -> None:
     finetune.main()
     model = read_model(finetune.FINETUNED)
     assert model.classes == list(names)
-    assert model.tensors["fc.weight"].shape == (1000, 512)
+    assert model.tensors["fc.weight"].shape == (1000, 96)
     assert 0 < json.loads(finetune.METRICS.read_text())["train_loss"] < 20

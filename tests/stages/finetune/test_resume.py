@@ -6,7 +6,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_image
 from tests.support.forked import Forked, finish, start
 from tests.support.hold import Hold
+from tests.support.models import SMALL
 from tests.support.projects import run_in
 from tests.support.together import OUTPUTS, STAGE, written
 
@@ -85,20 +85,14 @@ def test_a_signal_ends_it_with_a_checkpoint_and_one_line(
     eleven.set(finetune__epochs=4)
     wanted = undisturbed()
     hold = Hold(tmp_path / "hold", "state.partial.pt")
-    with subprocess.Popen(
-        [sys.executable, "-m", STAGE],
-        env=os.environ | hold.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        hold.wait(process)  # after the first epoch
-        process.send_signal(number)
-        hold.release()
-        text, _ = process.communicate()
-    assert process.returncode == 128 + number, text
-    assert "Traceback" not in text
-    assert text.splitlines()[-1] == "interrupted; the state is saved: run the stage again, and it goes on from there"
+    stage = start(STAGE, **hold.environment())
+    hold.wait(stage)  # after the first epoch
+    os.kill(stage.pid, number)
+    hold.release()
+    status, output, errors = stage.wait()
+    assert status == 128 + number, output + errors
+    assert "Traceback" not in output + errors
+    assert errors.splitlines()[-1] == "interrupted; the state is saved: run the stage again, and it goes on from there"
     assert not Path("models/finetuned.safetensors").exists()
     assert "resuming in epoch" in finish(start(STAGE))
     assert written() == wanted
@@ -204,7 +198,7 @@ def test_a_second_process_is_kept_out_with_one_line(ready: Workspace) -> None:
 def fingerprint() -> str:
     """Return the fingerprint of the run that params.yaml and the prepared images ask for."""
     settings = params_file.load(AllParams)
-    (found,) = finetune.fingerprints_of(settings, read_setup(settings, "resnet18"), [settings.seed])
+    (found,) = finetune.fingerprints_of(settings, read_setup(settings, SMALL), [settings.seed])
     return found
 
 
@@ -230,7 +224,7 @@ def test_however_many_seeds_there_are_each_input_is_read_once(
     read = []
     monkeypatch.setattr(finetune, "sha256_of", lambda path: read.append(path) or path.name)
     settings = params_file.load(AllParams)
-    found = finetune.fingerprints_of(settings, read_setup(settings, "resnet18"), range(5))
+    found = finetune.fingerprints_of(settings, read_setup(settings, SMALL), range(5))
     assert len(set(found)) == 5
     assert len(read) == len(set(read)) > 3
 

@@ -12,7 +12,7 @@ from plumbline.training.inference import features_of
 from stages.finetune import unknown_images
 from stages.finetune.finished_model import finished
 from stages.finetune.unknown_images import fit_gaussians, some_of_each_class
-from tests.support.models import small_model, split_of_noise
+from tests.support.models import SMALL, small_model, split_of_noise
 
 
 @pytest.mark.medium
@@ -21,7 +21,7 @@ def test_it_is_ledoit_and_wolfs_of_train_and_the_distances_are_those_of_val() ->
     found = finished(model, train, val).tensors
     compute = choose_compute("float32")
     features = {
-        name: features_of(model.network(), "resnet18", split.images, model.transform, compute).numpy()
+        name: features_of(model.network(), SMALL, split.images, model.transform, compute).numpy()
         for name, split in (("train", train), ("val", val))
     }
     directions = {name: own / np.linalg.norm(own, axis=1, keepdims=True) for name, own in features.items()}

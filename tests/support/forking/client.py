@@ -33,9 +33,12 @@ def connect(address: str, command: list[str], environment: dict[str, str], strea
 
 def main() -> None:
     address, python, *arguments = sys.argv[1:]
-    if arguments[:1] != ["-m"] or not arguments[1].startswith(("stages.", "tools.")):
-        os.execv(python, [python, *arguments])
-    connection = connect(address, arguments[1:], dict(os.environ), [0, 1, 2])
+    match arguments:
+        case ["-m", module, *_] | ["-u", "-m", module, *_] if module.startswith(("stages.", "tools.")):
+            command = arguments[arguments.index(module) :]
+        case _:
+            os.execv(python, [python, *arguments])
+    connection = connect(address, command, dict(os.environ), [0, 1, 2])
     pid = int(connection.recv(64))
     for number in FORWARDED:
         signal.signal(number, lambda number, _: os.kill(pid, number))

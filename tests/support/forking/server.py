@@ -1,8 +1,8 @@
 """A server that has imported what the stages and tools import, and forks `python -m` commands of them; run as a script.
 
-    python server.py DESCRIPTOR PROJECT
+    python server.py DESCRIPTOR PROJECT PYTHON
 
-DESCRIPTOR is that of a socket that listens. The server ends when its standard input does. A client (client.py says what
+DESCRIPTOR is that of a socket that listens; PYTHON is what a command takes for Python where it starts others. The server ends when its standard input does. A client (client.py says what
 it sends) is answered with the command's process number and, when that has ended, its status.
 """
 
@@ -90,11 +90,12 @@ def run(streams: list[int], command: list[str], folder: str, environment: dict[s
 
 
 def main() -> None:
-    descriptor, project = sys.argv[1:]
+    descriptor, project, python = sys.argv[1:]
     del sys.path[0]  # this script's folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how an attendant has ended
     import_libraries(project)
+    sys.executable = python
     serve(socket.socket(fileno=int(descriptor)))
     os._exit(0)  # without triton's list of what it has not freed
 
