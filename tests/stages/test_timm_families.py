@@ -72,7 +72,8 @@ def test_layers_are_timms_in_its_order_and_their_rates_rise_to_the_heads(name: s
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", [name for name in KINDS if name not in (*LARGE, "swin_tiny_patch4_window7_224")])
-def test_every_stage_takes_the_network(workspace: Workspace, name: str) -> None:
+def test_every_stage_takes_the_network(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("stages.export.speed.SECONDS", 0.001)
     size, _, layer, method = KINDS[name]
     write_data_set(Path("photos"), images=4)
     small = {key.replace(".", "__"): value for key, value in TINY.items()}
