@@ -2,7 +2,7 @@
 
 python -m tests.support.remotes.wire PORT BYTES END carries connections to the server on PORT and prints its own port. Once
 BYTES have passed, in both directions together, it prints a line and lets nothing more through: with END `hold` the
-connections stay open, with `cut` they are closed.
+connections stay open, with `cut` they are closed. It ends where the server has ended, and so must who waits for its line.
 """
 
 import asyncio
@@ -22,7 +22,10 @@ class Wire:
 
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection, in both directions."""
-        behind, ahead = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            behind, ahead = await asyncio.open_connection("127.0.0.1", self.port)
+        except ConnectionError as error:
+            sys.exit(f"the server has ended: {error}")
         self.begin(self.carry(reader, ahead))
         self.begin(self.carry(behind, writer))
 
