@@ -2,8 +2,9 @@
 
     python server.py DESCRIPTOR PROJECT PYTHON
 
-DESCRIPTOR is that of a socket that listens; PYTHON is what a command takes for Python where it starts others. The server ends when its standard input does. A client (client.py says what
-it sends) is answered with the command's process number and, when that has ended, its status.
+DESCRIPTOR is that of a socket that listens; PYTHON is what a command takes for Python where it starts others. The server
+ends when its standard input does. A client (client.py says what it sends) is answered with the command's process number
+and, when that has ended, its status.
 """
 
 import gc
