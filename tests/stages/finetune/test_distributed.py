@@ -26,7 +26,7 @@ from tests.support.together import OUTPUTS, STAGE, train_together, written
 
 
 def start(*command: str, **environment: str) -> subprocess.Popen:
-    """Start the stage in a process of its own, which starts the others; all of them as a user's, and none forked."""
+    """Start the stage as its user does, in a process that nothing forks, and that starts the others."""
     return subprocess.Popen(
         command or [sys.executable, "-m", STAGE],
         env=os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"} | environment,
