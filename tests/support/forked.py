@@ -1,9 +1,9 @@
 """Commands as processes of their own that start at once: forked from a server that has imported what they import.
 
 `python -m stages.finetune` imports torch and torchvision for two to seven seconds before it does anything. The tests
-start stages and tools here instead, and so does DVC where they run it: `programs` holds a `python` that does. What runs
-is the same: the module's `__main__`, as the folder holds it, in a process with an environment, a folder, input and
-output of its own. The processes that such a command starts for itself are forked too.
+start stages and tools here instead, and so does DVC where they run it, which is forked as well: `programs` holds a
+`python` and a `dvc` that do. What runs is the same: the module's `__main__`, as the folder holds it, in a process with an
+environment, a folder, input and output of its own. The processes that such a command starts for itself are forked too.
 """
 
 import atexit
@@ -51,17 +51,18 @@ def address() -> str:
 
 
 def python_in(folder: Path, address: str) -> Path:
-    """Write a `python` that runs stages and tools by the server."""
+    """Write a `python` that runs stages, tools and DVC by the server, and a `dvc`; return the former."""
     words = [sys.executable, "-IS", client.__file__, address, sys.executable]
-    path = folder / "programs" / "python"
-    path.parent.mkdir()
-    path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-    path.chmod(0o755)
-    return path
+    programs = folder / "programs"
+    programs.mkdir()
+    for name, command in {"python": words, "dvc": [*words, "-m", "dvc"]}.items():
+        (programs / name).write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        (programs / name).chmod(0o755)
+    return programs / "python"
 
 
 def programs() -> Path:
-    """Return a folder whose `python` runs stages and tools by the server."""
+    """Return a folder whose `python` and `dvc` run stages, tools and DVC by the server."""
     return Path(address()).parent / "programs"
 
 

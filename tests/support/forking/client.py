@@ -1,4 +1,4 @@
-"""What stands in for `python` in the tests: a stage or a tool is forked from the server, all else is run by Python.
+"""What stands in for `python` in the tests: a stage, a tool or DVC is forked from the server, all else is run by Python.
 
     python -IS client.py ADDRESS PYTHON ARGUMENT ...
 
@@ -34,7 +34,9 @@ def connect(address: str, command: list[str], environment: dict[str, str], strea
 def main() -> None:
     address, python, *arguments = sys.argv[1:]
     match arguments:
-        case ["-m", module, *_] | ["-u", "-m", module, *_] if module.startswith(("stages.", "tools.")):
+        case ["-m", module, *_] | ["-u", "-m", module, *_] if (
+            module.startswith(("stages.", "tools.")) or module == "dvc"
+        ):
             command = arguments[arguments.index(module) :]
         case _:
             os.execv(python, [python, *arguments])

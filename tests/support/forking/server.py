@@ -1,4 +1,4 @@
-"""A server that has imported what the stages and tools import, and forks `python -m` commands of them; run as a script.
+"""A server that has imported what stages, tools and DVC import, and forks `python -m` commands of them; run as a script.
 
     python server.py DESCRIPTOR PROJECT PYTHON
 
@@ -23,6 +23,16 @@ from pathlib import Path
 
 OURS = {"plumbline", "stages", "tools"}
 STARTS_A_THREAD = {("stages", "export")}  # onnxruntime does: a process forked beside a thread may never end
+LATER = (  # what the commands import as they run
+    "timm",
+    "onnxscript",
+    "torch.onnx._internal.exporter._core",
+    "dvc.cli.parser",
+    "dvc.repo.experiments.executor.local",
+    "dvc.repo.experiments.queue.celery",
+    "dulwich.porcelain",
+    "pygit2",
+)
 
 
 def import_libraries(project: str) -> None:
@@ -32,6 +42,8 @@ def import_libraries(project: str) -> None:
         for path in sorted(Path(project, group).glob("*/__main__.py")):
             if (group, path.parent.name) not in STARTS_A_THREAD:
                 importlib.import_module(f"{group}.{path.parent.name}.__main__")
+    for library in LATER:
+        importlib.import_module(library)
     for name in list(sys.modules):
         if name.partition(".")[0] in OURS:
             del sys.modules[name]
@@ -60,14 +72,16 @@ def attend(connection: socket.socket) -> None:
     for stream in streams:
         os.close(stream)
     connection.send(str(process.pid).encode())
-    if process.sentinel not in select.select([process.sentinel, connection], [], [])[0]:
-        process.kill()  # nobody waits for it: the client was killed
-    process.join()
+    while process.is_alive():  # asked again and again: what the command has left in the background holds the sentinel
+        if connection in select.select([process.sentinel, connection], [], [], 0.1)[0]:
+            process.kill()  # nobody waits for it: the client was killed
+            process.join()
     connection.send(str(process.exitcode).encode())
 
 
 def run(streams: list[int], command: list[str], folder: str, environment: dict[str, str]) -> None:
     """Do what `python -m` does with this command, in a process that has just been forked."""
+    os.setpgid(0, 0)  # a test may kill the group of a command: all that it has started, and no more
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for descriptor, stream in enumerate(streams):
         os.dup2(stream, descriptor)
