@@ -1,5 +1,6 @@
 """A workspace in which fine-tuning can start."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from plumbline.run.certificates import write_certificate
 from stages.finetune import __main__ as finetune
 from stages.prepare import __main__ as prepare
 from stages.weights import __main__ as weights
-from tests.conftest import Workspace, write_data_set
+from tests.conftest import PROJECT, Workspace, write_data_set
 from tests.support.models import SMALL
+from tests.support.projects import made_once
 
 
 def pass_checks() -> None:
@@ -24,22 +26,38 @@ def passed(workspace: Workspace) -> None:
 
 
 @pytest.fixture
-def ready(workspace: Workspace) -> Workspace:
+def ready(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace in which fine-tuning can start: ten small images, random weights, passed checks."""
-    workspace.set(data__root="images", image__resize=40, image__crop=33, weights__source="none")
-    workspace.set(weights__architecture=SMALL, finetune__epochs=2, finetune__batch_size=4)
-    write_data_set(Path("images"), images=5)
-    prepare.main()
-    weights.main()
-    pass_checks()
+    shutil.copytree(made_once("ready", tmp_path_factory, make_ready), workspace.folder, dirs_exist_ok=True)
     return workspace
 
 
 @pytest.fixture
-def eleven(ready: Workspace) -> Workspace:
+def eleven(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """22 images for training, in batches of 4, so that the last one has two: fewer than some have processes."""
-    ready.set(finetune__precision="float32", finetune__lr=1e-4)
-    write_data_set(Path("images"), images=11)
-    prepare.main()
-    weights.main()
-    return ready
+    shutil.copytree(made_once("eleven", tmp_path_factory, make_eleven), workspace.folder, dirs_exist_ok=True)
+    return workspace
+
+
+def make_ready(folder: Path) -> None:
+    shutil.copy(PROJECT / "params.yaml", folder)
+    settings = Workspace(folder)
+    settings.set(data__root="images", image__resize=40, image__crop=33, weights__source="none")
+    settings.set(weights__architecture=SMALL, finetune__epochs=2, finetune__batch_size=4)
+    make_inputs(folder, images=5)
+
+
+def make_eleven(folder: Path) -> None:
+    make_ready(folder)
+    Workspace(folder).set(finetune__precision="float32", finetune__lr=1e-4)
+    make_inputs(folder, images=11)
+
+
+def make_inputs(folder: Path, images: int) -> None:
+    """Write what fine-tuning reads, of so many images of each class and split."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        write_data_set(Path("images"), images)
+        prepare.main()
+        weights.main()
+        pass_checks()

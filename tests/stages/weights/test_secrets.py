@@ -7,7 +7,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 
+from plumbline.model.families import build_network
 from plumbline.model.model_file import read_model
 from plumbline.run.addresses import Address
 from plumbline.run.dotted_keys import flat
@@ -18,6 +20,7 @@ from stages.weights import __main__ as weights
 from stages.weights import download
 from tests.conftest import Workspace
 from tests.stages.weights.conftest import BACKBONE, sha256
+from tests.support.models import SMALL
 from tests.support.pipeline import STAGES
 from tests.support.projects import change_params
 from tests.support.weight_server import Server
@@ -72,28 +75,25 @@ def test_no_secret_of_an_address_is_in_a_file_or_a_line(
 
 @pytest.mark.slow
 def test_no_secret_of_an_address_is_in_a_result_of_the_pipeline(
-    tiny_copy: Path,
-    server: Server,
-    resnet18: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    tiny_copy: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """But in params.yaml, where the user wrote it, and in dvc.lock, into which DVC copies every parameter."""
     monkeypatch.chdir(tiny_copy)
-    source = f"{server.url('resnet18.pth', user='us3rname:pa55word@')}?X-Amz-Signature=s1gnature#fr4gment"
-    own = {"weights.architecture": "resnet18", "weights.source": source, "weights.sha256": sha256(resnet18)}
-    change_params(tiny_copy, own)
+    torch.save(build_network(SMALL, 7).state_dict(), "weights.pth")
+    server.contents = Path("weights.pth").read_bytes()
+    source = f"{server.url('weights.pth', user='us3rname:pa55word@')}?X-Amz-Signature=s1gnature#fr4gment"
+    change_params(tiny_copy, {"weights.source": source, "weights.sha256": sha256(Path("weights.pth"))})
     for stage in list(STAGES)[list(STAGES).index("weights") :]:
         import_module(f"stages.{stage}.__main__").main()
     named, outputs = [], {"printed": "".join(capfd.readouterr()).encode()}
-    in_markdown = text(server.url("resnet18.pth"))  # the card's: no link
+    in_markdown = text(server.url("weights.pth"))  # the card's: no link
     for path in tiny_copy.rglob("*"):
         relative = path.relative_to(tiny_copy)
         if path.is_file() and relative.parts[0] in ("data", "metrics", "models", "plots", "report"):
             outputs[relative.as_posix()] = path.read_bytes()
     for name, contents in outputs.items():
         assert not [secret for secret in SECRETS if secret.encode() in contents], name
-        if any(address.encode() in contents for address in (server.url("resnet18.pth"), in_markdown)):
+        if any(address.encode() in contents for address in (server.url("weights.pth"), in_markdown)):
             named.append(name)
     assert {"models/CARD.md", "models/backbone.safetensors", "report/index.html"} <= set(named)
 
