@@ -26,9 +26,18 @@ from stages.convolution.network_table import check_network
 from stages.finetune.optimiser_and_schedule import lr_shares
 from tests.conftest import Workspace, write_data_set
 from tests.support.projects import TINY
-from tests.support.timm_networks import KINDS, LARGE
+from tests.support.timm_networks import KINDS
 
 QUICK = ("resnet18", "tf_efficientnet_lite0", "mobilenetv4_conv_small", "test_vit2")
+# Of the others three are large, and the rest close to one of these or to the tiny project's, a ResNet of timm's.
+IN_EVERY_STAGE = (
+    "tf_efficientnet_lite0",
+    "mobilenetv4_conv_small",
+    "convnextv2_atto",
+    "test_mambaout",
+    "test_vit2",
+    "mobilevit_xxs",
+)
 # Those that the kind of network makes a difference to; all of them run on a ResNet of timm's for the tiny project.
 OF_NETWORKS = ("prepare", "weights", "curvature", "finetune", "evaluate", "gallery", "export", "card")
 CHECKS = ("backprop", "convolution", "weight_decay")
@@ -71,7 +80,7 @@ def test_layers_are_timms_in_its_order_and_their_rates_rise_to_the_heads(name: s
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("name", [name for name in KINDS if name not in (*LARGE, "swin_tiny_patch4_window7_224")])
+@pytest.mark.parametrize("name", IN_EVERY_STAGE)
 def test_every_stage_takes_the_network(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr("stages.export.speed.SECONDS", 0.001)
     size, _, layer, method = KINDS[name]

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.forking import client
@@ -88,8 +89,9 @@ class Forked:
         return not select.select([self.connection], [], [], 0)[0]
 
     def kill(self) -> None:
-        """End it with SIGKILL."""
-        os.kill(self.pid, signal.SIGKILL)
+        """End it with SIGKILL, if it still runs."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
         self.wait()
 
     def wait(self) -> tuple[int, str, str]:

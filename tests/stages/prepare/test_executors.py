@@ -20,7 +20,7 @@ from stages.prepare.executors import read_on_worker, refuse_what_is_not_shared
 from stages.prepare.folder_structure import Candidate
 from stages.prepare.pixel_cache import PixelCache
 from tests.conftest import PROJECT, Workspace, write_image
-from tests.stages.prepare.conftest import COMMAND, PREPARED, environment, leftovers, prepared, run, start_afresh
+from tests.stages.prepare.conftest import COMMAND, PREPARED, environment, leftovers, prepared, run_stage, start_afresh
 from tests.support.corpus import FAULTS, USABLE
 from tests.support.dask_cluster import Cluster, cluster, wait_until
 from tests.support.hold import Hold
@@ -120,15 +120,15 @@ def test_every_executor_writes_the_same_bytes_for_good_and_broken_files(photogra
     photographs.set(data__max_unusable=1.0)
     for name, (contents, *_) in (USABLE | FAULTS).items():
         (Path("images/bee") / name).write_bytes(contents)
-    assert run(COMMAND).returncode == 0
+    assert run_stage()[0] == 0
     own = everything()
     start_afresh()
     use(photographs, dask.address)
-    done = run(COMMAND)
-    assert done.returncode == 0, done.stderr
+    status, _, errors = run_stage()
+    assert status == 0, errors
     assert everything() == own
     write_image(Path("images/bee/added.png"), seed=900)
-    assert run(COMMAND).returncode == 0  # all others are in the cache, found by hashes that the workers take
+    assert run_stage()[0] == 0  # all others are in the cache, found by hashes that the workers take
     with_added = everything()
     photographs.set(data__executor="loky", data__scheduler=None)
     start_afresh()
@@ -216,7 +216,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_workers_free_for_the_next_ru
         assert stage.wait(timeout=600) == 130
     assert leftovers() == set()
     assert not PREPARED.exists()
-    assert run(COMMAND).returncode == 0
+    assert run_stage()[0] == 0
     assert everything() == expected
 
 
