@@ -222,11 +222,13 @@ def test_every_key_does_what_it_says_and_the_browser_remembers_it(run: Workspace
         page.keyboard.press("1")
         page.keyboard.press("z")
         before, progress = saved(page), page.locator(".progress p").inner_text()
-        page.reload()
-        # On a busy machine Chromium may read its storage before it has written what the page left there, and tells later.
+        # In a new tab: once in some ten runs of all tests, on a busy machine, Chromium gave a page that was loaded anew in
+        # the same one, a moment after its last step, nothing of what it had kept. A new one may learn of it a little later.
+        page = page.context.new_page()
+        page.goto(PAGE.absolute().as_uri())
         expect(page.locator(".progress p")).to_have_text(progress, timeout=60_000)
         assert saved(page) == before
-        page.keyboard.press("z")  # the step before the reload
+        page.keyboard.press("z")  # the last step in the other tab
         assert saved(page).keys() == before.keys() - {paths[5]}
         page.locator("summary").click()
         page.locator("#keys").click()
