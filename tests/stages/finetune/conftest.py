@@ -35,26 +35,20 @@ def ready(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Wor
 @pytest.fixture
 def eleven(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """22 images for training, in batches of 4, so that the last one has two: fewer than some have processes."""
-    shutil.copytree(made_once("eleven", tmp_path_factory, make_eleven), workspace.folder, dirs_exist_ok=True)
+
+    def make(folder: Path) -> None:
+        make_ready(folder, images=11, finetune__precision="float32", finetune__lr=1e-4)
+
+    shutil.copytree(made_once("eleven", tmp_path_factory, make), workspace.folder, dirs_exist_ok=True)
     return workspace
 
 
-def make_ready(folder: Path) -> None:
+def make_ready(folder: Path, images: int = 5, **values: object) -> None:
+    """Write what fine-tuning reads, of so many images of each class and split, with these parameters."""
     shutil.copy(PROJECT / "params.yaml", folder)
     settings = Workspace(folder)
     settings.set(data__root="images", image__resize=40, image__crop=33, weights__source="none")
-    settings.set(weights__architecture=SMALL, finetune__epochs=2, finetune__batch_size=4)
-    make_inputs(folder, images=5)
-
-
-def make_eleven(folder: Path) -> None:
-    make_ready(folder)
-    Workspace(folder).set(finetune__precision="float32", finetune__lr=1e-4)
-    make_inputs(folder, images=11)
-
-
-def make_inputs(folder: Path, images: int) -> None:
-    """Write what fine-tuning reads, of so many images of each class and split."""
+    settings.set(weights__architecture=SMALL, finetune__epochs=2, finetune__batch_size=4, **values)
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
         write_data_set(Path("images"), images)
