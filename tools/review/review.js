@@ -31,9 +31,10 @@ const keyOf = (number) => `plumbline review ${run} ${number}`;
 function keep(number) {
   attempt(() => localStorage.setItem(keyOf(number), JSON.stringify(steps[number])));
 }
+const kept = (number) => attempt(() => localStorage.getItem(keyOf(number)));
 function restore() {
   steps = [];
-  for (let text; (text = attempt(() => localStorage.getItem(keyOf(steps.length)))); ) steps.push(JSON.parse(text));
+  for (let text; (text = kept(steps.length)); ) steps.push(JSON.parse(text));
   decisions = images.map(({ sha256 }) => {
     const row = given.get(sha256);
     return row && { action: row.action, label: classes.indexOf(row.label), note: row.note };
@@ -52,6 +53,7 @@ function decide(action, label = -1) {
   show(said);
 }
 function step(decision) {
+  if (kept(steps.length)) restore(); // of another tab that this one was not told of: nothing is written over it
   steps.push({ image: current, decision, before: decisions[current] });
   decisions[current] = decision;
   keep(steps.length - 1);
