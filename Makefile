@@ -43,10 +43,8 @@ check: setup lint
 test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2
 test-avx2: export ATEN_CPU_CAPABILITY := avx2
 test-avx2: setup
-	$(PYTEST) -m "not slow" tests/plumbline/training tests/stages/curvature \
+	$(PYTEST) -m "not slow or trained_numbers" tests/plumbline/training tests/stages/curvature \
 	  tests/stages/evaluate tests/stages/export tests/stages/finetune tests/stages/gallery tests/tools/predict
-	$(PYTEST) -m slow -k "test_finetune or number_of_processes or processes_as_in_one" \
-	  tests/stages/finetune/test_finetune.py tests/stages/finetune/test_distributed.py
 
 test-gpu: setup
 	@python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("torch sees no GPU, and these tests need one")'

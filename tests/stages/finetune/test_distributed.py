@@ -57,6 +57,7 @@ RECIPES = {
 
 
 @pytest.mark.slow
+@pytest.mark.trained_numbers
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_in_float64_the_curve_does_not_depend_on_the_number_of_processes(eleven: Workspace, recipe: str) -> None:
     """Rounding in float64 is too small for training to make anything of it: what differed here would be a fault."""
@@ -69,6 +70,7 @@ def test_in_float64_the_curve_does_not_depend_on_the_number_of_processes(eleven:
 
 
 @pytest.mark.slow
+@pytest.mark.trained_numbers
 def test_a_network_of_timms_trains_in_several_processes_as_in_one(eleven: Workspace) -> None:
     """Its batch normalisation has the activation within it.
 
@@ -82,6 +84,7 @@ def test_a_network_of_timms_trains_in_several_processes_as_in_one(eleven: Worksp
 
 
 @pytest.mark.slow
+@pytest.mark.trained_numbers
 def test_a_linear_probe_in_float32_does_not_depend_on_the_number_of_processes(eleven: Workspace) -> None:
     """What is trained has no rectifier, in which rounding may decide whether a gradient passes."""
     eleven.set(finetune__freeze="backbone")

@@ -31,6 +31,7 @@ from tests.support.models import SMALL
 
 
 @pytest.mark.slow
+@pytest.mark.trained_numbers
 @pytest.mark.parametrize(
     ("architecture", "resize", "crop", "images", "batch", "epochs"),
     [("resnet34", 256, 224, 3, 4, 2), ("resnet18", 64, 48, 11, 4, 3)],  # the last batches are smaller
@@ -94,6 +95,7 @@ def test_the_model_that_is_written_is_the_one_that_was_validated_last(ready: Wor
 
 
 @pytest.mark.slow
+@pytest.mark.trained_numbers
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(ready: Workspace) -> None:
     def run(seed: int) -> tuple[bytes, ...]:
         ready.set(seed=seed)
