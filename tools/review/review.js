@@ -41,11 +41,16 @@ function restore() {
   });
   for (const { image, decision } of steps) decisions[image] = decision;
 }
+// Before a change: steps of another tab that this one was not told of are read, and not written over.
+function catchUp() {
+  if (kept(steps.length)) restore();
+}
 
 // Deciding
 
 function decide(action, label = -1) {
   if (action === "keep" && images[current].label === null) return; // which of its labels?
+  catchUp();
   const own = action === "keep" ? images[current].label : label;
   step({ action: own === images[current].label ? "keep" : action, label: own, note: decisions[current]?.note ?? "" });
   const said = inWords(current);
@@ -53,12 +58,12 @@ function decide(action, label = -1) {
   show(said);
 }
 function step(decision) {
-  if (kept(steps.length)) restore(); // of another tab that this one was not told of: nothing is written over it
   steps.push({ image: current, decision, before: decisions[current] });
   decisions[current] = decision;
   keep(steps.length - 1);
 }
 function undo() {
+  catchUp();
   const last = steps.pop();
   if (!last) return show("Nothing to undo.");
   attempt(() => localStorage.removeItem(keyOf(steps.length)));
@@ -67,6 +72,7 @@ function undo() {
   show("Undone.");
 }
 function annotate(note) {
+  catchUp();
   const now = decisions[current];
   if (note === (now?.note ?? "")) return;
   step({ action: now?.action ?? "undecided", label: now?.label ?? -1, note });

@@ -251,16 +251,23 @@ def test_every_key_does_what_it_says_and_the_browser_remembers_it(run: Workspace
 @pytest.mark.medium
 def test_what_the_browser_keeps_and_told_the_page_nothing_of_is_not_written_over(run: Workspace) -> None:
     """A page is told of what other tabs keep, and not of what is written under its own name, as here."""
-    kept = {"image": 0, "decision": {"action": "exclude", "label": -1, "note": "of another tab"}}
+    steps = [
+        {"image": 0, "decision": {"action": "exclude", "label": -1, "note": "of another tab"}},
+        {"image": 1, "decision": {"action": "undecided", "label": -1, "note": ""}},
+    ]
     with at_work(PAGE) as (page, paths):
-        page.evaluate("(step) => localStorage.setItem(keyOf(0), JSON.stringify(step))", kept)
-        page.keyboard.press("ArrowRight")
+        keep = "([number, step]) => localStorage.setItem(keyOf(number), JSON.stringify(step))"
+        for number, step in enumerate(steps):
+            page.evaluate(keep, [number, step])
         page.keyboard.press("u")
         rows = saved(page)
-    assert {path: (row["action"], row["note"]) for path, row in rows.items()} == {
-        paths[0]: ("exclude", "of another tab"),
-        paths[1]: ("undecided", ""),
-    }
+        assert [(path, row["action"], row["note"]) for path, row in rows.items()] == [
+            (paths[0], "undecided", "of another tab"),
+            (paths[1], "undecided", ""),
+        ]
+        page.evaluate(keep, [3, steps[1]])
+        page.keyboard.press("z")
+        assert page.evaluate("() => [2, 3].map((number) => keyOf(number) in localStorage)") == [True, False]
 
 
 @pytest.mark.medium
