@@ -1,11 +1,11 @@
 """Whether the mean of several fine-tuned networks' weights is worth the time: greedy soups (Wortsman et al. 2022).
 
-    python -m benchmarks.soups FOLDER [SPLITS]
+    python -m benchmarks.soups FOLDER [PARTITIONS]
 
 FOLDER holds train/ and val/ with class folders of photographs. timm/tf_efficientnet_lite0 is fine-tuned by each of
 RATES and SEEDS from the head that the probe finds, as the recipe `lp_ft` does. The images of val are parted at random
-SPLITS times: one half chooses the best network and the soup, the other half judges both, and the probe and the mean of
-all.
+PARTITIONS times: one half chooses the best network and the soup, the other half judges both, and the probe and the
+mean of all.
 """
 
 import subprocess
@@ -27,7 +27,7 @@ from plumbline.training.device_and_precision import choose_compute
 from plumbline.training.inference import logits_of
 from plumbline.training.splits import read_splits
 
-RATES = (0.0001, 0.0003, 0.001)
+RATES = (0.001, 0.01, 0.03)
 SEEDS = (0, 1, 2)
 MODEL = Path("models/finetuned.safetensors")
 
@@ -65,7 +65,7 @@ def greedy_soup(right: Right, networks: int, chosen: np.ndarray) -> frozenset[in
 
 
 def main() -> None:
-    images, splits = Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 100
+    images, partitions = Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 100
     models, names = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "clone")
@@ -88,9 +88,9 @@ def main() -> None:
 
     of_probe, of_all = rights(network_tensors(probe.tensors)), right(frozenset(range(len(models))))
     for label, found in [("probe", of_probe), *((names[i], right(frozenset({i}))) for i in range(len(models)))]:
-        print(f"{label}: {found.sum()} of {len(found)}")
+        print(f"{label}: {found.sum()} of {len(found)}, {(found != of_probe).sum()} unlike the probe")
     generator, rows, sizes = np.random.default_rng(0), [], []
-    for _ in range(splits):
+    for _ in range(partitions):
         order = generator.permutation(len(val.labels))
         chosen, judged = np.split(order, [len(order) // 2])
         soup = greedy_soup(right, len(models), chosen)
@@ -98,7 +98,7 @@ def main() -> None:
         sizes.append(len(soup))
         rows.append([found[judged].mean() for found in (of_probe, right(best), right(soup), of_all)])
     for label, shares in zip(("probe", "best network", "greedy soup", "mean of all"), np.array(rows).T, strict=True):
-        print(f"{label}: {shares.mean():.4f}, deviation over the {splits} partitions {shares.std(ddof=1):.4f}")
+        print(f"{label}: {shares.mean():.4f}, deviation over the {partitions} partitions {shares.std(ddof=1):.4f}")
     print(f"networks in a soup: {min(sizes)} to {max(sizes)}, {np.mean(sizes):.1f} on average")
 
 
