@@ -1,6 +1,6 @@
 """How others fine-tune: the loops that benchmarks/training.py times this project against, each in a process of its own.
 
-    python -m benchmarks.peers homework|tutorial|tuned FOLDER EPOCHS WEIGHTS
+    python -m benchmarks.peers homework|tutorial|tuned FOLDER EPOCHS WEIGHTS [SEED]
 
 FOLDER holds train/ and val/ with class folders, WEIGHTS is a models/backbone.safetensors of ResNet34. Prints the last
 epoch's losses and val accuracy, and the median of the epochs' seconds, as JSON.
@@ -74,8 +74,8 @@ def precision(tuned: bool) -> AbstractContextManager:
 
 
 def main() -> None:
-    variant, folder, epochs, weights = sys.argv[1:]
-    torch.manual_seed(0)
+    variant, folder, epochs, weights, *seed = sys.argv[1:]
+    torch.manual_seed(int(seed[0]) if seed else 0)
     data = loaders(Path(folder), workers=0 if variant == "homework" else WORKERS)
     classes = len(data["train"].dataset.classes)
     network = replace_head("resnet34", read_model(Path(weights)).tensors, classes, crop=224)
