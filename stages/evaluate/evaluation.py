@@ -96,7 +96,7 @@ def evaluate(evaluated: Evaluated, settings: Evaluate, seed: int, compute: Compu
     appearance = {name: appearance_of(name, split, evaluated.numbers[name]) for name, split in splits.items()}
     measures = measures_of_recipe(evaluated)
     for name, of_split in judged.items():
-        values = split_measures(of_split, evaluated.positive, settings, seed)
+        values = split_measures(of_split, predictions[name].calibrated, evaluated.positive, settings, seed)
         measures |= {(name, measure): value for measure, value in values.items()}
     measures |= accuracy_without_copies(predictions, evaluated.numbers, settings.confidence)
     measures |= baseline_measures(evaluated.labels, features, evaluated.clusters, settings.confidence)

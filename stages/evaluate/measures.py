@@ -24,16 +24,21 @@ WORK = 500_000_000  # images x classes x resamples, at most, for the ranking mea
 FEWEST_RESAMPLES = 100
 
 
-def split_measures(predictions: SplitPredictions, positive: int, settings: Evaluate, seed: int) -> dict[str, Measure]:
-    """Return a split's measures by name; those that begin with `calibrated_` are after the temperature."""
+def split_measures(
+    predictions: SplitPredictions, ranked_by: Predictions, positive: int, settings: Evaluate, seed: int
+) -> dict[str, Measure]:
+    """Return a split's measures by name; those that begin with `calibrated_` are after the temperature.
+
+    Images are ranked by probabilities after one temperature: those after several, one a fold, do not compare.
+    """
     plain, calibrated = predictions
     result = {"accuracy": share_of_images(plain.right, plain.clusters, settings.confidence)}
     if plain.classes > TOP:
         result[f"top{TOP}_accuracy"] = share_of_images(among_likeliest(plain, TOP), plain.clusters, settings.confidence)
     for measures in (class_measures(plain.labels, plain.predicted, plain.classes), loss_measures(plain, calibrated)):
         result |= with_intervals(measures, plain, settings.resamples, settings.confidence, seed, settings.sampling)
-    resamples = ranking_resamples(calibrated, settings.resamples)
-    ranked = ranking_measures(calibrated, positive)
+    resamples = ranking_resamples(ranked_by, settings.resamples)
+    ranked = ranking_measures(ranked_by, positive)
     result |= with_intervals(ranked, plain, resamples, settings.confidence, seed, settings.sampling)
     return result | calibration_measures(predictions, settings.calibration_bins, settings.confidence, seed)
 

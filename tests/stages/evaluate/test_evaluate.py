@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageOps
+from sklearn.metrics import roc_auc_score
 
 from plumbline.model.model_file import read_model, write_model
 from plumbline.results.measures_file import Measures, read_measures
@@ -70,6 +71,19 @@ def test_predictions_measures_and_the_network_agree(ready: Workspace) -> None:
     manifest = pd.read_csv("data/prepared/manifest.csv")
     assert predictions["path"].to_list() == manifest["path"].to_list()
     assert predictions["actual"].to_list() == manifest["class"].to_list()
+
+
+@pytest.mark.medium
+def test_vals_area_under_the_roc_curve_is_that_of_its_predictions_whatever_the_folds_temperatures(
+    ready: Workspace,
+) -> None:
+    write_data_set(Path("images"), images=20)
+    prepare.main()
+    measures = evaluated()
+    predictions = pd.read_csv("plots/predictions.csv")
+    val = predictions[predictions["split"] == "val"]
+    of_bee = np.where(val["predicted"] == "bee", val["probability"], 1 - val["probability"])
+    assert measures["val", "auroc"].value == pytest.approx(roc_auc_score(val["actual"] == "bee", of_bee), abs=1e-12)
 
 
 @pytest.mark.medium

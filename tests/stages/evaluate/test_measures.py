@@ -83,8 +83,8 @@ def test_the_order_of_the_images_and_the_names_of_the_classes_change_nothing(
     columns = np.argsort(renamed)
     other = Predictions(renamed[predictions.labels[shuffled]], predictions.log_probabilities[shuffled][:, columns])
     own = evaluate_section()
-    before = split_measures(SplitPredictions(predictions, predictions), classes - 1, own, seed=0)
-    after = split_measures(SplitPredictions(other, other), renamed[classes - 1], own, seed=0)
+    before = split_measures(SplitPredictions(predictions, predictions), predictions, classes - 1, own, seed=0)
+    after = split_measures(SplitPredictions(other, other), other, renamed[classes - 1], own, seed=0)
     assert after.keys() == before.keys()
     for name, measure in before.items():
         assert (measure.low is None) == (after[name].low is None)
@@ -96,12 +96,12 @@ def test_the_order_of_the_images_and_the_names_of_the_classes_change_nothing(
 def test_a_perfect_and_a_constant_classifier_give_the_known_values() -> None:
     labels = np.array([0] * 30 + [1] * 10)
     perfect = from_logits(labels, 40.0 * np.eye(2)[labels])
-    found = split_measures(SplitPredictions(perfect, perfect), 1, evaluate_section(), seed=0)
+    found = split_measures(SplitPredictions(perfect, perfect), perfect, 1, evaluate_section(), seed=0)
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision"):
         assert found[name].value == found[name].high == 1
     assert found["loss"].value == pytest.approx(0, abs=1e-12)
     constant = from_probabilities(labels.tolist(), [[0.75, 0.25]] * 40)
-    measures = split_measures(SplitPredictions(constant, constant), 1, evaluate_section(), seed=0)
+    measures = split_measures(SplitPredictions(constant, constant), constant, 1, evaluate_section(), seed=0)
     found = {name: measure.value for name, measure in measures.items()}
     assert (found["accuracy"], found["balanced_accuracy"], found["auroc"]) == (0.75, 0.5, 0.5)
     assert found["average_precision"] == 0.25  # the share of the positive class
