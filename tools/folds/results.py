@@ -96,6 +96,8 @@ def differences(a: Pooled, b: Pooled, confidence: float) -> dict[str, dict[str, 
     for name, difference in of_images.items():
         half = half_width(folds_b[name] - folds_a[name], ratio, confidence)
         low, high = min(difference.low, difference.value - half), max(difference.high, difference.value + half)
+        if name not in UNBOUNDED:
+            low, high = max(low, -1.0), min(high, 1.0)
         result[name] = {"difference": difference.value, "low": low, "high": high}
     (right, folds), (right_b, _) = right_and_folds(a), right_and_folds(b)
     difference, p = accuracy_difference_over_folds(right, right_b, folds, ratio, confidence, clusters)

@@ -67,8 +67,9 @@ def accuracy_difference_over_folds(
         p_of_images = mcnemar(int((changes < 0).sum()), int((changes > 0).sum()))
     else:
         p_of_images = mcnemar_of_clusters(changes, clusters)
-    low, high = min(of_images.low, of_images.value - half), max(of_images.high, of_images.value + half)
-    return Measure(of_images.value, len(a), low, high), max(p_over_folds(differences, ratio), p_of_images)
+    low, high = max(of_images.value - half, -1.0), min(of_images.value + half, 1.0)
+    measure = Measure(of_images.value, len(a), min(low, of_images.low), max(high, of_images.high))
+    return measure, max(p_over_folds(differences, ratio), p_of_images)
 
 
 def means(values: np.ndarray, folds: np.ndarray) -> np.ndarray:

@@ -230,6 +230,24 @@ def test_folds_that_are_alike_by_chance_are_no_more_certain_than_their_images() 
     assert difference.low < 0 < difference.value < difference.high
 
 
+def test_folds_that_differ_much_give_no_difference_of_more_than_all_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, numbers = np.zeros(30, bool), np.arange(30) % 3 > 0, np.arange(30) % 3
+    difference, _ = accuracy_difference_over_folds(a, b, numbers, 0.5, 0.95)
+    assert (difference.value, difference.low, difference.high) == (pytest.approx(2 / 3), -1.0, 1.0)
+    monkeypatch.chdir(tmp_path)
+    recipes = {"a": np.zeros(IMAGES, bool), "b": np.arange(IMAGES) % 3 > 0}
+    of_recipes = [
+        pool([read_fold(str(write_fold(Path(f"{name}{fold}"), fold, right))) for fold in range(FOLDS)])
+        for name, right in recipes.items()
+    ]
+    found = results.results_of(of_recipes, 0.95)["differences"]
+    for name in ("accuracy", "balanced_accuracy", "macro_f1"):
+        assert (found[name]["low"], found[name]["high"]) == (-1.0, 1.0)
+    assert found["loss"]["low"] < -1.5  # a loss has no bound
+
+
 def test_where_trainings_are_unstable_the_images_alone_are_too_sure_and_the_interval_in_use_is_not() -> None:
     """What benchmarks/folds.py shows with more simulations."""
     _, of_images, _, _, used, _ = simulation.coverage(simulation.RECIPES[-1], 200, 400)
