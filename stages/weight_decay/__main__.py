@@ -1,9 +1,10 @@
 """Problem 3: weight decay, as a penalty in the loss, as a shrinking of the weights, and in torch's SGD.
 
-The three forms give the same trajectory, also with momentum; with Adam the penalty and the shrinking differ. The bound
-of (d) is checked on torch's updates and compared with the sharp bound, which is found by running updates. It is then
-applied to `finetune.lr` and `finetune.weight_decay`. Writes metrics/weight_decay.json, the trajectories
-plots/weight_decay.csv, and for the report data/derivations/weight_decay.json. Training waits for its certificate.
+The three forms give the same trajectory, also with momentum; a shrinking beside the step of momentum or of Adam differs
+from the penalty. The bound of (d) is checked on torch's updates and compared with the sharp bound, which is found by
+running updates. It is then applied to `finetune.lr` and `finetune.weight_decay`. Writes metrics/weight_decay.json, the
+trajectories plots/weight_decay.csv, and for the report data/derivations/weight_decay.json. Training waits for its
+certificate.
 """
 
 from pathlib import Path
@@ -62,7 +63,7 @@ def main() -> None:
     checks = Checks()
     errors = check_updates(checks, params)
     check_factor(checks, params)
-    adam_difference = check_decoupling(checks, params)
+    differences = check_decoupling(checks, params)
     bounds = check_bounds(checks)
     check_place_of_the_homeworks_bound(checks)
     recurrence_errors = check_recurrence(checks)
@@ -76,11 +77,11 @@ def main() -> None:
         "step_size_limit": step_size_limit(params.lambda_),
         "log10_max_relative_error": log10_error(max(errors.values())),
         "log10_max_bound_error": log10_error(max(bound.error for bound in bounds)),
-        "adam_over_adamw_difference": adam_difference,
+        "adam_over_adamw_difference": differences.adam,
         "finetune_shrink_factor": run_factor,
         "finetune_lr_over_limit": lr * weight_decay,  # of 1 / (2 lambda); 0 without weight decay
     }
-    results = CheckResults(errors, bounds, recurrence_errors, optima, adam_difference)
+    results = CheckResults(errors, bounds, recurrence_errors, optima, differences)
     derived = derive(params, results)
     derived.code += code_of(shrink_factor, sgd_step, trajectory_of_penalty, trajectory_of_shrinking)
     derived.write(DERIVATION)

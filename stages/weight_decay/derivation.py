@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from plumbline.checks.derivations import Derivation, Step
 from plumbline.params.weight_decay import WeightDecay
-from stages.weight_decay.decoupling import ADAM_STEPS
+from stages.weight_decay.decoupling import ADAM_STEPS, Differences
 from stages.weight_decay.stability_derivation import bounds_table, stability_with_momentum, stability_without_momentum
 from stages.weight_decay.stable_step_sizes import Bound
-from stages.weight_decay.updates import shrink_factor, step_size_limit
+from stages.weight_decay.updates import BETA, shrink_factor, step_size_limit
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class CheckResults:
     bounds: list[Bound]
     recurrence_errors: dict[str, float]  # by momentum
     optima: list[float]  # where gradient descent ends for lambda and for twice as much
-    adam_difference: float
+    differences: Differences  # of the penalty and the shrinking
 
 
 def derive(params: WeightDecay, results: CheckResults) -> Derivation:
@@ -30,7 +30,7 @@ def derive(params: WeightDecay, results: CheckResults) -> Derivation:
             *larger_lambda(params, results),
             *stability_without_momentum(),
             *stability_with_momentum(results.bounds, results.errors, results.recurrence_errors),
-            *adam(params, results),
+            *decoupled_decay(params, results.differences),
         ],
         [bounds_table(results.bounds)],
     )
@@ -106,16 +106,25 @@ def larger_lambda(params: WeightDecay, results: CheckResults) -> list[Step]:
     ]
 
 
-def adam(params: WeightDecay, results: CheckResults) -> list[Step]:
+def decoupled_decay(params: WeightDecay, differences: Differences) -> list[Step]:
     """Return where the penalty and the shrinking differ."""
     steps = min(params.steps, ADAM_STEPS)
     return [
         Step(
             "",
+            r"v' = \beta v + \nabla L(w), \quad w' = (1 - 2 \alpha \lambda)\, w - \alpha v'",
+            "For SGD without momentum they are, (b) and (c). With momentum this update, SGDW (Loshchilov and Hutter "
+            "2019), shrinks the weights once. The penalty's gradient 2 lambda w would enter the velocity v, and later "
+            "steps would repeat it.",
+            f"torch's SGD with beta = {BETA:g}, the weights of both differ by up to {differences.momentum:.2g} of the "
+            f"largest weight; with Nesterov's momentum by up to {differences.nesterov:.2g}",
+            question="Are the penalty and the shrinking the same for every optimiser? (Not asked in the homework.)",
+        ),
+        Step(
+            "",
             r"m' = \beta_1 m + (1 - \beta_1)\, g, \quad s' = \beta_2 s + (1 - \beta_2)\, g^2",
             "Adam keeps two running means for each weight: m of its gradient g, and s of the squared gradient. All "
             "operations are entry by entry; beta1 and beta2 are below 1.",
-            question="Are the penalty and the shrinking the same for every optimiser? (Not asked in the homework.)",
         ),
         Step(
             "",
@@ -134,9 +143,8 @@ def adam(params: WeightDecay, results: CheckResults) -> list[Step]:
             "",
             r"g = \nabla L(w), \quad"
             r" w' = (1 - 2 \alpha \lambda)\, w - \alpha\,\frac{\hat{m}}{\sqrt{\hat{s}} + \epsilon}",
-            "AdamW shrinks all weights by the same factor, apart from the step (Loshchilov and Hutter 2019). For SGD "
-            "penalty and shrinking are the same, (b) and (c); for Adam they are not.",
+            "AdamW shrinks all weights by the same factor, apart from the step (Loshchilov and Hutter 2019).",
             f"written by hand, equal to torch's AdamW with weight_decay = 2 lambda; within {steps} steps the weights "
-            f"of Adam and of AdamW differ by up to {results.adam_difference:.2g} of the largest weight",
+            f"of Adam and of AdamW differ by up to {differences.adam:.2g} of the largest weight",
         ),
     ]

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plumbline.params.weight_decay import WeightDecay
 from plumbline.run.errors import UserError
 from stages.weight_decay import __main__ as weight_decay
 from stages.weight_decay import decoupling, recurrence, stable_step_sizes, updates
@@ -113,6 +114,18 @@ def test_a_step_of_adam_and_of_adamw_is_the_one_worked_by_hand() -> None:
     for decoupled, end in ((False, 1.9), (True, 1.7)):
         steps = decoupling.trajectory_of_adam(lambda w: 3 * w.sum(), start, 0.1, 0.5, 1, decoupled=decoupled)
         assert steps.item() == pytest.approx(end, abs=1e-8)
+
+
+def test_sgd_that_shrinks_beside_the_step_is_the_penaltys_without_momentum_alone() -> None:
+    # L = 0, w = 1, alpha = 0.5, lambda = 0.5: both halve w in the first step; Nesterov's penalty takes 0.5 (1 + 0.9).
+    # Second step of the penalty: v = 0.9 + 0.5 = 1.4, w = 0.5 - 0.7 = -0.2, beside the step 0.25. Nesterov's: w = 0.05,
+    # g = 0.05, v = 0.95, w = 0.05 - 0.5 (0.05 + 0.855) = -0.4025. The largest weight is that of the first step.
+    params = WeightDecay(alpha=0.5, lambda_=0.5, steps=1)
+    start = torch.ones(1, dtype=torch.float64)
+    error, heavy_ball, nesterov = decoupling.differences_of_sgd(params, lambda w: 0 * w.sum(), start)
+    assert error == 0
+    assert heavy_ball == pytest.approx((0.25 + 0.2) / 0.5)
+    assert nesterov == pytest.approx((0.25 + 0.4025) / 0.4025)
 
 
 @pytest.mark.medium
