@@ -107,17 +107,23 @@ def uniform(bins: Bins, correlation: float, chance: np.random.Generator) -> np.n
 def correlation_within_clusters(bins: Bins) -> float:
     """Return the correlation in [0, 1] of being right among a cluster's images, if the confidences are true.
 
-    The products of two images' errors over what they would be if both were right or wrong alike; 1 where fewer than ten
-    images are right or wrong: they show none.
+    The products of two images' errors over what `uniform` gives them if both have their cluster's number: both are
+    right where it is below the smaller confidence. 1 where fewer than ten images are right or wrong: they show none.
     """
     right = int(bins.correct.sum())
     if bins.clusters is None or min(right, len(bins.correct) - right) < FEW:
         return 1.0
-    errors, deviations = bins.correct - bins.confidence, np.sqrt(bins.confidence * (1 - bins.confidence))
-    observed, alike = (
-        (np.bincount(bins.clusters, values) ** 2).sum() - (values**2).sum() for values in (errors, deviations)
-    )
+    confidence = bins.confidence
+    surer = pd.Series(confidence).groupby(bins.clusters).cumcount(ascending=False)  # of the same cluster, int (N,)
+    both_right = 2 * (confidence * surer).sum()
+    observed = products_within_clusters(bins.correct - confidence, bins.clusters)
+    alike = both_right - products_within_clusters(confidence, bins.clusters)
     return float(np.clip(observed / alike, 0, 1)) if alike > 0 else 1.0
+
+
+def products_within_clusters(values: np.ndarray, clusters: np.ndarray) -> float:
+    """Return the sum of values[i] values[j] over all ordered pairs of two images in one cluster."""
+    return float((np.bincount(clusters, values) ** 2).sum() - (values**2).sum())
 
 
 def calibration_measures(predictions: SplitPredictions, most: int, confidence: float, seed: int) -> dict[str, Measure]:

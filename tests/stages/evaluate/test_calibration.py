@@ -126,6 +126,16 @@ def test_images_of_a_cluster_that_are_right_alike_have_a_correlation_of_1() -> N
     assert correlation((np.arange(200) < 9).astype(int), clusters) == 1
 
 
+def test_the_correlation_is_the_one_by_which_images_of_different_confidence_were_drawn() -> None:
+    chance, clusters = np.random.default_rng(0), np.repeat(np.arange(5000), 4)
+    sureness = chance.uniform(0.5, 1, 20000)
+    own, of_cluster = chance.random(20000), chance.random(5000)[clusters]
+    # Two images have the number of their cluster with the probability 0.6; a normal copula would give another value.
+    right = np.where(chance.random(20000) < np.sqrt(0.6), of_cluster, own) < sureness
+    predictions = Predictions((~right).astype(int), np.log(np.stack([sureness, 1 - sureness], axis=1)), clusters)
+    assert correlation_within_clusters(bins_of(predictions, 15)) == pytest.approx(0.6, abs=0.03)
+
+
 def test_clusters_of_one_image_leave_the_reference_of_a_true_model_nearly_as_it_is() -> None:
     alone = random_predictions(300, 3)
     apart = Predictions(alone.labels, alone.log_probabilities, np.arange(300))

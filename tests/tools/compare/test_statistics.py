@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import bootstrap, ttest_1samp, ttest_ind
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from benchmarks.comparisons import rejections
+from benchmarks.comparisons import coverage_over_seeds, rejections
 from tools.compare.comparison import METRICS, measures_of
 from tools.compare.statistics import (
     difference_over_seeds,
@@ -49,11 +49,11 @@ def test_over_seeds_clusters_count_as_images_of_their_sums() -> None:
     assert clustered[1] == pytest.approx(whole[1])
 
 
-def test_over_seeds_of_runs_that_are_all_alike_it_is_students_test_of_the_clusters() -> None:
+def test_over_seeds_of_runs_that_are_all_alike_it_is_students_test_of_the_clusters_and_two_more() -> None:
     chance = np.random.default_rng(2)
     a, b = (np.tile(chance.random(60) < share, (2, 1)).astype(float) for share in (0.9, 0.7))
     found, p = difference_over_seeds(a, b, 0.95, np.repeat(np.arange(20), 3))
-    wanted = ttest_1samp((b - a)[0].reshape(20, 3).mean(axis=1), 0)
+    wanted = ttest_1samp(np.append((b - a)[0].reshape(20, 3).mean(axis=1), [1.0, -1.0]), 0)  # Bonett and Price's two
     assert p == pytest.approx(wanted.pvalue)
     assert (found.low, found.high) == pytest.approx(tuple(wanted.confidence_interval(0.95)))
 
@@ -78,9 +78,29 @@ def test_over_seeds_alike_recipes_are_told_apart_one_time_in_twenty_where_mcnema
     assert found[2] < 0.08
 
 
-def test_runs_that_are_all_alike_do_not_differ() -> None:
+def test_runs_that_are_all_alike_may_still_differ_on_images_that_were_not_there() -> None:
     right = np.ones((3, 20))
-    assert difference_over_seeds(right, right, 0.95) == ((0.0, 20, 0.0, 0.0), 1.0)
+    found, p = difference_over_seeds(right, right, 0.95)
+    assert (found.value, p) == (0.0, 1.0)
+    # A recipe that is better on a share q of all images differs on none of 20 in 5 % of draws if (1 - q)**20 = 0.05.
+    assert -found.low == found.high == pytest.approx(1 - 0.05 ** (1 / 20), rel=0.1)
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_over_seeds_one_or_two_images_show_no_difference(images: int) -> None:
+    found, p = difference_over_seeds(np.zeros((2, images)), np.ones((2, images)), 0.95)
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low < 0
+    assert p > 0.2
+    alike, p = difference_over_seeds(np.ones((2, 4)), np.ones((2, 4)), 0.95, np.zeros(4))  # of one cluster
+    assert (alike.low, alike.high, p) == (-1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(("ease", "gain"), [(1.9, 0.5), (3.5, 1.5), (4.5, 1.5)])
+def test_the_interval_over_seeds_holds_the_true_difference_where_nearly_all_images_are_right_too(
+    ease: float, gain: float
+) -> None:
+    assert coverage_over_seeds(runs=3, images=24, ease=ease, gain=gain, simulations=300)[0] > 0.94
 
 
 @pytest.mark.medium
