@@ -50,13 +50,25 @@ def slices_of(appearance: pd.DataFrame) -> dict[str, np.ndarray]:
 
 def parts_of(column: str, values: pd.Series) -> pd.Series:
     """Return the name of each number's part (N,): the number, of few; else a range, with as many images as others."""
-    if values.nunique() <= PARTS:
-        return f"{column} " + values.map("{:.3g}".format)
+    distinct = np.unique(values)
+    if len(distinct) <= PARTS:
+        return f"{column} " + values.map(dict(zip(distinct, distinct_names(distinct), strict=True)))
     edges = np.unique(np.quantile(values, [part / PARTS for part in range(1, PARTS)]))
-    names = [f"{column} below {edges[0]:.3g}"]
-    names += [f"{column} from {low:.3g} to {high:.3g}" for low, high in itertools.pairwise(edges)]
-    names += [f"{column} from {edges[-1]:.3g}"]
+    ends = distinct_names(edges)
+    names = [f"{column} below {ends[0]}"]
+    names += [f"{column} from {low} to {high}" for low, high in itertools.pairwise(ends)]
+    names += [f"{column} from {ends[-1]}"]
     return pd.Series(names).iloc[np.searchsorted(edges, values, side="right")]
+
+
+def distinct_names(numbers: np.ndarray) -> list[str]:
+    """Return different numbers (n,) as text: three digits, or as many as their whole part or their differences take."""
+    whole_digits = len(f"{np.abs(numbers).max(initial=0):.0f}")
+    for digits in range(max(3, whole_digits), 18):  # 17 tell any two apart
+        names = [f"{number:.{digits}g}" for number in numbers]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def line_of_weakest(table: pd.DataFrame, split: str, confidence: float) -> str:

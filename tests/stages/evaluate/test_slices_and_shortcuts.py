@@ -62,6 +62,12 @@ def test_numbers_are_cut_into_three_equal_parts_and_equal_ones_stay_together() -
     assert sizes.to_dict() == {"side below 120": 30, "side from 120 to 149": 30, "side from 149": 30}
     two = parts_of("side", pd.Series([32.0] * 80 + [64.0] * 10)).value_counts()
     assert two.to_dict() == {"side 32": 80, "side 64": 10}
+    three = parts_of("side", pd.Series(np.repeat([480.0, 1023.0, 1024.0], 20))).value_counts()
+    assert three.to_dict() == {"side 480": 20, "side 1023": 20, "side 1024": 20}
+    large = parts_of("side", pd.Series(3000.0 + np.arange(1200))).value_counts()
+    assert large.to_dict() == {"side below 3400": 400, "side from 3400 to 3799": 400, "side from 3799": 400}
+    near = parts_of("brightness", pd.Series(np.repeat([0.12341, 0.12342], 10))).value_counts()
+    assert near.to_dict() == {"brightness 0.12341": 10, "brightness 0.12342": 10}
     table = slices_table("val", np.ones(IMAGES, bool), appearance(side=np.repeat([32.0, 64.0], 45)), None, 0.95)
     assert table["images"].to_list() == [45, 45]
 
