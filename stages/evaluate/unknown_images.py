@@ -18,7 +18,7 @@ from plumbline.images.unreadable import Unreadable
 from plumbline.model.conformal_counts import too_few_images
 from plumbline.model.description import Transform
 from plumbline.model.unknown import NetworkWithDistance, UnknownScore
-from plumbline.results.intervals import share_of_images, share_with_interval
+from plumbline.results.intervals import clusters_within, share_of_images
 from plumbline.results.measures_file import Measure, Measures
 from plumbline.run.errors import UserError, one_line
 from plumbline.training.device_and_precision import Compute
@@ -106,8 +106,10 @@ def unknown_measures(
         rejected = torch.cat([score.is_unknown(part, keep) for part in known[split].split(PART)]).cpu().numpy()
         measures[split, "rejected"] = share_of_images(rejected, clusters[split], confidence)
     for kind, distances in unknown.items():
-        hits = int(score.is_unknown(distances, keep).sum())
-        measures[split, f"rejected_{kind}"] = share_with_interval(hits, len(distances), confidence)
+        rejected = score.is_unknown(distances, keep).cpu().numpy()
+        numbers = clusters[split] if kind == "inverted" else None
+        of_kind = None if numbers is None else clusters_within(numbers[spread(len(numbers))])  # as their originals
+        measures[split, f"rejected_{kind}"] = share_of_images(rejected, of_kind, confidence)
     return measures
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import binomtest
 
 from plumbline.model.description import Transform
 from plumbline.model.unknown import UnknownScore
 from plumbline.results.intervals import share_with_interval
 from plumbline.run.errors import UserError
-from stages.evaluate.unknown_images import MOST, images_in, line_of_unknown, p_values, unknown_measures
+from stages.evaluate.unknown_images import MOST, images_in, line_of_unknown, p_values, spread, unknown_measures
 from tests.conftest import write_image
 
 TRANSFORM = Transform(40, 33, [0.5] * 3, [0.5] * 3)
@@ -43,6 +44,17 @@ def test_the_threshold_is_vals_whatever_test_holds() -> None:
     assert "1.000 of 10 known test images (the aim is at most 0.05), 0.500 of the" in line_of_unknown(
         found, "test", 0.95
     )
+
+
+def test_inverted_images_belong_together_as_their_originals_do() -> None:
+    # 200 known images in 20 clusters of ten, of which every second one is inverted; ten clusters are rejected whole.
+    known = {"val": torch.tensor(VAL), "test": torch.full((200,), 2.0)}
+    clusters = {"val": None, "test": np.repeat(np.arange(20), 10)}
+    inverted = torch.where(torch.from_numpy(clusters["test"][spread(200)]) < 10, 25.0, 2.0)
+    found = unknown_measures(score_beside(VAL), known, {"inverted": inverted}, clusters, 0.95, 0.95)
+    measure, wanted = found["test", "rejected_inverted"], binomtest(10, 20).proportion_ci(0.95, "exact")
+    assert (measure.value, measure.images) == (0.5, 100)
+    assert (measure.low, measure.high) == pytest.approx((wanted.low, wanted.high), abs=0.03)
 
 
 def test_without_a_test_split_nothing_is_said_of_known_images() -> None:
