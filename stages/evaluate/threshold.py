@@ -1,5 +1,7 @@
 """Two classes: the probability from which on an image is classified as the positive one, chosen on val."""
 
+import math
+
 import numpy as np
 
 from plumbline.params.evaluate import Threshold
@@ -25,10 +27,15 @@ def choose_threshold(predictions: Predictions, positive: int, wish: Threshold) -
 
 
 def thresholds(probabilities: np.ndarray) -> np.ndarray:
-    """Return one threshold for each way to split the images: 0, one between any two probabilities, and 1."""
+    """Return one threshold for each way to split the images: 0, one between any two probabilities, and one above all.
+
+    The last is 1, or the next number where a probability rounds to 1.
+    """
     distinct = np.unique(probabilities)
     between = (distinct[:-1] + distinct[1:]) / 2
-    return np.unique(np.concatenate([[0.0], np.maximum(between, distinct[:-1] + np.spacing(distinct[:-1])), [1.0]]))
+    above_all = max(1.0, np.nextafter(distinct[-1], math.inf))
+    between = np.maximum(between, distinct[:-1] + np.spacing(distinct[:-1]))
+    return np.unique(np.concatenate([[0.0], between, [above_all]]))
 
 
 def counts_at(candidates: np.ndarray, probabilities: np.ndarray, is_positive: np.ndarray) -> dict[str, np.ndarray]:
@@ -55,7 +62,7 @@ def merit(counts: dict[str, np.ndarray], wish: Threshold) -> np.ndarray:
 
 
 def threshold_measures(counts: dict[str, np.ndarray], wish: Threshold) -> dict[str, np.ndarray]:
-    """Return accuracy, precision, recall and F1, 0 where nothing is classified as positive, and the cost an image."""
+    """Return accuracy, precision, recall and F1, 0 where they are not defined, and the cost an image."""
     hits, false_alarms, misses = counts["true_positive"], counts["false_positive"], counts["false_negative"]
     images = hits + false_alarms + misses + counts["true_negative"]
     cost = wish.false_positive_cost * false_alarms + wish.false_negative_cost * misses
@@ -103,8 +110,14 @@ def part_of(predictions: Predictions, images: np.ndarray) -> Predictions:
 def measures_of(
     as_positive: np.ndarray, predictions: Predictions, positive: int, wish: Threshold, confidence: float
 ) -> dict[str, Measure]:
-    """Return the measures of images of which these, bool (N,), are classified as positive."""
+    """Return the measures of images of which these, bool (N,), are classified as positive.
+
+    Those that are not defined are left out: the precision where none is, the recall where none should be, F1 where
+    both.
+    """
     is_positive = predictions.labels == positive
+    not_defined = {"precision": not as_positive.any(), "recall": not is_positive.any()}
+    not_defined["f1"] = all(not_defined.values())
     counts = {
         "true_positive": as_positive & is_positive,
         "false_negative": ~as_positive & is_positive,
@@ -112,6 +125,10 @@ def measures_of(
         "false_positive": as_positive & ~is_positive,
     }
     values = threshold_measures({name: mask.sum() for name, mask in counts.items()}, wish)
-    measures = {f"at_threshold_{name}": Measure(float(value), len(is_positive)) for name, value in values.items()}
+    measures = {
+        f"at_threshold_{name}": Measure(float(value), len(is_positive))
+        for name, value in values.items()
+        if not not_defined.get(name)
+    }
     accuracy = share_of_images(as_positive == is_positive, predictions.clusters, confidence)
     return measures | {"at_threshold_accuracy": accuracy}

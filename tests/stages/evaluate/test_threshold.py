@@ -6,7 +6,7 @@ from sklearn import metrics as theirs
 
 from plumbline.params.evaluate import Threshold
 from stages.evaluate.threshold import choose_threshold, cross_fitted_measures, measures_at
-from tests.stages.evaluate.conftest import from_probabilities, random_predictions
+from tests.stages.evaluate.conftest import from_logits, from_probabilities, random_predictions
 
 
 def wish(**changes: object) -> Threshold:
@@ -82,6 +82,29 @@ def test_of_thresholds_that_serve_alike_it_is_the_one_nearest_to_a_half() -> Non
     # Nothing lies between 0.2 and 0.7 but the two classes' border.
     predictions = from_probabilities([0, 0, 1, 1], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]])
     assert choose_threshold(predictions, 1, wish()) == pytest.approx(0.45)
+
+
+def test_none_can_be_called_positive_where_a_probability_rounds_to_1() -> None:
+    # Two of ten ants are called bees with a probability of 1: a false bee costs 100, so that none is called one.
+    logits = np.array([[0.0, 40.0]] * 2 + [[1.0, 0.0]] * 8 + [[0.0, 1.0]] * 2)
+    predictions = from_logits(np.repeat([0, 1], [10, 2]), logits)
+    assert predictions.probabilities[0, 1] == 1
+    costly = wish(aim="cost", false_positive_cost=100.0, false_negative_cost=1.0)
+    chosen = choose_threshold(predictions, 1, costly)
+    assert measures_at(chosen, predictions, 1, costly, 0.95)["at_threshold_cost"].value == pytest.approx(2 / 12)
+
+
+def test_a_measure_that_is_not_defined_is_left_out() -> None:
+    none_called = from_probabilities([0, 0, 1], [[0.9, 0.1]] * 3)
+    found = measures_at(0.5, none_called, 1, wish(), 0.95)
+    assert "at_threshold_precision" not in found
+    assert (found["at_threshold_recall"].value, found["at_threshold_f1"].value) == (0, 0)
+    no_bee = from_probabilities([0, 0, 0], [[0.2, 0.8]] + [[0.9, 0.1]] * 2)
+    found = measures_at(0.5, no_bee, 1, wish(), 0.95)
+    assert "at_threshold_recall" not in found
+    assert (found["at_threshold_precision"].value, found["at_threshold_f1"].value) == (0, 0)
+    found = measures_at(0.9, no_bee, 1, wish(), 0.95)
+    assert found.keys() == {"at_threshold_accuracy", "at_threshold_cost"}
 
 
 def test_images_of_one_class_choose_none() -> None:
