@@ -27,7 +27,7 @@ class Thresholds(NamedTuple):
 
     least: np.ndarray
     each_class: bool  # the coverage holds in each class; otherwise over all classes together
-    images: int  # val images that set a threshold, the fewest
+    images: list[int]  # how many val images set each threshold that is not another one's
 
 
 def thresholds(labels: np.ndarray, relative: np.ndarray, classes: int, coverage: float) -> Thresholds:
@@ -42,9 +42,9 @@ def thresholds(labels: np.ndarray, relative: np.ndarray, classes: int, coverage:
             f"more, or ask for at most {math.floor(1e4 * len(labels) / (len(labels) + 1)) / 1e4:g}"
         )
     each_class = min(map(len, of_class)) >= needed
-    groups = of_class if each_class else [relative] * classes
+    groups = of_class if each_class else [relative]
     least = [np.sort(group)[largest_count(coverage, len(group)) - 1] for group in groups]
-    return Thresholds(np.array(least, float), each_class, min(map(len, groups)))
+    return Thresholds(np.resize(np.array(least, float), classes), each_class, [len(group) for group in groups])
 
 
 def in_set(probabilities: np.ndarray, least: np.ndarray) -> np.ndarray:
@@ -62,16 +62,25 @@ def relative_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> np.
 
 def promise(class_thresholds: Thresholds, labels: np.ndarray, classes: list[str], coverage: float) -> str:
     """Return a line that says what the sets hold, and what one draw of so many val images may fall to."""
-    from scipy.special import betaincinv  # needed with --coverage alone
-
-    rejected, where = largest_count(coverage, class_thresholds.images), "in each class"
-    low = math.floor(100 * betaincinv(class_thresholds.images + 1 - rejected, rejected, RARELY)) / 100
+    low, images = min((low_coverage(own, coverage), own) for own in class_thresholds.images)
+    where = "in each class"
     if not class_thresholds.each_class:
         of_class = np.bincount(labels, minlength=len(classes))
         few = f"{of_class.min():,} val images of {classes[of_class.argmin()]}"
         where = f"over all classes together (each class would take {images_needed(coverage):,}, and there are {few})"
-    of_so_many = f"{class_thresholds.images:,} val images{' of a class' * class_thresholds.each_class}"
+    of_so_many = f"{images:,} val images{' of a class' * class_thresholds.each_class}"
     return (
         f"the sets hold the true class of {coverage:.10g} of images like those of val, {where}, on average over draws "
         f"of val; of {of_so_many} one draw in 20 gives less than {low:g}"
     )
+
+
+def low_coverage(images: int, coverage: float) -> float:
+    """Return the coverage, rounded down to two digits, that one draw in 20 of so many val images does not reach.
+
+    It is not the lowest for the fewest images: one more may mean that one more is rejected.
+    """
+    from scipy.special import betaincinv  # needed with --coverage alone
+
+    rejected = largest_count(coverage, images)
+    return math.floor(100 * betaincinv(images + 1 - rejected, rejected, RARELY)) / 100

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from scipy.stats import beta
 
 from plumbline.model import conformal_counts, prediction_sets
 from plumbline.model.prediction_sets import ROUNDING, in_set, promise, relative_probabilities, thresholds
@@ -39,7 +40,7 @@ def refuse_other_shares(module: types.ModuleType = prediction_sets) -> None:
                     own = np.delete(relative, i)
                     labels = np.repeat([0, 1], images)
                     found = module.thresholds(labels, np.concatenate([own, own + 0.01]), 2, coverage)
-                    assert found.each_class and found.images == images
+                    assert found.each_class and found.images == [images, images]
                     held.append(module.in_set(new, found.least)[class_ * (images + 1) + i, class_])
                 share = Fraction(int(np.sum(held)), images + 1)
                 assert share - Fraction(1, images + 1) < Fraction(str(coverage)) <= share, (images, coverage, share)
@@ -105,7 +106,7 @@ def test_too_few_val_images_are_refused_with_the_number_that_would_do() -> None:
     labels, relative = np.arange(24) % 2, np.linspace(0, 1, 24)
     with pytest.raises(UserError, match=r"0\.99 takes 99 val images, and .* 24: give more, or ask for at most 0\.96"):
         thresholds(labels, relative, 2, 0.99)
-    assert thresholds(labels, relative, 2, 0.96).images == 24
+    assert thresholds(labels, relative, 2, 0.96).images == [24]
     with pytest.raises(UserError, match="takes 25 val images"):
         thresholds(labels, relative, 2, 0.9601)
 
@@ -119,6 +120,11 @@ def test_the_line_says_what_was_promised() -> None:
     assert line.endswith("of 24 val images one draw in 20 gives less than 0.88")
     line = promise(thresholds(labels, np.linspace(0, 1, 24), 2, 0.9), labels, ["ant", "bee"], 0.9)
     assert "in each class, on average" in line and "of 12 val images of a class" in line
+    # Of 38 images one is rejected, 0.05^(1/38) is 0.924; of 39 two.
+    assert beta.ppf(0.05, 38, 2) == pytest.approx(0.884, abs=0.001)
+    labels = np.repeat([0, 1], [38, 39])
+    line = promise(thresholds(labels, np.linspace(0, 1, 77), 2, 0.95), labels, ["ant", "bee"], 0.95)
+    assert line.endswith("of 39 val images of a class one draw in 20 gives less than 0.88")
 
 
 VAL = ValImages(torch.tensor([0, 1]), *(torch.tensor([0.5, 1.0]) for _ in range(3)))
