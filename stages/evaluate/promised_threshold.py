@@ -65,13 +65,17 @@ def promised_threshold(predictions: Predictions, positive: int, wish: Threshold,
         sureness, wrong = sureness_of(predictions), ~predictions.right
     threshold = lowest_with_few_wrong(sureness, wrong, allowed, risk)
     if threshold is None:
-        surest = np.argsort(-sureness, kind="stable")[:needed]
-        print(
-            f"no threshold on val promises a {KINDS[wish.aim]} of {wish.promised:g} on new images: of the {needed} "
-            f"surest val images {wrong[surest].sum()} are wrong, and none may be",
-            file=sys.stderr,
-        )
+        print(line_of_no_promise(wrong[sureness >= np.sort(sureness)[-needed]], allowed, risk, wish), file=sys.stderr)
     return threshold
+
+
+def line_of_no_promise(wrong: np.ndarray, allowed: float, risk: float, wish: Threshold) -> str:
+    """Return the line on the surest images, bool (n,): as many as the promise takes, and all that are as sure."""
+    most = np.flatnonzero(binom.cdf(np.arange(len(wrong)), len(wrong), allowed) <= risk)[-1]
+    return (
+        f"no threshold on val promises a {KINDS[wish.aim]} of {wish.promised:g} on new images: of the {len(wrong)} "
+        f"surest val images {wrong.sum()} are wrong, and {f'at most {most}' if most else 'none'} may be"
+    )
 
 
 def images_needed(promised: float, risk: float) -> int:

@@ -142,4 +142,11 @@ def test_where_val_shows_no_threshold_a_line_says_so(workspace: Workspace, capsy
     wrong = from_probabilities([0] * 40, [[0.1, 0.9]] * 40)
     wish = settings(workspace, aim="promised_accuracy")
     assert evaluation.measures_at_threshold({"val": SplitPredictions(wrong, wrong)}, 1, wish, 0) == {}
+    assert "of the 40 surest val images 40 are wrong, and none may be" in capsys.readouterr().err  # all are as sure
+    some = from_probabilities([1] * 29 + [0] * 31, [[0.1, 0.9]] * 60)
+    assert evaluation.measures_at_threshold({"val": SplitPredictions(some, some)}, 1, wish, 0) == {}
+    # Of 60 images that are wrong with the probability 0.1, two or fewer are so in 5.3 % of draws, one or none in 1.4 %.
+    assert "of the 60 surest val images 31 are wrong, and at most 1 may be" in capsys.readouterr().err
+    apart = from_probabilities([0] * 40, [[0.1, 0.9]] + [[0.1 + i / 1000, 0.9 - i / 1000] for i in range(1, 40)])
+    assert evaluation.measures_at_threshold({"val": SplitPredictions(apart, apart)}, 1, wish, 0) == {}
     assert "of the 29 surest val images 29 are wrong, and none may be" in capsys.readouterr().err
