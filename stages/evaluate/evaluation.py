@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.preprocessing import normalize
 from torch import nn
 from tqdm import tqdm
@@ -162,11 +163,23 @@ def predict(
             logits, distances[name] = logits_and_distances(network, split.images, model.transform, compute)
         else:
             logits = logits_of(network, split.images, model.transform, compute)
+        refuse_not_finite(logits, split.paths)
         predictions[name] = SplitPredictions(
             plain=predictions_of(logits, split.labels, 1.0, clusters[name]),
             calibrated=predictions_of(logits, split.labels, model.temperature, clusters[name]),
         )
     return predictions, distances
+
+
+def refuse_not_finite(logits: torch.Tensor, paths: list[str]) -> None:
+    """Raise UserError where the model gives an image, of these paths, something else than numbers (N, classes)."""
+    not_finite = ~logits.isfinite().all(dim=1)
+    if not_finite.any():
+        raise UserError(
+            f"the model gives no finite number for {int(not_finite.sum()):,} images, "
+            f"{paths[int(not_finite.int().argmax())]} the first: its weights are damaged, or it diverged; train it "
+            "again with a lower finetune.lr"
+        )
 
 
 def backbone_features(splits: dict[str, Split], transform: Transform, compute: Compute) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image, ImageOps
 from sklearn.metrics import roc_auc_score
 
@@ -144,6 +145,16 @@ def test_a_model_of_other_classes_or_another_size_is_refused_in_one_line(ready: 
             evaluate.main()
         assert "\n" not in str(error.value)
     assert not Path("metrics/evaluate.json").exists()
+
+
+def test_a_model_that_gives_no_numbers_is_refused_by_the_first_image_and_nothing_is_written(ready: Workspace) -> None:
+    model = read_model(evaluate.FINETUNED)
+    tensors = {name: torch.full_like(own, 3e38) if "fc" in name else own for name, own in model.tensors.items()}
+    write_model(evaluate.FINETUNED, replace(model, tensors=tensors))
+    with pytest.raises(UserError, match=r"no finite number for 10 images, .*train/ant/0\.png the first") as error:
+        evaluate.main()
+    assert "\n" not in str(error.value)
+    assert not Path("plots/predictions.csv").exists()
 
 
 @pytest.mark.medium
