@@ -97,6 +97,51 @@ def test_resnets_receptive_fields_are_what_the_gradient_reaches(layer: str) -> N
     assert receptive_fields(network, 224)[layer] == rows_seen(network, layer, 224)
 
 
+def rows_that_count(network: nn.Module, layers: list[str], size: int) -> dict[str, int]:
+    """Return on how many rows of the image the middle value of each layer's output depends: NaN in one spreads to it."""
+    reached = {layer: [] for layer in layers}
+
+    def keep(layer: str, channels_last: bool, output: torch.Tensor) -> None:
+        maps = output.movedim(-1, 1) if channels_last else output
+        reached[layer].append(maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2].isnan().any(dim=1))
+
+    for layer in layers:
+        module = network.get_submodule(layer)
+        last = isinstance(module, nn.Linear)
+        module.register_forward_hook(lambda _, __, output, layer=layer, last=last: keep(layer, last, output))
+    with torch.no_grad():
+        for row in range(size):
+            image = torch.zeros(1, 3, size, size)
+            image[:, :, row] = torch.nan
+            network.eval()(image)
+    rows = {layer: torch.cat(flags).nonzero() for layer, flags in reached.items()}
+    return {layer: int(own.max() - own.min() + 1) for layer, own in rows.items()}
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize(
+    ("architecture", "layers"),
+    [
+        ("shufflenet_v2_x0_5", ["stage2.0.branch1.2", "stage2.1.branch2.5", "stage3.0.branch1.2"]),
+        ("convnext_tiny", ["features.1.0.block.3", "features.1.1.block.0", "features.1.2.block.5", "features.2.1"]),
+    ],
+)
+def test_shuffled_channels_and_linear_layers_on_maps_see_no_further_than_nan_spreads(
+    architecture: str, layers: list[str]
+) -> None:
+    network = torchvision.models.get_model(architecture, num_classes=2)
+    fields = receptive_fields(network, 128)
+    assert {layer: fields[layer] for layer in layers} == rows_that_count(network, layers, 128)
+
+
+def test_behind_attention_in_windows_no_receptive_field_is_told_up_to_the_pooling() -> None:
+    fields = receptive_fields(shape_of_network("swin_t", 1000), 224)
+    assert fields == {"features.0.0": 4, "head": 224}
+    of_vit = receptive_fields(shape_of_network("vit_b_32", 1000), 224)
+    assert of_vit["conv_proj"] == 32
+    assert of_vit["encoder.layers.encoder_layer_0.mlp.0"] == 224
+
+
 def test_resnet34_sees_as_far_as_is_worked_by_hand() -> None:
     # conv1 7, pooling 7 + 2 * 2 = 11; layer1 six times 2 * 4: 59; layer2 2 * 4 and seven times 2 * 8: 179;
     # layer3 2 * 8 and eleven times 2 * 16: 547; layer4 2 * 16 and five times 2 * 32: 899, beyond 224 pixels.
