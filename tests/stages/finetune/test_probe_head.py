@@ -12,7 +12,7 @@ import torch
 import torchvision
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import nn
 
 from plumbline.model.model_file import read_model
@@ -68,6 +68,16 @@ def features(architecture: str, images: torch.Tensor) -> np.ndarray:
         return network.eval()(images).numpy()
 
 
+def scalers() -> list[StandardScaler | FunctionTransformer]:
+    """Return scikit-learn's scaler without the division, and one that divides by a deviation with a floor.
+
+    The floor is a tenth of the median deviation of the training features.
+    """
+    train = features(read_model(finetune.BACKBONE).architecture, inputs("train")).std(axis=0)
+    scale = np.maximum(train, 0.1 * np.median(train[train > 0]))
+    return [StandardScaler(with_std=False), FunctionTransformer(lambda values: values / scale)]
+
+
 def history() -> pd.DataFrame:
     return pd.read_csv(finetune.HISTORY)
 
@@ -80,7 +90,7 @@ def test_the_network_gives_the_probabilities_of_scikit_learns_logistic_regressio
 ) -> None:
     set_up(workspace, architecture, CLASSES[:classes])
     finetune.main()
-    oracle = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
+    oracle = make_pipeline(*scalers(), LogisticRegression(max_iter=5000))
     oracle.fit(features(architecture, inputs("train")), read_splits()["train"].labels.numpy())
     expected = oracle.predict_proba(features(architecture, inputs("val")))
     model = read_model(finetune.FINETUNED)
@@ -99,7 +109,7 @@ def test_class_weights_are_scikit_learns(workspace: Workspace, passed: None) -> 
         Path(f"images/train/bee/{number}.png").unlink()
     prepare.main()
     finetune.main()
-    oracle = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000, class_weight="balanced"))
+    oracle = make_pipeline(*scalers(), LogisticRegression(max_iter=5000, class_weight="balanced"))
     oracle.fit(features(SMALL, inputs("train")), read_splits()["train"].labels.numpy())
     with torch.no_grad():
         found = read_model(finetune.FINETUNED).network().eval()(inputs("val")).softmax(1)
