@@ -24,12 +24,12 @@ def draw_curves(history: pd.DataFrame, sizes: dict[str, int], quantity: str, uni
 
 
 def draw_learning_rate(history: pd.DataFrame) -> Figure:
-    """Return the figure of the learning rate over the epochs, each epoch's mean over its updates."""
+    """Return the figure of the learning rate over the epochs, that of each epoch's last update."""
     figure = Figure(figsize=(6.4, 3), layout="constrained")
     axes = figure.subplots()
     epochs = rows_of_epochs(history)
     axes.plot(epochs["epoch"], epochs["learning_rate"], color=BLUE, marker="o", markersize=4)
-    axes.set(title=f"Learning rate over {len(epochs)} epochs", xlabel="epoch", ylabel="learning rate")
+    axes.set(title="Learning rate at each epoch's last update", xlabel="epoch", ylabel="learning rate")
     axes.set_ylim(bottom=0, top=1.1 * epochs["learning_rate"].max() if len(epochs) else 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

@@ -83,7 +83,7 @@ def page(results: Results, settings: AllParams) -> str:
         gallery=gallery(results),
         doubts=doubts_table(results),
         changes=changes(results),
-        training_figures=training_figures(results),
+        training_figures=training_figures(results, settings),
         versions=versions_table(),
         hashes=hashes_table(),
         parameters=params_table(settings),

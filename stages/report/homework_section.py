@@ -11,11 +11,11 @@ from markupsafe import Markup
 
 from plumbline.params.all import AllParams
 from plumbline.presentation.percent import percent
-from plumbline.results.training_history import begins_with_probe, epochs_trained, rows_of_epochs
+from plumbline.results.training_history import begins_with_probe, epochs_trained
 from stages.report.figures_and_tables import Figure, Table, counted, figure, shown, table
 from stages.report.formulas import mathml
 from stages.report.live_figures import LIVE_FIGURES, LiveFigure
-from stages.report.result_section import first_and_last
+from stages.report.result_section import first_and_last, has_one_rate
 from stages.report.stage_results import Results
 
 BELONGS = {  # the question, counted from 0, that each figure and table answers
@@ -149,8 +149,9 @@ def network_figures(results: Results) -> list[Figure]:
 def weight_decay_figures(results: Results, settings: AllParams) -> list[Figure]:
     """Return the figures of the largest stable step size: on a quadratic, and for the learning rate of this run."""
     measured = results.measures.get(("train", "lr_over_curvature_limit"))
-    trained = rows_of_epochs(results.history)
-    rate = f"at most {trained['learning_rate'].max():.3g}" if len(trained) else "with which no epoch was trained"
+    rate = f"{settings.finetune.lr:.3g}" if has_one_rate(settings.finetune) else f"at most {settings.finetune.lr:.3g}"
+    if not epochs_trained(results.history):
+        rate = "with which no epoch was trained"
     stable, bound = "No limit is known for this recipe.", ""
     sign = " The limit of (d) is marked too." if settings.finetune.weight_decay > 0 else ""
     if measured:

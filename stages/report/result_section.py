@@ -1,5 +1,7 @@
 """The result: the accuracy with its interval, every other measure, the training that led to it."""
 
+from plumbline.params.all import AllParams
+from plumbline.params.finetune import Finetune
 from plumbline.presentation.percent import percent
 from plumbline.results.measures_file import Measure
 from plumbline.results.training_history import begins_with_probe, rows_of_epochs
@@ -225,10 +227,9 @@ def probability_figures(results: Results) -> list[Figure | str]:
     ]
 
 
-def training_figures(results: Results) -> list[Figure | str]:
+def training_figures(results: Results, settings: AllParams) -> list[Figure | str]:
     """Return the figures of loss, accuracy and learning rate over the epochs; a rate without a course is a sentence."""
-    trained = rows_of_epochs(results.history)
-    epochs, rates = counted(len(trained), "epoch"), trained["learning_rate"]
+    epochs = counted(len(rows_of_epochs(results.history)), "epoch")
     probe = " Epoch -1 is the network with the probe's head." if begins_with_probe(results.history) else ""
     over_epochs = [
         figure(
@@ -238,17 +239,29 @@ def training_figures(results: Results) -> list[Figure | str]:
         )
         for quantity in ("loss", "accuracy")
     ]
+    return [*over_epochs, learning_rate_figure(results, settings.finetune)]
+
+
+def learning_rate_figure(results: Results, recipe: Finetune) -> Figure | str:
+    """Return the figure of the learning rate, of which the history has that of each epoch's last update."""
+    rates = rows_of_epochs(results.history)["learning_rate"]
     if rates.empty:
-        return [*over_epochs, "No epoch was trained: only the head was fitted."]
-    if rates.nunique() == 1:
-        return [*over_epochs, f"The learning rate is {rates.iloc[0]:.3g} in every epoch."]
-    learning_rate = figure(
+        return "No epoch was trained: only the head was fitted."
+    if has_one_rate(recipe):
+        return f"The learning rate is {rates.iloc[0]:.3g} in every update."
+    if len(rates) == 1:
+        return f"At the last update of the only epoch the learning rate is {rates.iloc[0]:.3g}."
+    return figure(
         "learning_rate",
-        "The learning rate of each epoch.",
-        f"Line chart of the learning rate over {epochs}: it starts at {rates.iloc[0]:.3g}, is at most "
-        f"{rates.max():.3g} and ends at {rates.iloc[-1]:.3g}.",
+        "The learning rate at each epoch's last update.",
+        f"Line chart of the learning rate at the last update of each of {len(rates)} epochs: {rates.iloc[0]:.3g} in "
+        f"the first epoch, {rates.iloc[-1]:.3g} in the last; the highest of them is {rates.max():.3g}.",
     )
-    return [*over_epochs, learning_rate]
+
+
+def has_one_rate(recipe: Finetune) -> bool:
+    """Whether every update has the same learning rate; else `lr` is the highest."""
+    return recipe.schedule == "constant" and not recipe.warmup_epochs
 
 
 def first_and_last(results: Results, quantity: str) -> str:

@@ -96,7 +96,7 @@ def test_the_probe_stands_at_minus_one_and_has_no_learning_rate(tmp_path: Path) 
         assert curves.axes[0].get_xlabel() == "epoch (-1: the linear probe)"
         assert curves.axes[0].lines[0].get_xdata().tolist() == [-1, 0][:rows]
         assert rates.axes[0].lines[0].get_ydata().tolist() == [0.01][: rows - 1]
-        assert rates.axes[0].get_title(loc="left") == f"Learning rate over {rows - 1} epochs"
+        assert rates.axes[0].get_title(loc="left") == "Learning rate at each epoch's last update"
 
 
 def test_the_confusion_has_actual_classes_in_rows() -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, OneCycleLR, StepLR
 
 from plumbline.params.all import AllParams
 from plumbline.results.measures_file import Measure
@@ -13,7 +15,13 @@ from plumbline.run import params_file
 from stages.report import __main__ as report
 from stages.report.data_section import data_sentence
 from stages.report.figures_and_tables import shown, table
-from stages.report.homework_section import differences_from_homework, fine_tuning_answer, lag_of_val, share_of
+from stages.report.homework_section import (
+    differences_from_homework,
+    fine_tuning_answer,
+    lag_of_val,
+    share_of,
+    weight_decay_figures,
+)
 from stages.report.result_section import baselines_sentence, headline, mistakes_sentence, slices_table, training_figures
 from tests.conftest import Workspace
 from tests.stages.report.conftest import accuracies, results_of
@@ -106,16 +114,74 @@ def test_a_run_that_began_with_the_probe_says_so(workspace: Workspace) -> None:
     assert answer.startswith("After 1 epoch the train accuracy is 57 of 60 (95.0%)")
     assert "From the linear probe, epoch -1, to the last epoch the loss goes from 0.100 to 0.050 (train)" in answer
     assert lag_of_val(probe, params_file.load(AllParams)) == ""
-    Path("data/figures").mkdir(parents=True)
-    for name in ("loss", "accuracy", "learning_rate"):
-        Path(f"data/figures/{name}.svg").write_text("<svg/>")
-    *_, none = training_figures(probe)
+    draw_nothing("loss", "accuracy", "learning_rate")
+    *_, none = training_figures(probe, params_file.load(AllParams))
     assert none == "No epoch was trained: only the head was fitted."
-    *_, one = training_figures(tuned)
-    assert one == "The learning rate is 0.01 in every epoch."
-    falling = pd.DataFrame([*rows, [1, 0.04, 1.0, 0.2, 23 / 24, 0.002]], columns=columns)
-    *_, two = training_figures(results_of({}, manifest=manifest, history=falling))
-    assert two.alt.endswith("over 2 epochs: it starts at 0.01, is at most 0.01 and ends at 0.002.")
+
+
+def draw_nothing(*names: str) -> None:
+    """Write figures without content, as the plot stage writes its own."""
+    for name in names:
+        path = Path(f"data/figures/{name}.svg")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("<svg/>")
+
+
+def last_rates(schedule: type[LRScheduler], epochs: int, **options: float) -> list[float]:
+    """Return torch's learning rate at the last update of each epoch, of four updates and at most 0.001."""
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.001)
+    scheduler, rates = schedule(optimiser, **options), []
+    for _ in range(4 * epochs):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        scheduler.step()
+    return rates[3::4]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "rates", "said"),
+    [
+        ({"schedule": "constant"}, [0.001] * 2, "The learning rate is 0.001 in every update."),
+        (  # from 0.001 through 0.000854 and 0.0005
+            {"schedule": "cosine"},
+            last_rates(CosineAnnealingLR, 1, T_max=4),
+            "At the last update of the only epoch the learning rate is 0.000146.",
+        ),
+        (  # from 0.00004 at the first update
+            {"schedule": "one_cycle"},
+            last_rates(OneCycleLR, 3, max_lr=0.001, total_steps=12),
+            "at the last update of each of 3 epochs: 0.000994 in the first epoch, 4e-09 in the last; the highest of "
+            "them is 0.000994.",
+        ),
+        (  # from 0.0002 at the first update to 0.001 at the fifth
+            {"schedule": "constant", "warmup_epochs": 1},
+            last_rates(LinearLR, 2, start_factor=0.2, total_iters=4),
+            "at the last update of each of 2 epochs: 0.0008 in the first epoch, 0.001 in the last; the highest of them "
+            "is 0.001.",
+        ),
+        (
+            {"schedule": "step", "step_epochs": 7},
+            last_rates(StepLR, 2, step_size=28),
+            "0.001 in the first epoch, 0.001 in the last; the highest of them is 0.001.",
+        ),
+    ],
+    ids=["constant", "cosine", "one_cycle", "warm-up", "step"],
+)
+def test_a_learning_rate_that_changes_is_told_as_that_of_each_epochs_last_update(
+    workspace: Workspace, recipe: dict[str, object], rates: list[float], said: str
+) -> None:
+    draw_nothing("loss", "accuracy", "learning_rate", "weight_decay", "step_size")
+    workspace.set(finetune__epochs=len(rates), **{f"finetune__{key}": value for key, value in recipe.items()})
+    settings = params_file.load(AllParams)
+    columns = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    history = pd.DataFrame({"epoch": range(len(rates)), "learning_rate": rates} | dict.fromkeys(columns, 0.5))
+    results = results_of({}, history=history)
+    *_, told = training_figures(results, settings)
+    assert (told if isinstance(told, str) else told.alt).endswith(said)
+    assert isinstance(told, str) or told.caption == "The learning rate at each epoch's last update."
+    *_, step_size = weight_decay_figures(results, settings)
+    of_all = "0.001" if recipe == {"schedule": "constant"} else "at most 0.001"
+    assert step_size.alt == f"A logarithmic axis with the learning rate, {of_all}. No limit is known for this recipe."
 
 
 @pytest.mark.slow
