@@ -24,9 +24,10 @@ def lr_over_curvature_limit(recipe: dict[str, Any], curvature: dict[str, float],
 
     `recipe` is section `finetune` of the parameters that the model carries, `curvature` what the stage measured on
     several draws of images: the share has its least and its largest value over the draws. It warns if all are above 1.
-    None for what the curvature says nothing about: Adam and AdamW, which divide by the gradient's size; frozen layers
-    or statistics; layers with rates of their own; a head that is not random, as the measured one; and a loss other than
-    the plain cross-entropy of unchanged images.
+    None for what the curvature says nothing about: Adam and AdamW, which divide by the gradient's size; clipped
+    gradients; frozen layers or statistics; layers with rates of their own; a head that is not random, as the measured
+    one; and a loss other than the plain cross-entropy of unchanged images. Nor where the first updates, at which the
+    curvature was measured, have a lower rate: with a warm-up and with one_cycle.
     """
     measured = {
         "head": "random",
@@ -37,9 +38,12 @@ def lr_over_curvature_limit(recipe: dict[str, Any], curvature: dict[str, float],
         "class_weights": "none",
         "label_smoothing": 0,
         "sampler": "shuffle",
+        "warmup_epochs": 0,
+        "clip_norm": None,
     }
     unchanged = recipe["augment"]["mixup"] == recipe["augment"]["cutmix"] == 0
-    if not unchanged or any(recipe[key] != value for key, value in measured.items()):
+    rises = recipe["schedule"] == "one_cycle"
+    if rises or not unchanged or any(recipe[key] != value for key, value in measured.items()):
         return None
     lr = recipe["lr"]
     share, low, high = (

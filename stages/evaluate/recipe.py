@@ -25,8 +25,11 @@ class Recipe(Section):
     head: str
     optimiser: str
     lr: Number
+    schedule: str
+    warmup_epochs: Whole
     momentum: Number
     weight_decay: Number
+    clip_norm: Number | None
     freeze: str | None
     freeze_statistics: Flag
     first_layer_lr: Number

@@ -1,8 +1,13 @@
 """The learning rate is compared with the limit that the curvature sets; few mistakes are named."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, OneCycleLR, StepLR
 
 from stages.evaluate.caveats import (
     accuracy_gain_by_choice,
@@ -38,9 +43,31 @@ def test_what_the_curvature_was_not_measured_for_has_no_limit() -> None:
         {"class_weights": "balanced"},
         {"label_smoothing": 0.1},
         {"sampler": "balanced"},
+        {"clip_norm": 1.0},
         {"augment": {"mixup": 0.2, "cutmix": 0.0}},
     ):
         assert lr_over_curvature_limit(RECIPE | change, CURVATURES, images=7) is None
+
+
+@pytest.mark.parametrize(
+    ("recipe", "scheduler"),
+    [
+        ({"schedule": "cosine"}, lambda optimiser: CosineAnnealingLR(optimiser, 40)),
+        ({"schedule": "step"}, lambda optimiser: StepLR(optimiser, 10)),
+        ({"schedule": "one_cycle"}, lambda optimiser: OneCycleLR(optimiser, 0.152, 40)),
+        ({"warmup_epochs": 1}, lambda optimiser: LinearLR(optimiser, 1 / 11, total_iters=10)),
+    ],
+    ids=["cosine", "step", "one_cycle", "warm-up"],
+)
+def test_a_schedule_that_begins_below_the_learning_rate_has_no_limit_and_no_warning(
+    capsys: pytest.CaptureFixture[str], recipe: dict[str, object], scheduler: Callable[[Optimizer], LRScheduler]
+) -> None:
+    optimiser = SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.152)  # 4 times the limit
+    scheduler(optimiser)
+    begins_at_lr = optimiser.param_groups[0]["lr"] == pytest.approx(0.152)
+    found = lr_over_curvature_limit(RECIPE | {"lr": 0.152} | recipe, CURVATURES, images=7)
+    assert found == (pytest.approx((4, 7, 2, 8)) if begins_at_lr else None)
+    assert ("warning" in capsys.readouterr().err) == begins_at_lr
 
 
 def test_it_says_on_which_splits_there_are_too_few_mistakes_for_the_bootstrap(
