@@ -92,7 +92,8 @@ def draw_step_size(lr: float, limits: dict[str, tuple[float, float]]) -> Figure:
     axes.yaxis.set_major_locator(NullLocator())
     axes.grid(visible=False)
     axes.spines["left"].set_visible(False)
-    axes.axvspan(low, min((least for least, _ in limits.values()), default=high), color=BLUE, alpha=0.08, linewidth=0)
+    if "stable" in limits:
+        axes.axvspan(low, min(least for least, _ in limits.values()), color=BLUE, alpha=0.08, linewidth=0)
     axes.plot([lr], [0], marker="o", markersize=9, color=BLUE)
     axes.text(lr, 0.3, f"this run\n{lr:g}", ha="center", va="bottom")
     for i, (name, (least, largest)) in enumerate(limits.items()):
@@ -102,6 +103,6 @@ def draw_step_size(lr: float, limits: dict[str, tuple[float, float]]) -> Figure:
         shown = f"{least:.2g}" if least == largest else f"{least:.2g} to {largest:.2g}"
         beside = {"xytext": (4, 0), "textcoords": "offset points", "ha": "left", "va": "top"}
         axes.annotate(f"{name}\n{shown}", (least, 1.5), color=color, **beside)
-    explanation = "stable in the blue range" if limits else "no limit is known: SGD without frozen layers has one"
+    explanation = "stable in the blue range" if "stable" in limits else "the largest stable one is not known"
     axes.set_title(f"The learning rate of this run; {explanation}")
     return figure

@@ -152,7 +152,7 @@ def weight_decay_figures(results: Results, settings: AllParams) -> list[Figure]:
     rate = f"{settings.finetune.lr:.3g}" if has_one_rate(settings.finetune) else f"at most {settings.finetune.lr:.3g}"
     if not epochs_trained(results.history):
         rate = "with which no epoch was trained"
-    stable, bound = "No limit is known for this recipe.", ""
+    stable, bound = "The largest stable one is not known.", " The latter is not known for this recipe."
     sign = " The limit of (d) is marked too." if settings.finetune.weight_decay > 0 else ""
     if measured:
         bound = (

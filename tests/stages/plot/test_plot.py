@@ -159,9 +159,11 @@ def test_the_learning_rate_stands_between_its_limits() -> None:
     assert point.get_xdata().tolist() == [0.001]
     assert [line.get_xdata()[0] for line in limits] == [0.01, 5.0]
     assert any("0.01 to 0.02" in text.get_text() for text in axes.texts)
-    with mpl.rc_context(STYLE):
-        (axes,) = draw_step_size(0.001, {}).axes
-    assert "no limit is known" in axes.get_title(loc="left")
+    for unknown in ({}, {"keeps the sign": (5.0, 5.0)}):
+        with mpl.rc_context(STYLE):
+            (axes,) = draw_step_size(0.001, unknown).axes
+        assert axes.get_title(loc="left") == "The learning rate of this run; the largest stable one is not known"
+        assert len(axes.patches) == len(unknown)  # nothing is shaded as stable
 
 
 def test_the_baselines_stand_under_the_model_with_their_intervals() -> None:

@@ -181,7 +181,8 @@ def test_a_learning_rate_that_changes_is_told_as_that_of_each_epochs_last_update
     assert isinstance(told, str) or told.caption == "The learning rate at each epoch's last update."
     *_, step_size = weight_decay_figures(results, settings)
     of_all = "0.001" if recipe == {"schedule": "constant"} else "at most 0.001"
-    assert step_size.alt == f"A logarithmic axis with the learning rate, {of_all}. No limit is known for this recipe."
+    assert step_size.alt == f"A logarithmic axis with the learning rate, {of_all}. The largest stable one is not known."
+    assert step_size.caption.endswith("and the largest stable one. The latter is not known for this recipe.")
 
 
 @pytest.mark.slow
