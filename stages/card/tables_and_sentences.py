@@ -13,6 +13,7 @@ from plumbline.params.finetune import Finetune
 from plumbline.params.weights import Weights
 from plumbline.presentation.percent import percent
 from plumbline.results.measures_file import Measure, Measures
+from plumbline.results.tables import damaged
 from plumbline.run.dotted_keys import flat, written
 from plumbline.run.errors import one_line
 from plumbline.run.fields import Seed, SomeSections
@@ -39,6 +40,7 @@ FILES = {
     "pt2": ("finetuned.pt2", "torch.export, float32"),
     "int8": ("int8/finetuned.onnx", "ONNX, int8"),
 }
+PRECISIONS = {16: "bfloat16", 32: "float32", 64: "float64"}  # by their bits
 MOST_ROWS, MOST_NAMES = 100, 20
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&@])")  # characters with a meaning in Markdown
 
@@ -111,6 +113,14 @@ def audit(prepare: dict[str, float]) -> str:
     """Return what the audit of the data found."""
     findings = [f"{prepare[key]:,} {words}" for key, words in FINDINGS.items() if prepare.get(key)]
     return "; ".join(findings) if findings else "nothing that is unusual"
+
+
+def precision(finetune: dict[str, float]) -> str:
+    """Return the precision in which the network was trained, by metrics/finetune.json."""
+    bits = finetune["precision_bits"]
+    if bits not in PRECISIONS:
+        raise damaged("metrics/finetune.json", f"has {bits} for precision_bits, which is none of 16, 32 and 64")
+    return PRECISIONS[bits]
 
 
 def untested(splits: Sequence[str], settings: Params, prepare: dict[str, float], *, names_unknown: bool) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
@@ -19,10 +20,11 @@ from plumbline.model.model_file import read_model, write_model
 from plumbline.params.all import AllParams
 from plumbline.results.measures_file import read_measures
 from plumbline.run import params_file
+from plumbline.run.errors import UserError
 from plumbline.run.outputs import write_csv
 from plumbline.run.paths import PREPARED
 from stages.card import __main__ as card
-from stages.card.tables_and_sentences import few, table, text, untested
+from stages.card.tables_and_sentences import few, precision, table, text, untested
 from tests.conftest import PROJECT, write_image
 from tests.support.projects import TINY, change_params, run_in
 
@@ -105,6 +107,21 @@ def test_hostile_class_names_are_text_in_it(tiny_copy: Path, monkeypatch: pytest
     assert "<b>" not in rendered
     assert "&lt;img src=x&gt;|`[a](b)*" in rendered
     yaml.safe_load(contents.split("---\n", 2)[1])
+
+
+@pytest.mark.slow
+def test_it_names_the_precision_of_the_training(tiny_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_copy)
+    path = Path("metrics/finetune.json")
+    for dtype in (torch.bfloat16, torch.float32, torch.float64):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"precision_bits": torch.finfo(dtype).bits}))
+        card.main()
+        assert f"Multiplied in\n{dtype}; evaluated in float32".replace("torch.", "") in card.CARD.read_text()
+
+
+def test_a_precision_of_other_bits_is_the_files_fault() -> None:
+    with pytest.raises(UserError, match="metrics/finetune.json has 8 for precision_bits, which is none of 16, 32"):
+        precision({"precision_bits": 8})
 
 
 def test_what_was_not_tested_follows_from_the_data() -> None:
