@@ -122,7 +122,7 @@ def summary(ended: list[Progress], recipe: Finetune, compute: Compute) -> dict[s
     histories = [progress.history for progress in ended]
     kept = kept_row(histories[0], recipe)
     first = {"epochs": epochs_done(histories[0]), "kept_epoch": kept["epoch"]} | {key: kept[key] for key in MEASURED}
-    precision = compute.precision if first["epochs"] else torch.float32  # the probe's features
+    precision = torch.float32 if kept["epoch"] == BEFORE else compute.precision  # the probe's features have float32
     computed = {
         "precision_bits": torch.finfo(precision).bits,
         "nondeterministic_operations": len(set().union(*(progress.nondeterministic for progress in ended))),

@@ -20,9 +20,11 @@ from plumbline.model.unknown import network_tensors
 from plumbline.params.all import AllParams
 from plumbline.run import params_file
 from plumbline.run.errors import UserError
+from plumbline.training.device_and_precision import Compute
 from plumbline.training.splits import read_splits
 from stages.finetune import __main__ as finetune
 from stages.finetune.probe_head import refuse_missing_classes, refuse_other_heads
+from stages.finetune.run_state import Progress
 from stages.finetune.training_setup import begin_run, read_setup
 from stages.prepare import __main__ as prepare
 from stages.weights import __main__ as weights
@@ -173,6 +175,16 @@ def test_the_probe_is_kept_where_training_makes_it_worse_and_patience_counts_fro
     kept = read_model(finetune.FINETUNED)
     assert all(torch.equal(kept.tensors[key], value) for key, value in probe.tensors.items())
     assert kept.temperature == probe.temperature
+
+
+def test_the_probe_has_the_precision_of_its_fit_also_after_epochs_in_another(workspace: Workspace) -> None:
+    workspace.set(finetune__head="probe", finetune__epochs=1, finetune__keep="best")
+    recipe, compute = params_file.load(AllParams).finetune, Compute(torch.device("cpu"), torch.bfloat16)
+    for val_loss, kept_epoch, bits in ((0.9, -1, 32), (0.1, 0, 16)):  # of the epoch; the probe's is 0.5
+        losses = {-1: 0.5, 0: val_loss}
+        history = [dict.fromkeys(finetune.MEASURED, loss) | {"epoch": epoch} for epoch, loss in losses.items()]
+        metrics = finetune.summary([Progress(epoch=1, history=history)], recipe, compute)
+        assert (metrics["kept_epoch"], metrics["precision_bits"]) == (kept_epoch, bits)
 
 
 def test_a_random_head_is_drawn_as_torch_draws_it(ready: Workspace) -> None:
