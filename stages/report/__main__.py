@@ -37,6 +37,7 @@ from stages.report.result_section import (
     probability_figures,
     slices_table,
     training_figures,
+    training_sentences,
 )
 from stages.report.stage_results import Results, read_results
 
@@ -83,6 +84,7 @@ def page(results: Results, settings: AllParams) -> str:
         gallery=gallery(results),
         doubts=doubts_table(results),
         changes=changes(results),
+        training=training_sentences(results, settings),
         training_figures=training_figures(results, settings),
         versions=versions_table(),
         hashes=hashes_table(),

@@ -227,6 +227,32 @@ def probability_figures(results: Results) -> list[Figure | str]:
     ]
 
 
+def training_sentences(results: Results, settings: AllParams) -> str:
+    """Return, after the network's name, the head with which training began, the recipe, and which weights are kept."""
+    recipe, trained, classes = settings.finetune, results.metrics["finetune"], len(results.classes)
+    crop = settings.image.crop
+    images = f"images of {'the size that the weights were trained with' if crop == 'pretrained' else f'{crop} pixels'}"
+    precision = f"{trained['precision_bits']}-bit arithmetic"  # of the weights that are kept
+    probe = f"with a logistic regression on its features as the head for {classes} classes"
+    if trained["epochs"] == 0:
+        return f"{probe}, fitted on {images} in {precision}. All other weights are unchanged."
+    start = f"{probe}, then fine-tuned" if recipe.head == "probe" else f"with a new head for {classes} classes"
+    how = (
+        f"Optimiser {recipe.optimiser}, learning rate {recipe.lr}, momentum {recipe.momentum}, batch size "
+        f"{recipe.batch_size}, {images}"
+    )
+    epochs = counted(trained["epochs"], "epoch")
+    if trained["kept_epoch"] < 0:
+        return (
+            f"{start}. {how}, {epochs}. The weights before the first epoch are kept, with the logistic regression as "
+            f"the head, which was fitted in {precision}."
+        )
+    return (
+        f"{start}. {how}, {precision}, {epochs}. The weights after epoch {trained['kept_epoch']}, counted from 0, are "
+        "kept."
+    )
+
+
 def training_figures(results: Results, settings: AllParams) -> list[Figure | str]:
     """Return the figures of loss, accuracy and learning rate over the epochs; a rate without a course is a sentence."""
     epochs = counted(len(rows_of_epochs(results.history)), "epoch")

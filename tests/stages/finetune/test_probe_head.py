@@ -233,6 +233,9 @@ def test_every_later_stage_takes_a_run_without_an_epoch(tiny_copy: Path, monkeyp
     assert "no epoch was trained. Multiplied in\nfloat32" in card
     report = (tiny_copy / "report/index.html").read_text()
     assert "No epoch was trained: the head is a logistic regression" in report
+    assert "All other weights are unchanged." in report
+    assert "Optimiser" not in report
+    assert "epoch -1, counted" not in report
     measures = pd.read_csv(tiny_copy / "plots/measures.csv").set_index(["split", "measure"])["value"]
     for split in ("train", "val", "test"):
         assert measures[split, "accuracy"] == measures[split, "probe_accuracy"]

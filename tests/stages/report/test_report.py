@@ -22,7 +22,14 @@ from stages.report.homework_section import (
     share_of,
     weight_decay_figures,
 )
-from stages.report.result_section import baselines_sentence, headline, mistakes_sentence, slices_table, training_figures
+from stages.report.result_section import (
+    baselines_sentence,
+    headline,
+    mistakes_sentence,
+    slices_table,
+    training_figures,
+    training_sentences,
+)
 from tests.conftest import Workspace
 from tests.stages.report.conftest import accuracies, results_of
 
@@ -117,6 +124,52 @@ def test_a_run_that_began_with_the_probe_says_so(workspace: Workspace) -> None:
     draw_nothing("loss", "accuracy", "learning_rate")
     *_, none = training_figures(probe, params_file.load(AllParams))
     assert none == "No epoch was trained: only the head was fitted."
+
+
+RECIPE = "Optimiser sgd, learning rate 0.001, momentum 0.9, batch size 16, images of 224 pixels"
+PROBE = "with a logistic regression on its features as the head for 2 classes"
+
+
+@pytest.mark.parametrize(
+    ("head", "epochs", "kept_epoch", "said"),
+    [
+        (
+            "random",
+            20,
+            19,
+            f"with a new head for 2 classes. {RECIPE}, 32-bit arithmetic, 20 epochs. The weights after epoch 19, "
+            "counted from 0, are kept.",
+        ),
+        (
+            "probe",
+            1,
+            0,
+            f"{PROBE}, then fine-tuned. {RECIPE}, 32-bit arithmetic, 1 epoch. The weights after epoch 0, counted from "
+            "0, are kept.",
+        ),
+        (
+            "probe",
+            2,
+            -1,
+            f"{PROBE}, then fine-tuned. {RECIPE}, 2 epochs. The weights before the first epoch are kept, with the "
+            "logistic regression as the head, which was fitted in 32-bit arithmetic.",
+        ),
+        (
+            "probe",
+            0,
+            -1,
+            f"{PROBE}, fitted on images of 224 pixels in 32-bit arithmetic. All other weights are unchanged.",
+        ),
+    ],
+    ids=["epochs", "epochs after the probe", "the probe after epochs", "the probe alone"],
+)
+def test_the_training_is_told_as_it_was(
+    workspace: Workspace, head: str, epochs: int, kept_epoch: int, said: str
+) -> None:
+    workspace.set(finetune__head=head, finetune__epochs=epochs)
+    trained = {"epochs": epochs, "kept_epoch": kept_epoch, "precision_bits": 32}
+    results = results_of({}, metrics={"finetune": trained})
+    assert training_sentences(results, params_file.load(AllParams)) == said
 
 
 def draw_nothing(*names: str) -> None:
