@@ -23,7 +23,8 @@ class Progress:
     order: torch.Tensor | None = None  # of the training images in this epoch; None until it is drawn
     position: int = 0  # training images of this epoch that have been seen
     step: int = 0  # updates so far
-    loss_sum: float = 0.0  # over the images seen in this epoch
+    loss_sum: float = 0.0  # over the images seen in this epoch, each times its weight
+    weight_sum: float = 0.0  # of these images; how many they are, where each counts once
     correct: int = 0
     history: History = field(default_factory=list)
     nondeterministic: list[str] = field(default_factory=list)  # operations that torch cannot repeat to the bit

@@ -77,11 +77,12 @@ def update(run: Run, setup: Setup, part: TrainedPart, indices: torch.Tensor) -> 
     recipe, progress = setup.recipe, run.progress
     run.optimiser.zero_grad()
     batches = indices.split(recipe.batch_size)  # several if gradients are accumulated
-    weight = weight_of(indices, setup)
-    losses, correct = zip(
-        *(backward(setup, part, batch, weight_of(batch, setup) / weight, batch is batches[-1]) for batch in batches),
-        strict=True,
-    )
+    weights = [weight_of(batch, setup) for batch in batches]
+    outputs = [
+        backward(setup, part, batch, weight / sum(weights), batch is batches[-1])
+        for batch, weight in zip(batches, weights, strict=True)
+    ]
+    losses, correct = zip(*outputs, strict=True)
     parameters = [parameter for parameter in run.network.parameters() if parameter.grad is not None]
     norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters])
     sums = setup.distributed.all_reduce(torch.stack([*losses, *correct]))
@@ -93,7 +94,8 @@ def update(run: Run, setup: Setup, part: TrainedPart, indices: torch.Tensor) -> 
     run.optimiser.step()
     if run.ema is not None:
         run.ema.update_parameters(run.network)
-    progress.loss_sum += sum(loss * len(batch) for loss, batch in zip(loss_values, batches, strict=True))
+    progress.loss_sum += sum(loss * weight for loss, weight in zip(loss_values, weights, strict=True))
+    progress.weight_sum += sum(weights)
     progress.correct += round(sum(correct_values))
     progress.position += len(indices)
     progress.step += 1
@@ -168,7 +170,7 @@ def learning_rate(step: int, setup: Setup) -> float:
 def end_epoch(run: Run, setup: Setup, part: TrainedPart, check: Callable[[], None]) -> None:
     """Run the val phase, add the epoch to the history, keep the weights if they are the best, and go to the next."""
     progress, recipe = run.progress, setup.recipe
-    trained = PhaseResult(progress.loss_sum / progress.position, progress.correct / progress.position)
+    trained = PhaseResult(progress.loss_sum / progress.weight_sum, progress.correct / progress.position)
     print_phase(progress.epoch, "train", trained)
     validated = val_phase(setup, part, check)
     print_phase(progress.epoch, "val", validated)
@@ -187,7 +189,7 @@ def end_epoch(run: Run, setup: Setup, part: TrainedPart, check: Callable[[], Non
         run.keep_best(everything=recipe.thaw_epoch is not None)
     progress.epoch += 1
     progress.order, progress.position = None, 0
-    progress.loss_sum, progress.correct = 0.0, 0
+    progress.loss_sum, progress.weight_sum, progress.correct = 0.0, 0.0, 0
 
 
 def val_phase(setup: Setup, part: TrainedPart, check: Callable[[], None]) -> PhaseResult:
@@ -240,7 +242,8 @@ def progress_bar(run: Run, setup: Setup) -> tqdm:
 
 def show(bar: tqdm, run: Run, images: int) -> None:
     """Move the bar on by an update's images, with the epoch's running averages."""
-    loss, accuracy = run.progress.loss_sum / run.progress.position, run.progress.correct / run.progress.position
+    progress = run.progress
+    loss, accuracy = progress.loss_sum / progress.weight_sum, progress.correct / progress.position
     bar.update(images)
     bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
 

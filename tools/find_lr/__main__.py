@@ -57,12 +57,12 @@ def losses_on_the_way_up(run: Run, setup: Setup) -> list[float]:
             order = draw_order(setup.train.labels, setup.recipe)
             batches = list(order.split(setup.recipe.batch_size * setup.recipe.accumulate))
         set_lr(run.optimiser, rising_lr(number))
-        before, indices = progress.loss_sum, batches.pop(0)
+        loss_sum, weight_sum, indices = progress.loss_sum, progress.weight_sum, batches.pop(0)
         try:
             update(run, setup, part, indices)
         except Diverged:
             break
-        losses.append((progress.loss_sum - before) / len(indices))
+        losses.append((progress.loss_sum - loss_sum) / (progress.weight_sum - weight_sum))
         lowest = min(lowest, smoothed(losses)[-1])
         if smoothed(losses)[-1] > BLOWN_UP * lowest:
             break

@@ -21,7 +21,7 @@ from stages.finetune.divergence import Diverged
 from stages.finetune.interruption import Interruption
 from stages.finetune.minibatches import Batch, Batches, part_for_epoch
 from stages.finetune.run_state import Run
-from stages.finetune.training_loop import to_training_mode, train, update
+from stages.finetune.training_loop import end_epoch, to_training_mode, train, update
 from stages.finetune.training_setup import Setup, begin_run, moving_average, read_setup
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_image
@@ -44,28 +44,35 @@ def gradient_after_an_update(run: Run, setup: Setup, indices: list[int]) -> torc
     return run.network.fc.weight.grad
 
 
-def by_hand(run: Run, setup: Setup, indices: list[int], **options: object) -> torch.Tensor:
-    """Return the head's gradient as torch's own cross-entropy gives it, in float64."""
+def by_hand(run: Run, setup: Setup, indices: list[int], **options: object) -> tuple[torch.Tensor, float]:
+    """Return the head's gradient and the loss as torch's own cross-entropy gives them, in float64."""
     run.network.train()
     run.network.zero_grad()
     if setup.recipe.freeze_statistics:
         run.network.eval()
     logits = run.network(to_input(setup.train.images[indices], setup.transform).double())
-    nn.functional.cross_entropy(logits, setup.train.labels[indices], **options).backward()
-    return run.network.fc.weight.grad.clone()
+    loss = nn.functional.cross_entropy(logits, setup.train.labels[indices], **options)
+    loss.backward()
+    return run.network.fc.weight.grad.clone(), loss.item()
 
 
 @pytest.mark.medium
 @pytest.mark.parametrize("weights", [None, torch.tensor([3.0, 0.5])])
-def test_accumulated_batches_give_the_gradient_of_one_large_batch(
+def test_accumulated_batches_give_the_gradient_and_the_train_loss_of_one_large_batch(
     ready: Workspace, weights: torch.Tensor | None
 ) -> None:
     # With batch normalisation's statistics frozen the images do not see each other. The last batch has one image.
-    run, setup = run_and_setup(ready, batch_size=2, accumulate=3, freeze_statistics=True)
+    # The learning rate is too low to change a weight, so that the epoch's second update has the first one's network.
+    run, setup = run_and_setup(ready, batch_size=2, accumulate=3, freeze_statistics=True, lr=1e-30)
     setup = dataclasses.replace(setup, class_weights=weights)
-    wanted = by_hand(run, setup, [0, 3, 5, 7, 9], weight=None if weights is None else weights.double())
+    weight = None if weights is None else weights.double()
+    wanted, _ = by_hand(run, setup, [0, 3, 5, 7, 9], weight=weight)
+    _, loss = by_hand(run, setup, [0, 3, 5, 7, 9, 2], weight=weight)
     assert torch.allclose(gradient_after_an_update(run, setup, [0, 3, 5, 7, 9]), wanted, atol=1e-12)
     assert (run.progress.step, run.progress.position) == (1, 5)
+    gradient_after_an_update(run, setup, [2])
+    end_epoch(run, setup, part_for_epoch(0, run, setup, lambda: None), lambda: None)
+    assert run.progress.history[0]["train_loss"] == pytest.approx(loss, rel=1e-12)
 
 
 def test_the_moving_average_is_of_weights_and_statistics_and_leaves_whole_numbers_as_they_are() -> None:
@@ -113,11 +120,11 @@ def test_of_accumulated_batches_the_one_that_diverged_is_named(ready: Workspace)
 @pytest.mark.medium
 def test_label_smoothing_and_class_weights_are_torchs(ready: Workspace) -> None:
     run, setup = run_and_setup(ready, label_smoothing=0.2)
-    wanted = by_hand(run, setup, [0, 3, 5, 7], label_smoothing=0.2)
+    wanted, _ = by_hand(run, setup, [0, 3, 5, 7], label_smoothing=0.2)
     assert torch.allclose(gradient_after_an_update(run, setup, [0, 3, 5, 7]), wanted, atol=1e-12)
     run, setup = run_and_setup(ready, label_smoothing=0.0, class_weights="balanced")
     setup = dataclasses.replace(setup, class_weights=torch.tensor([3.0, 0.5]))
-    wanted = by_hand(run, setup, [0, 3, 5, 7], weight=torch.tensor([3.0, 0.5]).double())
+    wanted, _ = by_hand(run, setup, [0, 3, 5, 7], weight=torch.tensor([3.0, 0.5]).double())
     assert torch.allclose(gradient_after_an_update(run, setup, [0, 3, 5, 7]), wanted, atol=1e-12)
 
 
