@@ -59,11 +59,16 @@ def train(run: Run, setup: Setup, save: Callable[[], None], interruption: Interr
 
 
 def begin_history(run: Run, setup: Setup) -> None:
-    """Add the network with the probe's head, before its first update, to the history; it may be the best of all."""
+    """Add the network with the probe's head, before its first update, to the history; it may be the best of all.
+
+    Its losses are those of the epochs: the one that is minimised on train, the plain cross-entropy on val.
+    """
     row: dict[str, float] = {"epoch": BEFORE}
-    for phase, split in (("train", setup.train), ("val", setup.val)):
+    weight = None if setup.class_weights is None else setup.class_weights.double().cpu()
+    minimised = {"weight": weight, "label_smoothing": setup.recipe.label_smoothing}
+    for phase, split, options in (("train", setup.train, minimised), ("val", setup.val, {})):
         logits, labels = setup.probe_head.logits[phase], split.labels.cpu()
-        loss = nn.functional.cross_entropy(logits, labels)
+        loss = nn.functional.cross_entropy(logits, labels, **options)
         result = PhaseResult(loss.item(), is_correct(logits, labels).double().mean().item())
         print_phase(BEFORE, phase, result)
         row |= {f"{phase}_loss": result.loss, f"{phase}_accuracy": result.accuracy}

@@ -120,6 +120,27 @@ def test_class_weights_are_scikit_learns(workspace: Workspace, passed: None) -> 
 
 
 @pytest.mark.medium
+def test_the_probes_train_loss_is_the_one_that_is_minimised_and_its_val_loss_the_plain_one(
+    workspace: Workspace, passed: None
+) -> None:
+    set_up(workspace, SMALL, CLASSES[:2], finetune__class_weights="balanced", finetune__label_smoothing=0.2)
+    for number in range(8):
+        Path(f"images/train/bee/{number}.png").unlink()
+    prepare.main()
+    finetune.main()
+    network, splits = read_model(finetune.FINETUNED).network().eval(), read_splits()
+    with torch.no_grad():
+        logits = {split: network(inputs(split)) for split in ("train", "val")}
+    weight = torch.tensor([16 / (2 * 12), 16 / (2 * 4)])  # 12 ants and 4 bees
+    losses = {
+        "train": nn.functional.cross_entropy(logits["train"], splits["train"].labels, weight, label_smoothing=0.2),
+        "val": nn.functional.cross_entropy(logits["val"], splits["val"].labels),
+    }
+    for split, loss in losses.items():
+        assert history()[f"{split}_loss"].to_list() == pytest.approx([loss.item()], rel=1e-3)
+
+
+@pytest.mark.medium
 def test_without_an_epoch_the_history_has_the_probe_alone_and_the_backbone_is_unchanged(
     workspace: Workspace, passed: None
 ) -> None:
