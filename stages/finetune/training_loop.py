@@ -19,6 +19,7 @@ from stages.finetune.divergence import refuse_divergence, refuse_val_divergence
 from stages.finetune.interruption import Interruption
 from stages.finetune.minibatches import Batch, TrainedPart, in_order, is_frozen_in_part, part_for_epoch
 from stages.finetune.optimiser_and_schedule import lr_factor, set_lr
+from stages.finetune.probe_head import ProbeHead
 from stages.finetune.run_state import History, Run
 from stages.finetune.sampling_order import draw_order
 from stages.finetune.training_setup import Setup
@@ -35,7 +36,8 @@ def train(run: Run, setup: Setup, save: Callable[[], None], interruption: Interr
     """
     recipe, progress, part = setup.recipe, run.progress, None
     if setup.probe_head is not None and not progress.history:
-        begin_history(run, setup)
+        part = part_for_epoch(0, run, setup, interruption.check) if recipe.epochs else None
+        begin_history(run, setup, part, interruption.check)
     with progress_bar(run, setup) as bar:
         while not is_finished(progress.history, recipe):
             if part is None or part.is_frozen_in_part != is_frozen_in_part(progress.epoch, recipe):
@@ -58,23 +60,28 @@ def train(run: Run, setup: Setup, save: Callable[[], None], interruption: Interr
             interruption.check_all_ranks()
 
 
-def begin_history(run: Run, setup: Setup) -> None:
+def begin_history(run: Run, setup: Setup, part: TrainedPart | None, check: Callable[[], None]) -> None:
     """Add the network with the probe's head, before its first update, to the history; it may be the best of all.
 
-    Its losses are those of the epochs: the one that is minimised on train, the plain cross-entropy on val.
+    The loss on train is the one that is minimised. Val is computed as in the epochs that follow, in their precision: of
+    the same weights they have the same val loss. Where none follows, `part` is None and the probe's logits serve.
     """
-    row: dict[str, float] = {"epoch": BEFORE}
     weight = None if setup.class_weights is None else setup.class_weights.double().cpu()
     minimised = {"weight": weight, "label_smoothing": setup.recipe.label_smoothing}
-    for phase, split, options in (("train", setup.train, minimised), ("val", setup.val, {})):
-        logits, labels = setup.probe_head.logits[phase], split.labels.cpu()
-        loss = nn.functional.cross_entropy(logits, labels, **options)
-        result = PhaseResult(loss.item(), is_correct(logits, labels).double().mean().item())
-        print_phase(BEFORE, phase, result)
-        row |= {f"{phase}_loss": result.loss, f"{phase}_accuracy": result.accuracy}
-    run.progress.history.append(row | {"learning_rate": 0.0})
+    trained = probe_phase(setup.probe_head, "train", setup.train.labels, **minimised)
+    print_phase(BEFORE, "train", trained)
+    validated = val_phase(setup, part, check) if part else probe_phase(setup.probe_head, "val", setup.val.labels)
+    print_phase(BEFORE, "val", validated)
+    run.progress.history.append(history_row(BEFORE, trained, validated, lr=0.0))
     if setup.recipe.keep == "best":
         run.keep_best(everything=True)
+
+
+def probe_phase(probe_head: ProbeHead, split: str, labels: torch.Tensor, **options: object) -> PhaseResult:
+    """Return the loss and the accuracy of the probe's logits; the options are those of torch's cross-entropy."""
+    logits, labels = probe_head.logits[split], labels.cpu()
+    loss = nn.functional.cross_entropy(logits, labels, **options)
+    return PhaseResult(loss.item(), is_correct(logits, labels).double().mean().item())
 
 
 def update(run: Run, setup: Setup, part: TrainedPart, indices: torch.Tensor) -> None:
@@ -180,21 +187,24 @@ def end_epoch(run: Run, setup: Setup, part: TrainedPart, check: Callable[[], Non
     validated = val_phase(setup, part, check)
     print_phase(progress.epoch, "val", validated)
     refuse_val_divergence(run, validated.loss)
-    progress.history.append(
-        {
-            "epoch": progress.epoch,
-            "train_loss": trained.loss,
-            "train_accuracy": trained.accuracy,
-            "val_loss": validated.loss,
-            "val_accuracy": validated.accuracy,
-            "learning_rate": learning_rate(progress.step - 1, setup),
-        }
-    )
+    progress.history.append(history_row(progress.epoch, trained, validated, learning_rate(progress.step - 1, setup)))
     if recipe.keep == "best" and best_row(progress.history)["epoch"] == progress.epoch:
         run.keep_best(everything=recipe.thaw_epoch is not None)
     progress.epoch += 1
     progress.order, progress.position = None, 0
     progress.loss_sum, progress.weight_sum, progress.correct = 0.0, 0.0, 0
+
+
+def history_row(epoch: int, trained: PhaseResult, validated: PhaseResult, lr: float) -> dict[str, float]:
+    """Return what the history says of an epoch."""
+    return {
+        "epoch": epoch,
+        "train_loss": trained.loss,
+        "train_accuracy": trained.accuracy,
+        "val_loss": validated.loss,
+        "val_accuracy": validated.accuracy,
+        "learning_rate": lr,
+    }
 
 
 def val_phase(setup: Setup, part: TrainedPart, check: Callable[[], None]) -> PhaseResult:

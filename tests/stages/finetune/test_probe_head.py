@@ -208,6 +208,20 @@ def test_the_probe_has_the_precision_of_its_fit_also_after_epochs_in_another(wor
         assert (metrics["kept_epoch"], metrics["precision_bits"]) == (kept_epoch, bits)
 
 
+@pytest.mark.medium
+@pytest.mark.parametrize("freeze", [None, "layer3"])
+def test_an_epoch_that_changes_no_weight_has_the_probes_val_loss_and_is_not_kept_for_its_rounding(
+    workspace: Workspace, passed: None, freeze: str | None
+) -> None:
+    """In bfloat16 the probe's own features, in float32, would give another loss."""
+    set_up(workspace, SMALL, CLASSES[:2], finetune__epochs=1, finetune__lr=1e-30, finetune__freeze=freeze)
+    workspace.set(finetune__precision="bfloat16", finetune__freeze_statistics=True, finetune__keep="best")
+    finetune.main()
+    before, after = history()["val_loss"]
+    assert before == after
+    assert json.loads(finetune.METRICS.read_text())["kept_epoch"] == -1
+
+
 def test_a_random_head_is_drawn_as_torch_draws_it(ready: Workspace) -> None:
     ready.set(weights__architecture="resnet18")
     weights.main()
