@@ -92,8 +92,8 @@ def train_to_the_end(run: Run, setup: Setup, checkpoint: Checkpoints) -> int:
         print("interrupted; the state is saved: run the stage again, and it goes on from there", file=sys.stderr)
         sys.exit(interrupted.exit_status)
     except Diverged as diverged:
-        kept = f"; the last good state is {checkpoint.path}" if checkpoint.path.exists() else ""
-        raise Diverged(f"{diverged}{kept}") from None
+        saved = f"; the state that was saved last, whose weights may have diverged too, is {checkpoint.path}"
+        raise Diverged(f"{diverged}{saved if checkpoint.path.exists() else ''}") from None
     return run.progress.images_seen(len(setup.train.labels)) - before
 
 

@@ -1,4 +1,7 @@
-"""Stop a run whose loss or gradient is not finite any more, before it spoils the weights, and say where."""
+"""Stop a run whose loss or gradient is not finite any more, and say where.
+
+A train loss or a gradient stops it before the update that would follow from it; a val loss, after its epoch's updates.
+"""
 
 import math
 from collections.abc import Sequence

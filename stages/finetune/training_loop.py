@@ -31,8 +31,8 @@ def train(run: Run, setup: Setup, save: Callable[[], None], interruption: Interr
     """Train to the last epoch, saving after each one and every `checkpoint_steps` updates.
 
     `interruption` is asked wherever the run's state is whole, and may raise: a run that is saved then and resumed does
-    what it would have done. Raises Diverged for a loss or gradient that is not finite; the weights are then those
-    before the update.
+    what it would have done. Raises Diverged for a loss or gradient that is not finite; for one of train, the weights
+    are then those before the update.
     """
     recipe, progress, part = setup.recipe, run.progress, None
     if setup.probe_head is not None and not progress.history:

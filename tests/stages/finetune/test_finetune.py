@@ -1,6 +1,7 @@
 """Problem 4: the homework's loop is the oracle; what is written; what is refused."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -129,3 +130,18 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_line_and_no_model(ready
         finetune.main()
     assert not Path("models/finetuned.safetensors").exists()
     assert not Path("plots/history.csv").exists()
+
+
+@pytest.mark.medium
+def test_a_val_loss_that_is_not_finite_ends_the_run_and_its_line_does_not_call_the_checkpoint_good(
+    ready: Workspace,
+) -> None:
+    # The epoch's one update has a finite loss, and makes the weights huge; they are saved before val is computed.
+    ready.set(finetune__lr=1e30, finetune__precision="float32", finetune__batch_size=10, finetune__checkpoint_steps=1)
+    with pytest.raises(
+        UserError, match=r"diverged: the val loss of epoch 0 is .* at a learning rate of 1e\+30; lower"
+    ) as raised:
+        finetune.main()
+    line = "the state that was saved last, whose weights may have diverged too, is (.*state.pt)$"
+    saved = torch.load(re.search(line, str(raised.value))[1], weights_only=True)["network"]
+    assert max(value.abs().max().item() for value in saved.values()) > 1e20
