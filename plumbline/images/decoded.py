@@ -10,7 +10,6 @@ import logging
 import os
 import stat
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 from PIL import ExifTags, Image
 
 from plumbline.images.cut_short import ends_early, filled_in
+from plumbline.images.no_warnings import NO_WARNINGS
 from plumbline.images.other_kinds import other_kind, unsupported_tiff
 from plumbline.images.sixteen_bit_colour import extremes_of_colours, lower_bytes, scale_colours
 from plumbline.images.unreadable import Unreadable
@@ -88,14 +88,13 @@ def decode(contents: bytes, max_pixels: int = MAX_PIXELS, ranges: Ranges | None 
     if not contents:
         raise Unreadable("empty", "the file has no bytes")
     try:
-        with warnings.catch_warnings(), _quiet(contents):
-            warnings.simplefilter("ignore")  # about tags that are not read, and sizes, which are checked here
-            with Image.open(io.BytesIO(contents), formats=known_formats()) as image:
-                if image.width * image.height > max_pixels:
-                    raise Unreadable("too large", f"{image.width} x {image.height} pixels, more than {max_pixels:,}")
-                if kind := unsupported_tiff(contents, readable=True):
-                    raise _unsupported(kind)
-                return _as_decoded(image, contents, ranges)
+        # no warnings: of tags that are not read, and of sizes, which are checked here
+        with NO_WARNINGS, _quiet(contents), Image.open(io.BytesIO(contents), formats=known_formats()) as image:
+            if image.width * image.height > max_pixels:
+                raise Unreadable("too large", f"{image.width} x {image.height} pixels, more than {max_pixels:,}")
+            if kind := unsupported_tiff(contents, readable=True):
+                raise _unsupported(kind)
+            return _as_decoded(image, contents, ranges)
     except Image.UnidentifiedImageError:
         raise _unidentified(contents) from None
     except Unreadable:

@@ -24,7 +24,7 @@ def decoded(sources: list[Source], pixels_of: Callable[..., Pixels]) -> Iterator
     """
     waiting: deque[tuple[Source, Future]] = deque()
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        # decode() changes the warning filters, which all threads share, and each thread restores what it found.
+        # decode() hides the warnings of all threads: here they are hidden throughout, so that none shows by chance.
         warnings.simplefilter("ignore")
         try:
             for source in sources:

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
@@ -155,6 +158,28 @@ def test_black_and_white_grey_and_cmyk_become_rgb() -> None:
 def test_of_an_animation_the_first_frame_is_used() -> None:
     red, blue = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
     assert first_pixel(encoded(red, "GIF", save_all=True, append_images=[blue])) == (255, 0, 0)
+
+
+def test_threads_that_decode_at_once_leave_the_processs_warnings_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    contents, of_pillow = encoded(noise(5, 3)), Image.open
+    first_is_in, second_is_in, first_is_done = Event(), Event(), Event()
+
+    def waiting(*arguments: object, **keywords: object) -> Image.Image:
+        """Let the second thread come while the first is within, and leave when the first has left."""
+        (second_is_in if first_is_in.is_set() else first_is_in).set()
+        assert (first_is_done if second_is_in.is_set() else second_is_in).wait(60)
+        return of_pillow(*arguments, **keywords)
+
+    monkeypatch.setattr(Image, "open", waiting)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(decode, contents)
+        assert first_is_in.wait(60)
+        second = threads.submit(decode, contents)
+        first.result()
+        first_is_done.set()
+        second.result()
+    assert warnings.filters == before
 
 
 def test_torch_is_not_needed_to_decode() -> None:
