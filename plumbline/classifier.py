@@ -54,7 +54,11 @@ class Prediction:
 
 
 class Classifier:
-    """A trained model with its classes, its transform and its temperature. Runs on a GPU, if torch sees one."""
+    """A trained model with its classes, its transform and its temperature. Runs on a GPU, if torch sees one.
+
+    Several threads may call one at once. While a file is decoded, the whole process shows no warning of Python's, and
+    while a TIFF is, nothing that is written to stderr.
+    """
 
     def __init__(
         self, model: Model, precision: str = "float32", keep: float = KEEP, coverage: float | None = None

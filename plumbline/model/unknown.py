@@ -8,6 +8,7 @@ adversarial attacks", arXiv:1807.03888; Mueller and Hein 2025, "Mahalanobis++", 
 """
 
 from collections.abc import Mapping
+from threading import get_ident
 
 import torch
 from torch import nn
@@ -71,29 +72,47 @@ class NetworkWithDistance(nn.Module):
 
     def __init__(self, network: nn.Module, head: str, score: UnknownScore) -> None:
         super().__init__()
-        self.network, self.head, self.score = network, head, score
+        self.network, self.head_input, self.score = network, HeadInput(network, head), score
 
     def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return both for inputs (N, 3, crop, crop)."""
-        logits, features = with_features(self.network, self.head, inputs)
+        logits, features = self.head_input.beside_logits(self.network, inputs)
         return logits, self.score(features)
 
     def also_along(
         self, inputs: torch.Tensor, directions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return both, and the features along directions (F, K): (N, K)."""
-        logits, features = with_features(self.network, self.head, inputs)
+        logits, features = self.head_input.beside_logits(self.network, inputs)
         return logits, self.score(features), along(features, directions)
 
 
-def with_features(network: nn.Module, head: str, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a network's logits, and what its head, named here, takes: (N, F), of several places the mean."""
-    taken = []
-    handle = network.get_submodule(head).register_forward_pre_hook(lambda _, arguments: taken.append(arguments[0]))
-    try:
-        return network(inputs), pooled(taken[-1], features_taken(network, head))
-    finally:
-        handle.remove()
+class HeadInput:
+    """What a network's head takes, kept for each thread by itself: several may run the network at once.
+
+    The hook stays: torch's are not made to be added and removed while another thread runs the network.
+    """
+
+    def __init__(self, network: nn.Module, head: str) -> None:
+        self.features = features_taken(network, head)
+        self.taken: dict[int, list[torch.Tensor]] = {}  # by thread, while it runs the network here
+        self.hook = network.get_submodule(head).register_forward_pre_hook(self._keep)
+
+    def _keep(self, _: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+        if get_ident() in self.taken:
+            self.taken[get_ident()].append(arguments[0])
+
+    def beside_logits(self, network: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the network's logits, and what its head takes: (N, F), of several places the mean."""
+        taken = self.taken[get_ident()] = []
+        try:
+            return network(inputs), pooled(taken[-1], self.features)
+        finally:
+            del self.taken[get_ident()]
+
+    def remove(self) -> None:
+        """Take the hook off the network."""
+        self.hook.remove()
 
 
 def features_taken(network: nn.Module, head: str) -> int:

@@ -7,7 +7,7 @@ from torch import nn
 
 from plumbline.model.description import Transform
 from plumbline.model.head import head_name
-from plumbline.model.unknown import NetworkWithDistance, with_features
+from plumbline.model.unknown import HeadInput, NetworkWithDistance
 from plumbline.training.device_and_precision import Compute
 from plumbline.training.network_input import to_input
 
@@ -57,8 +57,12 @@ def logits_and_features(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the logits as `logits_of`, and what the head, named here, takes: (N, F), of several places the mean."""
     network.eval()
-    with torch.inference_mode(), compute.autocast():
-        both = [with_features(network, head, inputs) for inputs in inputs_of(images, transform, compute)]
+    head_input = HeadInput(network, head)
+    try:
+        with torch.inference_mode(), compute.autocast():
+            both = [head_input.beside_logits(network, inputs) for inputs in inputs_of(images, transform, compute)]
+    finally:
+        head_input.remove()
     logits, features = map(torch.cat, zip(*both, strict=True))
     return logits.double().cpu(), features
 

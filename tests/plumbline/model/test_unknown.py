@@ -3,9 +3,11 @@
 import math
 import types
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from torch import nn
 from plumbline.model import conformal_counts, unknown
 from plumbline.model.conformal_counts import images_needed, largest_count, too_few_images
 from plumbline.model.model_file import Model, read_model, write_model
-from plumbline.model.unknown import UnknownScore, with_features
+from plumbline.model.unknown import HeadInput, NetworkWithDistance, UnknownScore
 from plumbline.run.errors import UserError
 from tests.support.models import small_model, with_score
 from tests.support.planted import planted
@@ -54,8 +56,36 @@ def test_the_distance_is_scipys_to_the_nearest_class() -> None:
 def test_of_several_places_the_mean_is_taken(head: nn.Module) -> None:
     inputs = torch.arange(24.0).view(2, 2, 2, 3)  # two images of four places with three features
     inputs = inputs if isinstance(head, nn.Linear) else inputs.permute(0, 3, 1, 2)
-    found = with_features(nn.Sequential(head), "0", inputs)[1]
+    network = nn.Sequential(head)
+    found = HeadInput(network, "0").beside_logits(network, inputs)[1]
     assert found.tolist() == [[4.5, 5.5, 6.5], [16.5, 17.5, 18.5]]
+
+
+class Meeting(nn.Module):
+    """A network whose passes end together: each waits until another thread's has been through the head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(2, 2, bias=False)
+        nn.init.eye_(self.fc.weight)
+        self.barrier = Barrier(2, timeout=60)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        logits = self.fc(inputs)
+        self.barrier.wait()
+        return logits
+
+
+def test_threads_that_run_one_network_at_once_each_get_their_own_distance_and_features() -> None:
+    # Of length 1 the features are (1, 0) and (0, 1); the only class is at (1, 0): the squared distances are 0 and 2.
+    score = UnknownScore(torch.zeros(2), torch.eye(2), torch.tensor([[1.0, 0.0]]), torch.zeros(1))
+    network = NetworkWithDistance(Meeting(), "fc", score)
+    with ThreadPoolExecutor(2) as threads:
+        inputs = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 5.0]])
+        alike = [each.tolist() for found in threads.map(network, inputs) for each in found]
+        along = [found[2].tolist() for found in threads.map(network.also_along, inputs, [torch.eye(2)] * 2)]
+    assert alike == [[[3.0, 0.0]], [0.0], [[0.0, 5.0]], [2.0]]
+    assert along == [[[1.0, 0.0]], [[0.0, 1.0]]]
 
 
 def test_p_values_and_decisions_are_those_worked_by_hand() -> None:
