@@ -24,44 +24,61 @@ INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 NONDETERMINISTIC = re.compile("(.+?) (does not have a deterministic implementation|defaults to a non-deterministic)")
 # What torch, cuBLAS and cuDNN say where a GPU's memory does not suffice.
 NO_GPU_MEMORY = ("CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+# What torch says where the machine's does not: its allocator, its mapping of a file, and C++ itself.
+NO_MEMORY = ("DefaultCPUAllocator: ", "Cannot allocate memory", "std::bad_alloc")
 
 
 class UserError(ValueError):
     """A mistake that the user can mend; its message is one line: what, where, what to do."""
 
 
-def run(main: Callable[[], None], *, takes_memory: str = "image.crop") -> None:
+def run(main: Callable[[], None], *, takes_memory: str | None = None) -> None:
     """Run a stage's `main`, ending with one line on stderr and status 1 for a user's mistake.
 
-    `takes_memory` names the parameters that decide how much of a GPU's memory the stage takes.
+    `takes_memory` names the parameters that decide how much memory the stage's network takes, if it runs one.
     """
     try:
         main()
-    except UserError as error:
-        sys.exit(f"error: {one_line(str(error))}")
-    except OSError as error:
-        if error.errno not in USER_ERRNOS:
+    except (OSError, RuntimeError, MemoryError, UserError) as error:
+        line = line_for_user(error, takes_memory)
+        if line is None:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"error: {one_line(where)}{error.strerror}; nothing was left half-written")
-    except RuntimeError as error:
-        if is_out_of_gpu_memory(error):
-            needed, *_ = str(error).split(" Of the allocated memory")  # what follows is advice for programmers
-            sys.exit(
-                f"error: the GPU's memory does not suffice ({one_line(needed)}): lower {takes_memory}, choose a "
-                "smaller weights.architecture, or hide the GPU with CUDA_VISIBLE_DEVICES="
-            )
-        operation = nondeterministic_operation(str(error))
-        if operation is None:
-            raise
-        sys.exit(
-            f"error: on this device torch cannot repeat {one_line(operation)} to the bit, which this network needs: "
-            "set finetune.deterministic to false, choose another weights.architecture, or hide the GPU with "
-            "CUDA_VISIBLE_DEVICES="
-        )
+        sys.exit(f"error: {line}")
     except KeyboardInterrupt:
         print("interrupted; nothing was left half-written", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def line_for_user(error: Exception, takes_memory: str | None) -> str | None:
+    """Return what a user is told of an error, in one line; None for one that a user cannot mend."""
+    if isinstance(error, UserError):
+        return one_line(str(error))
+    if is_out_of_memory(error):
+        return line_on_memory(error, takes_memory)
+    if isinstance(error, OSError) and error.errno in USER_ERRNOS:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{one_line(where)}{error.strerror}; nothing was left half-written"
+    operation = nondeterministic_operation(str(error)) if isinstance(error, RuntimeError) else None
+    if operation is None:
+        return None
+    return (
+        f"on this device torch cannot repeat {one_line(operation)} to the bit, which this network needs: "
+        "set finetune.deterministic to false, choose another weights.architecture, or hide the GPU with "
+        "CUDA_VISIBLE_DEVICES="
+    )
+
+
+def line_on_memory(error: Exception, takes_memory: str | None) -> str:
+    """Return which memory does not suffice, and what makes a stage take less of it."""
+    if is_out_of_gpu_memory(error):
+        whose, instead = "the GPU's", "hide the GPU with CUDA_VISIBLE_DEVICES="
+        needed, *_ = str(error).split(" Of the allocated memory")  # what follows is advice for programmers
+    else:
+        whose, instead = "this machine's", "free some"
+        *_, needed = str(error).rpartition("DefaultCPUAllocator: ")  # what precedes is a line of torch's source
+    detail = f" ({one_line(needed)})" if needed else ""
+    smaller = f"lower {takes_memory}, choose a smaller weights.architecture, or " if takes_memory else ""
+    return f"{whose} memory does not suffice{detail}: {smaller}{instead}"
 
 
 def nondeterministic_operation(message: str) -> str | None:
@@ -70,9 +87,17 @@ def nondeterministic_operation(message: str) -> str | None:
     return match and match[1]
 
 
-def is_out_of_gpu_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that the memory of a GPU, or of the machine, does not suffice."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+    return said or isinstance(error, MemoryError) or is_out_of_gpu_memory(error)
+
+
+def is_out_of_gpu_memory(error: Exception) -> bool:
     """Return whether an error of torch's says that a GPU's memory does not suffice."""
-    return any(words in str(error) for words in NO_GPU_MEMORY)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_GPU_MEMORY)
 
 
 def one_line(text: str) -> str:

@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from plumbline.run.errors import UserError, is_out_of_gpu_memory, nondeterministic_operation
+from plumbline.run.errors import UserError, is_out_of_memory, nondeterministic_operation
 
 STORE = "PLUMBLINE_STORE"  # the environment variable that names the file by which the processes of one machine meet
 LOST = 75  # exit status of a process whose run another one has left: the system's EX_TEMPFAIL
@@ -109,8 +109,8 @@ def joined() -> Iterator[Distributed]:
         with silent_unless(distributed.is_main):
             try:
                 yield distributed
-            except (UserError, RuntimeError) as error:
-                is_said_once = isinstance(error, UserError) or is_out_of_gpu_memory(error)
+            except (UserError, RuntimeError, OSError, MemoryError) as error:
+                is_said_once = isinstance(error, UserError) or is_out_of_memory(error)
                 is_said_once = is_said_once or nondeterministic_operation(str(error)) is not None
                 if is_said_once and not distributed.is_first_to_fail():
                     sys.exit(1)

@@ -1,7 +1,10 @@
 """A user's mistake is one line and a non-zero exit; our own keeps its traceback."""
 
 import errno
+import mmap
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
@@ -61,6 +64,36 @@ def test_a_gpus_memory_that_does_not_suffice_is_one_line_with_what_to_lower() ->
         "capacity of 8.00 GiB of which 1.00 GiB is free.): lower finetune.batch_size, choose a smaller "
         "weights.architecture, or hide the GPU with CUDA_VISIBLE_DEVICES="
     )
+
+
+def no_more_mappings() -> None:
+    with mmap.mmap(-1, 2**60):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("allocate", "detail"),
+    [
+        (lambda: torch.empty(2**60, dtype=torch.uint8), "you tried to allocate 1152921504606846976 bytes"),
+        (lambda: np.empty(2**60, np.uint8), "Unable to allocate 1.00 EiB"),
+        (lambda: bytearray(2**62), ""),  # Python's own error says nothing
+        (no_more_mappings, "Cannot allocate memory"),
+    ],
+    ids=["torch", "numpy", "Python", "the operating system"],
+)
+def test_a_machines_memory_that_does_not_suffice_is_one_line_with_what_to_lower(
+    allocate: Callable[[], object], detail: str
+) -> None:
+    lines = {}
+    for named in ("finetune.batch_size", None):
+        with pytest.raises(SystemExit) as exit_:
+            run(allocate, takes_memory=named)
+        lines[named] = exit_.value.code
+        assert lines[named].startswith("error: this machine's memory does not suffice")
+        assert detail in lines[named] and "alloc_cpu" not in lines[named] and "\n" not in lines[named]
+    end = ": lower finetune.batch_size, choose a smaller weights.architecture, or free some"
+    assert lines["finetune.batch_size"].endswith(end)
+    assert lines[None].endswith("does not suffice: free some" if not detail else "): free some")
 
 
 def test_ctrl_c_ends_with_the_shells_status_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -221,6 +223,21 @@ def test_a_network_interface_that_is_not_there_is_one_line(
     monkeypatch.setattr(distributed, "init_process_group", init)
     with pytest.raises(expected, match="set GLOO_SOCKET_IFNAME" if rank == "0" else "1"), joined():
         pass
+
+
+@pytest.mark.parametrize("allocate", [torch.empty, np.empty])
+def test_a_machines_memory_that_does_not_suffice_is_said_by_the_first_of_the_processes(
+    monkeypatch: pytest.MonkeyPatch, allocate: Callable[[int], object]
+) -> None:
+    for name, value in (("RANK", "1"), ("LOCAL_RANK", "1"), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "init_process_group", lambda: None)
+    monkeypatch.setattr(distributed.dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(distributed.dist, "get_world_size", lambda: 2)
+    for is_first, expected in ((True, (RuntimeError, MemoryError)), (False, SystemExit)):
+        monkeypatch.setattr(distributed.Distributed, "is_first_to_fail", lambda _, is_first=is_first: is_first)
+        with pytest.raises(expected), joined():
+            allocate(2**57)
 
 
 def test_a_restart_that_would_find_old_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
