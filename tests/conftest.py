@@ -115,6 +115,16 @@ def tiny_copy(tiny_project: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_project, tmp_path / "copy", symlinks=True, copy_function=copy))
 
 
+@pytest.fixture
+def one_core(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this process use one core of a machine with many, as taskset and Slurm do."""
+    before = os.sched_getaffinity(0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Let the processes that a test starts, and may kill, leave their temporary files where pytest removes them."""

@@ -20,11 +20,11 @@ MODULE = "stages.finetune"
 
 
 def launch(processes: int) -> None:
-    """Run the stage in so many processes on this machine, which share its cores, and return when all have ended well.
+    """Run the stage in so many processes on this machine, and return when all have ended well.
 
-    They meet by files and talk over the loopback interface: a port of torch's store would be open to other machines,
-    and what is read from it is unpickled. Raises UserError, one line, where a process was ended from outside; ends as
-    a process ended that has printed its own line.
+    They share the cores that this process may use. They meet by files and talk over the loopback interface: a port of
+    torch's store would be open to other machines, and what is read from it is unpickled. Raises UserError, one line,
+    where a process was ended from outside; ends as a process ended that has printed its own line.
     """
     # torchrun takes a second to import, which one process alone need not wait for
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -33,7 +33,7 @@ def launch(processes: int) -> None:
 
     refuse_shared_gpus(processes)
     logging.disable()  # this process does nothing else, and one line is enough
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // processes)))
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # the launcher would open a port for the processes
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
     os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)

@@ -1,4 +1,4 @@
-"""Decode files on all cores while the network runs, at most a few batches ahead of it."""
+"""Decode files on all cores that the process may use while the network runs, at most a few batches ahead of it."""
 
 import os
 import warnings
@@ -23,7 +23,7 @@ def decoded(sources: list[Source], pixels_of: Callable[..., Pixels]) -> Iterator
     In threads, not processes: Pillow releases Python's global lock while it decodes and resizes.
     """
     waiting: deque[tuple[Source, Future]] = deque()
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         # decode() hides the warnings of all threads: here they are hidden throughout, so that none shows by chance.
         warnings.simplefilter("ignore")
         try:

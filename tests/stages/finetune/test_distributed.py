@@ -1,6 +1,7 @@
 """Several processes train as one: the same curve, one line for each error, and the same bytes after a kill."""
 
 import functools
+import logging
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+import torch.distributed.launcher.api
 
 from plumbline.run.errors import UserError
 from stages.finetune import distributed
@@ -203,6 +205,15 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
         take_gpu(2)
     with pytest.raises(UserError, match="this machine has 2 GPUs, and more processes"):
         launch(3)
+
+
+def test_processes_share_the_cores_that_the_run_may_use(monkeypatch: pytest.MonkeyPatch, one_core: None) -> None:
+    environment = {"PATH": os.environ["PATH"]}
+    monkeypatch.setattr(os, "environ", environment)
+    monkeypatch.setattr(logging, "disable", lambda: None)
+    monkeypatch.setattr(torch.distributed.launcher.api, "elastic_launch", lambda *_: lambda *_: None)
+    launch(2)
+    assert environment["OMP_NUM_THREADS"] == "1"
 
 
 def test_the_random_numbers_of_processes_and_seeds_differ() -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tests.conftest import PROJECT, write_image
 from tests.support.models import small_model, with_score
 from tests.support.projects import change_params, run_in
 from tests.tools.predict.conftest import predict, rows
+from tools.predict import prefetch
 
 
 @pytest.mark.slow
@@ -140,3 +142,17 @@ unneeded = {"pandas", "sklearn", "matplotlib", "pydantic", "dvc", "onnx", "onnxr
 assert not unneeded & set(sys.modules), unneeded & set(sys.modules)
 """
     run_in(folder, "env", f"PYTHONPATH={PROJECT}", sys.executable, "-c", code)
+
+
+def test_as_many_threads_decode_as_there_are_cores_that_the_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, one_core: None
+) -> None:
+    threads = []
+
+    def pool(number: int) -> ThreadPoolExecutor:
+        threads.append(number)
+        return ThreadPoolExecutor(number)
+
+    monkeypatch.setattr(prefetch, "ThreadPoolExecutor", pool)
+    assert list(prefetch.decoded([], lambda path: path)) == []
+    assert threads == [1]
