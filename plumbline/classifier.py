@@ -56,6 +56,7 @@ class Prediction:
 class Classifier:
     """A trained model with its classes, its transform and its temperature. Runs on a GPU, if torch sees one.
 
+    Turns TF32 off in convolutions, for the whole process, and leaves torch's other settings as they are.
     Several threads may call one at once. While a file is decoded, the whole process shows no warning of Python's, and
     while a TIFF is, nothing that is written to stderr.
     """

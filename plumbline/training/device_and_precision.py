@@ -67,7 +67,8 @@ def choose_compute(wish: str) -> Compute:
     """Return the GPU if torch sees one, else the processor; and for `auto`, bfloat16 where it is fast, else float32.
 
     Fast is: the hardware multiplies bfloat16 itself. Raises UserError for bfloat16 on a GPU without it.
-    float32 has all of its bits from here on: by default torch's convolutions on a GPU round to TF32's ten.
+    float32 has all of its bits from here on, in the whole process: by default torch's convolutions on a GPU round to
+    TF32's ten. torch has no such setting for one network or one thread.
     """
     torch.backends.cudnn.allow_tf32 = False
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -103,7 +104,7 @@ def make_repeatable(seed: int, *, deterministic: bool = True) -> None:
     """Seed torch, and allow only algorithms that give the same bits for the same seed and thread count.
 
     With `deterministic: false` an operation that has no such algorithm runs all the same, and torch warns. For programs
-    of this project's own: `Classifier` leaves the process of its user as it is.
+    of this project's own: `Classifier` sets none of this in the process of its user.
     """
     keep_freed_memory()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it

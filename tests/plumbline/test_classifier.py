@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import pickle
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from plumbline.model.description import Transform
 from plumbline.model.model_file import write_model
 from plumbline.run.errors import UserError
 from tests.conftest import PROJECT, write_image
-from tests.support.models import small_model
+from tests.support.models import small_model, with_score
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +192,34 @@ def test_a_pickle_in_disguise_is_refused_and_never_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a whole safetensors file"):
         Classifier.load(path)
     assert not (tmp_path / "ran").exists()
+
+
+def settings_of_the_process() -> dict[str, object]:
+    """Return what a program may have set for the whole process."""
+    cudnn = {name: getattr(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
+    return cudnn | {
+        "TF32 in convolutions": torch.backends.cudnn.allow_tf32,
+        "matrix products": torch.get_float32_matmul_precision(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "filled memory": torch.utils.deterministic.fill_uninitialized_memory,
+        "threads": torch.get_num_threads(),
+        "type": torch.get_default_dtype(),
+        "gradients": torch.is_grad_enabled(),
+        "environment": dict(os.environ),
+        "warnings": list(warnings.filters),
+    }
+
+
+def test_of_the_settings_of_its_users_process_it_changes_tf32_in_convolutions_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(tmp_path / "m.safetensors", with_score(small_model()))
+    image = write_image(tmp_path / "a.png")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # as in a process that begins
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    before = settings_of_the_process()
+    Classifier.load(tmp_path / "m.safetensors")(image)
+    assert settings_of_the_process() == before | {"TF32 in convolutions": False}
 
 
 def test_stages_that_do_without_it_do_not_import_it() -> None:
