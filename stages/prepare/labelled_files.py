@@ -103,7 +103,7 @@ def find_tables(root: Path, paths: dict[str, Path], data: Data) -> dict[Path, st
 
 
 def rows_of(table: pd.DataFrame, shown: str) -> Iterator[Row]:
-    """Yield the rows of a table, with their labels and splits as the pipeline calls them.
+    """Yield the rows of a table, with their labels, splits and groups as the pipeline calls them.
 
     Raises UserError for a label that cannot be a class name, and for a split that is none.
     """
@@ -111,7 +111,7 @@ def rows_of(table: pd.DataFrame, shown: str) -> Iterator[Row]:
     splits = {split: split_name(shown, number, split) for number, split in unlike(table["split"])}
     columns = (table[role].tolist() for role in ROLES)
     for number, path, label, split, group in zip(table.index, *columns, strict=True):
-        yield Row(f"row {number} of {shown}", path, names[label], splits[split], group)
+        yield Row(f"row {number} of {shown}", path, names[label], splits[split], canonical(group.strip()))
 
 
 def unlike(column: pd.Series) -> list[tuple[int, str]]:
@@ -121,7 +121,7 @@ def unlike(column: pd.Series) -> list[tuple[int, str]]:
 
 def class_name(shown: str, number: int, label: str) -> str:
     """Return a label as a class name, or nothing for one that is empty."""
-    name = canonical(label) if label.strip() else ""
+    name = canonical(label.strip())
     if printable(name) != name or len(name.encode("utf-8")) > MOST_BYTES:
         raise UserError(
             f"row {number} of {shown}: the label {label[:40]!r}{'...' if len(label) > 40 else ''} is no class name: "

@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import tempfile
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from tests.conftest import PROJECT, Workspace, write_image
-from tests.stages.prepare.conftest import PREPARED, manifest, prepared, quarantine
+from tests.stages.prepare.conftest import PREPARED, manifest, notes, prepared, quarantine
 from tests.support.label_tables import HEADER, rows_of, write_images, write_table
 from tests.support.projects import change_params
 
@@ -153,6 +154,24 @@ def test_groups_of_the_table_stay_in_one_split_as_those_of_the_pattern(ready: Wo
     prepare.main()
     assert prepared() == before
     assert manifest().groupby(manifest()["path"].str.extract(r"(p\d+)-")[0])["split"].nunique().max() == 1
+
+
+def test_spaces_around_a_value_and_its_unicode_form_do_not_count(ready: Workspace) -> None:
+    write_images(*(f"{i}.png" for i in range(60)))
+    rows = [[f"{i}.png", "caf\u00e9" if i % 2 else "bee", "", f"\u00e9{i // 3}"] for i in range(60)]
+    write_table("labels.csv", f"{HEADER},group", rows)
+    ready.set(data__labels="labels.csv")
+    prepare.main()
+    before = prepared()
+    ways = (lambda value: f"{value} ", lambda value: f" {value}\t", lambda value: unicodedata.normalize("NFD", value))
+    changed = [[ways[i % 3](value) for value in row] for i, row in enumerate(rows)]
+    write_table("labels.csv", f"{HEADER},group", [*changed, rows[0]])
+    prepare.main()
+    after = prepared()
+    assert {name for name in after if after[name] != before[name]} == {"audit/images.csv", "audit/counts.csv"}
+    assert notes() == {"0.png": "row 1 of labels.csv and row 61 of labels.csv name it"}
+    splits_of_group = manifest().groupby(manifest()["path"].str.removesuffix(".png").astype(int) // 3)["split"]
+    assert (splits_of_group.ngroups, splits_of_group.nunique().max()) == (20, 1)
 
 
 def test_a_row_without_a_split_goes_where_its_group_is(ready: Workspace) -> None:
