@@ -3,6 +3,7 @@
 Every row and every file is used, or is in the audit with the reason, or ends the stage.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,17 +54,16 @@ def labelled_structure(root: Path, data: Data) -> FolderStructure:
 
     Raises UserError if a table cannot be read, names one file in two ways, or names none.
     """
-    root, base = root.absolute(), Path(data.root).absolute()
-    if root.is_relative_to(EXTRACTED.absolute()):  # an archive, whose name may be a part of the paths
-        base = base.with_suffix("").with_suffix("") / root.relative_to(EXTRACTED.absolute())
+    root = root.absolute()
+    roots = roots_in_paths(root, data.root)
     paths = {path.as_posix().removeprefix(f"{root.as_posix()}/"): path for path in files_below(root)}
     tables = find_tables(root, paths, data)
-    files = Files({name: path for name, path in paths.items() if path not in tables}, base.as_posix())
+    files = Files({name: path for name, path in paths.items() if path not in tables}, roots)
     rows_by_file: dict[str, list[Row]] = defaultdict(list)
     without_file = []
     for path, shown in tables.items():
         inside = path.is_relative_to(root)
-        folder = (base / path.relative_to(root) if inside else path.absolute()).parent.as_posix()
+        folder = (roots[0] / path.relative_to(root) if inside else path.absolute()).parent.as_posix()
         for row in rows_of(read_table(path, shown, data.columns), shown):
             matches = files.find(row.path, folder) if row.path.strip() else []
             if len(matches) > 1:
@@ -84,6 +84,15 @@ def labelled_structure(root: Path, data: Data) -> FolderStructure:
             f"{data.root}: give them relative to data.root or to the table"
         )
     return structure_of(files.paths, rows_by_file, without_file, shown, data)
+
+
+def roots_in_paths(root: Path, data_root: str) -> list[Path]:
+    """Return the folder `root` as absolute paths in a table may name it: by data.root as given, and without links."""
+    roots = dict.fromkeys([Path(os.path.normpath(Path(data_root).absolute())), Path(data_root).resolve()])
+    if not root.is_relative_to(EXTRACTED.absolute()):
+        return list(roots)
+    inside = root.relative_to(EXTRACTED.absolute())  # an archive, whose name may be a part of the paths
+    return [archive.with_suffix("").with_suffix("") / inside for archive in roots]
 
 
 def find_tables(root: Path, paths: dict[str, Path], data: Data) -> dict[Path, str]:

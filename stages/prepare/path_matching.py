@@ -22,9 +22,9 @@ UPLOADED = re.compile(r"[0-9a-f]{8}-")  # what Label Studio puts before the name
 class Files:
     """The files of a data set, to be found by paths as people and programs write them."""
 
-    def __init__(self, paths: dict[str, Path], root: str) -> None:
-        """`root` is the absolute path of the data set, without the suffix of an archive."""
-        self.paths, self.root = paths, root
+    def __init__(self, paths: dict[str, Path], roots: list[Path]) -> None:
+        """`roots` are the absolute paths of the data set, without .. and without the suffix of an archive."""
+        self.paths, self.roots = paths, [f"{root.as_posix()}/" for root in roots]
 
     @cached_property
     def tails(self) -> dict[str, list[str]]:
@@ -51,13 +51,13 @@ class Files:
 
     def relative_to_root(self, path: str, folder: str) -> Iterator[str]:
         """Yield the path relative to the data set, if it is meant from the table's folder, the root or one above."""
-        absolute, root = posixpath.normpath(posixpath.join(folder, path)), f"{self.root}/"
-        if absolute.startswith(root):
-            yield absolute.removeprefix(root)
+        absolute = posixpath.normpath(posixpath.join(folder, path))
+        yield from (absolute.removeprefix(root) for root in self.roots if absolute.startswith(root))
         yield path
         parts = path.split("/")
         for i in range(1, len(parts)):
-            if folded(root).endswith(folded("/".join(["", *parts[:i], ""]))):
+            above = folded("/".join(["", *parts[:i], ""]))
+            if any(folded(root).endswith(above) for root in self.roots):
                 yield "/".join(parts[i:])
 
 

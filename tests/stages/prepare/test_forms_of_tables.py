@@ -156,3 +156,22 @@ def test_a_table_in_an_archive_or_beside_it_is_read(ready: Workspace, root: Path
     after = prepared()
     assert {name for name in after if after[name] != before[name]} == {"audit/quarantine.csv", "audit/counts.csv"}
     assert quarantine() == {"labels.csv": "no label"}
+
+
+@pytest.mark.parametrize("data_root", ["../ext/flat", "link", "link/../flat"])
+@pytest.mark.parametrize("table", ["labels.csv", "../ext/flat/labels.csv", None])  # None: by data.labels_in_root
+def test_absolute_paths_are_found_if_data_root_has_dots_or_is_a_link(
+    ready: Workspace, data_root: str, table: str | None
+) -> None:
+    folder = Path.cwd().parent / "ext/flat"
+    wanted = {f"{i}.png": "ant" if i % 2 else "bee" for i in range(12)}
+    for i, name in enumerate(wanted):
+        write_image(folder / name, seed=i)
+    Path("link").symlink_to("../ext/flat")
+    as_given = Path.cwd() / data_root
+    rows = [[f"{as_given if i % 3 else folder}/{name}", label] for i, (name, label) in enumerate(wanted.items())]
+    write_table(table or f"{folder}/labels.csv", "path,label", rows)
+    named = {"data__labels": table} if table else {"data__labels_in_root": "labels.csv"}
+    ready.set(data__root=data_root, data__max_unusable=0.0, **named)
+    prepare.main()
+    assert labels() == wanted
