@@ -56,6 +56,7 @@ from stages.prepare.metrics import counts, headline, pixels_table
 from stages.prepare.parallel_decoding import UsableImage, read_all
 from stages.prepare.pixel_cache import PixelCache, cache_folder
 from stages.prepare.splitting import choose_splits, shares_missed, shares_table
+from stages.prepare.untracked import print_if_untracked
 from stages.prepare.value_ranges import Range, value_ranges
 
 METRICS = Path("metrics/prepare.json")
@@ -216,6 +217,7 @@ def main() -> None:
         if data.fold is not None:
             print(f"data.fold: test is fold {data.fold} of {data.folds}, which count from 0")
         print_shares_missed(shares_missed(class_shares))
+        print_if_untracked(data.root)
         for kind, (black, white) in ranges.items():
             print(
                 f"data.value_range: in images of more than 8 bits, {kind} from {black:g} to {white:g} become 0 to 255"
