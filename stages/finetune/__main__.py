@@ -80,6 +80,7 @@ def train_to_the_end(run: Run, setup: Setup, checkpoint: Checkpoints) -> int:
         state = run.state(distributed)
         if distributed.is_main:
             checkpoint.save(state)
+        distributed.wait_for_main()  # the disk may be slow
 
     try:
         with (

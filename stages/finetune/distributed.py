@@ -24,7 +24,8 @@ from plumbline.run.errors import UserError, is_out_of_memory, nondeterministic_o
 
 STORE = "PLUMBLINE_STORE"  # the environment variable that names the file by which the processes of one machine meet
 LOST = 75  # exit status of a process whose run another one has left: the system's EX_TEMPFAIL
-TIMEOUT = timedelta(minutes=10)  # for which a process waits for the slowest one
+TIMEOUT = timedelta(minutes=10)  # for which a process waits for the slowest one, where all do the same
+WHILE_MAIN_WORKS = timedelta(days=7)  # where all wait for the main one alone
 # What gloo's and NCCL's errors hold where another process has gone.
 LOST_WORDS = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "timed out", "TCPStore")
 
@@ -37,6 +38,7 @@ class Distributed:
 
     rank: int = 0
     world_size: int = 1
+    waiting: dist.ProcessGroup | None = None  # of all processes, in which they wait for what the main one alone does
 
     @property
     def is_main(self) -> bool:
@@ -58,11 +60,15 @@ class Distributed:
         return flag if self.world_size == 1 else bool(self.all_reduce(torch.tensor(int(flag), device=device)))
 
     def broadcast(self, value: T) -> T:
-        """Return the main process's value."""
+        """Return the main process's value, however long it takes to compute it: its death ends the wait at once."""
         values = [value]
         if self.world_size > 1:
-            dist.broadcast_object_list(values)
+            dist.broadcast_object_list(values, group=self.waiting)
         return values[0]
+
+    def wait_for_main(self) -> None:
+        """Return when the main process gets here, however long that takes."""
+        self.broadcast(None)
 
     def all_gather(self, value: T) -> list[T]:
         """Return all processes' values, by rank."""
@@ -105,7 +111,9 @@ def joined() -> Iterator[Distributed]:
         take_gpu(int(os.environ["LOCAL_RANK"]))
     try:
         init_process_group()
-        distributed = Distributed(dist.get_rank(), dist.get_world_size())
+        # gloo notices at once that a process is gone; NCCL does not, and keeps a GPU busy while it waits
+        waiting = dist.new_group(backend="gloo", timeout=WHILE_MAIN_WORKS)
+        distributed = Distributed(dist.get_rank(), dist.get_world_size(), waiting)
         with silent_unless(distributed.is_main):
             try:
                 yield distributed

@@ -49,7 +49,7 @@ def launch(processes: int) -> None:
             rdzv_endpoint=str(Path(folder, "launcher")),
             rdzv_configs={"store_type": "file"},
             local_addr="127.0.0.1",
-            max_restarts=0,  # the next `dvc repro` goes on from the checkpoint
+            max_restarts=0,  # the next `dvc repro` goes on from the checkpoint, if there is one
         )
         try:
             elastic_launch(config, sys.executable)("-m", MODULE)
@@ -71,5 +71,5 @@ def end_as(statuses: dict[int, int], processes: int) -> None:
     ended = "ended" if statuses[rank] >= 0 else f"was ended by {signal.Signals(-statuses[rank]).name}"
     raise UserError(
         f"process {rank} of {processes} {ended}, and the others with it: run the stage again, "
-        "it goes on from its checkpoint"
+        "it goes on from its last checkpoint, or from its start if there is none"
     )

@@ -1,5 +1,6 @@
 """Processes that train together, as torchrun starts them, without its own and torch's seconds of import."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,11 @@ def train_together(processes: int) -> Trained:
     return Trained(pd.read_csv("plots/history.csv"), load_file("models/finetuned.safetensors"), output)
 
 
-def start_and_finish(processes: int) -> str:
-    """Run finetune in several processes that find each other by a store of the test's own, on a port of its choice."""
+def start_and_finish(processes: int, module: str = STAGE, statuses: Sequence[int] | None = None) -> str:
+    """Run a module in several processes that find each other by a store of the test's own, on a port of its choice.
+
+    They have to end with these statuses, by rank; with 0 if none are given.
+    """
     Path("plots/history.csv").unlink(missing_ok=True)
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     place = {
@@ -45,6 +49,6 @@ def start_and_finish(processes: int) -> str:
         "TORCHELASTIC_RESTART_COUNT": "0",
         "WORLD_SIZE": str(processes),
     }
-    ranks = [forked.start(STAGE, RANK=str(i), LOCAL_RANK=str(i), **place) for i in range(processes)]
-    first, *_ = [forked.finish(rank) for rank in ranks]
+    ranks = [forked.start(module, RANK=str(i), LOCAL_RANK=str(i), **place) for i in range(processes)]
+    first, *_ = [forked.finish(rank, status) for rank, status in zip(ranks, statuses or [0] * processes, strict=True)]
     return first

@@ -18,7 +18,7 @@ import torch.distributed.launcher.api
 
 from plumbline.run.errors import UserError
 from stages.finetune import distributed
-from stages.finetune.distributed import joined, take_gpu
+from stages.finetune.distributed import LOST, joined, take_gpu
 from stages.finetune.launched_processes import launch
 from stages.finetune.training_setup import seed_of_process
 from stages.weights import __main__ as weights
@@ -26,7 +26,7 @@ from tests.conftest import PROJECT, Workspace
 from tests.support import forked
 from tests.support.forked import Forked
 from tests.support.hold import Hold
-from tests.support.together import OUTPUTS, STAGE, train_together, written
+from tests.support.together import OUTPUTS, STAGE, start_and_finish, train_together, written
 
 
 def start(*command: str, **environment: str) -> subprocess.Popen:
@@ -145,6 +145,90 @@ def test_a_process_that_dies_ends_the_run_with_one_line_and_the_next_goes_on_to_
     assert line.startswith("error: process ")
     assert "of 2 was ended by SIGKILL, and the others with it" in line
     assert_it_goes_on_to(two)
+
+
+@pytest.mark.slow
+def test_the_main_process_that_dies_fitting_the_probe_ends_the_others_and_no_checkpoint_is_promised(
+    eleven: Workspace, tmp_path: Path
+) -> None:
+    eleven.set(finetune__processes=2, finetune__head="probe", finetune__epochs=0)
+    # The fit opens it; before, the main process reads the classes, and computes the file's hash.
+    hold = Hold(tmp_path / "hold", "classes.json", skip=2)
+    process = forked.start(STAGE, **hold.environment())
+    both = ranks(process, hold)
+    both[0].kill()
+    status, _, errors = process.wait()
+    assert (status, psutil.wait_procs(both, timeout=600)[1]) == (1, [])
+    (line,) = errors.splitlines()
+    assert line.startswith("error: process 0 of 2 was ended by SIGKILL, and the others with it")
+    assert line.endswith("it goes on from its last checkpoint, or from its start if there is none")
+    assert not list(Path(".checkpoints").rglob("state.pt"))
+
+
+ALONE = """
+import os
+import signal
+import time
+from datetime import timedelta
+
+import torch.distributed as dist
+
+from stages.finetune.distributed import joined
+
+with joined() as distributed:
+    dist.set_timeout(timedelta(milliseconds=10))  # of what all compute together
+    if distributed.is_main:
+        {WORK}
+    assert distributed.broadcast("fitted" if distributed.is_main else None) == "fitted"
+"""
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize(
+    ("work", "statuses"),
+    [("time.sleep(2)", (0, 0)), ("os.kill(os.getpid(), signal.SIGKILL)", (-signal.SIGKILL, LOST))],
+)
+def test_the_others_wait_for_the_main_process_beyond_the_timeout_unless_it_dies(
+    workspace: Workspace, work: str, statuses: tuple[int, int]
+) -> None:
+    Path("alone.py").write_text(ALONE.replace("{WORK}", work))
+    start_and_finish(2, "alone", statuses)
+
+
+SLOW_DISK = """
+import time
+from datetime import timedelta
+
+import torch.distributed as dist
+
+from stages.finetune.__main__ import Checkpoints, Distributed, Run, main
+from stages.finetune.distributed import TIMEOUT
+
+state, save, wait_for_main = Run.state, Checkpoints.save, Distributed.wait_for_main
+
+
+def state_and_then_a_short_timeout(run, distributed):
+    collected = state(run, distributed)
+    dist.set_timeout(timedelta(milliseconds=10))
+    return collected
+
+
+def wait_and_then_the_usual_timeout(distributed):
+    wait_for_main(distributed)
+    dist.set_timeout(TIMEOUT)
+
+
+Run.state, Distributed.wait_for_main = state_and_then_a_short_timeout, wait_and_then_the_usual_timeout
+Checkpoints.save = lambda checkpoint, collected: [time.sleep(2), save(checkpoint, collected)]
+main()
+"""
+
+
+@pytest.mark.slow
+def test_the_others_wait_beyond_the_timeout_while_the_main_process_writes_the_checkpoint(eleven: Workspace) -> None:
+    eleven.set(finetune__epochs=1)
+    Path("slow_disk.py").write_text(SLOW_DISK)
+    start_and_finish(2, "slow_disk")
 
 
 @pytest.mark.slow
