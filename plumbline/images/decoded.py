@@ -50,7 +50,7 @@ class DecodedImage:
     width: int  # pixels, as stored
     height: int  # pixels, as stored
     format: str  # Pillow's name of the file format
-    mode: str  # Pillow's name of the pixel format; with ;16 for 16 bits a channel in colour
+    mode: str  # Pillow's name of the pixel format, with ;16 if colours or grey with alpha have 16 bits
     orientation: int  # EXIF, 1 to 8; 1 is upright
     animated: bool  # the first of several frames
     captured: str  # when, by EXIF: 2007-05-12 14:33:01, of no time zone; empty if it does not say so

@@ -1,6 +1,7 @@
-"""Read colour images of 16 bits a channel with all their bits, of which Pillow keeps the upper eight.
+"""Read images of 16 bits a channel, in colour or grey with alpha, with all their bits: Pillow keeps the upper eight.
 
 The file is decoded a second time with the bytes of each value taken in the other order, which gives the lower eight.
+Pillow reads grey with alpha in one order alone: here each of its four bytes becomes a channel, as if it had 8 bits.
 """
 
 import io
@@ -11,11 +12,12 @@ from PIL import Image
 
 from plumbline.images.strips import strips
 
+GREY_AND_ALPHA, FOUR_BYTES = "LA;16B", "RGBA"  # raw modes of Pillow, of PNG alone; it makes both of them RGBA
 OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 
 
 def lower_bytes(image: Image.Image, contents: bytes) -> Image.Image | None:
-    """Return the lower bytes of an image that is not loaded yet, as an image; None if it has no 16 bits in colour."""
+    """Return the lower bytes of an image that is not loaded yet, as an image; None if it has no such form."""
     tiles = [other_order(tile) for tile in getattr(image, "tile", ())]
     if not tiles or None in tiles or "transparency" in image.info:
         return None
@@ -25,6 +27,8 @@ def lower_bytes(image: Image.Image, contents: bytes) -> Image.Image | None:
             other.load()
         except ValueError:  # Pillow cannot read this form in the other order
             return None
+        if tiles[0].args == FOUR_BYTES:  # upper and lower byte of grey, then of alpha
+            return Image.merge("RGB", [other.getchannel("G")] * 3)
         return other
 
 
@@ -32,6 +36,8 @@ def other_order(tile: tuple) -> tuple | None:
     """Return a part of a file as Pillow describes it, with the bytes in the other order; None for other forms."""
     arguments = tile[-1]
     raw_mode, *more = arguments if isinstance(arguments, tuple) and arguments else [arguments]
+    if raw_mode == GREY_AND_ALPHA:
+        return tile._replace(args=FOUR_BYTES)
     colours, _, order = str(raw_mode).partition(";16")
     if colours not in ("RGB", "RGBA", "RGBX") or order not in OTHER_ORDER:
         return None

@@ -1,4 +1,4 @@
-"""Colour images of 16 bits a channel: all their bits count, as in grey ones."""
+"""Images of 16 bits a channel, in colour or grey with alpha: all their bits count, as in plain grey ones."""
 
 import struct
 import zlib
@@ -69,6 +69,36 @@ def test_transparent_pixels_become_white(way: str) -> None:
     decoded = np.asarray(decode(WAYS[way](pixels), ranges={"integers": (0, 4095)}).rgb)
     assert (decoded[:, : WIDTH // 2] == 255).all()
     np.testing.assert_array_equal(decoded[:, WIDTH // 2 :], np.rint(pixels[:, WIDTH // 2 :, :3] / 4095 * 255))
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+@pytest.mark.parametrize("most", [1, 255, 4095, 65535])
+def test_grey_with_alpha_has_the_pixels_of_plain_grey(most: int, filtered: bool) -> None:
+    grey = values(1, most)
+    contents = sixteen_bit_png(np.dstack([grey, np.full_like(grey, 65535)]), filtered=filtered)
+    decoded = decode(contents, ranges={"integers": (0, most)})
+    np.testing.assert_array_equal(np.asarray(decoded.rgb), np.repeat(np.rint(grey / most * 255), 3, axis=2))
+    assert kind_of_values(decoded.mode) == "integers"
+    assert decoded.extremes == (grey.min(), grey.max())
+    alone, plain = decode(contents), decode(encoded(Image.fromarray(grey[..., 0])))
+    np.testing.assert_array_equal(np.asarray(alone.rgb), np.asarray(plain.rgb))
+
+
+def test_transparent_grey_becomes_white() -> None:
+    pixels = values(2)
+    pixels[..., 1] = np.where(np.arange(WIDTH) < WIDTH // 2, 0x00FF, 0xFF00)  # the upper byte of alpha decides
+    decoded = np.asarray(decode(sixteen_bit_png(pixels), ranges={"integers": (0, 4095)}).rgb)
+    assert (decoded[:, : WIDTH // 2] == 255).all()
+    opaque = np.repeat(np.rint(pixels[:, WIDTH // 2 :, :1] / 4095 * 255), 3, axis=2)
+    np.testing.assert_array_equal(decoded[:, WIDTH // 2 :], opaque)
+
+
+def test_eight_bits_in_grey_with_alpha_stay_as_they_are() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 2), dtype=np.uint8)
+    pixels[..., 1] = 255
+    decoded = decode(encoded(Image.fromarray(pixels, "LA")), ranges={"integers": (0, 4095)})
+    np.testing.assert_array_equal(np.asarray(decoded.rgb), np.repeat(pixels[..., :1], 3, axis=2))
+    assert (decoded.mode, decoded.extremes) == ("LA", None)
 
 
 def test_eight_bits_in_colour_stay_as_they_are() -> None:

@@ -13,6 +13,7 @@ from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_data_set
 from tests.stages.prepare.conftest import AUDIT, PREPARED, manifest
+from tests.support.image_files import sixteen_bit_png
 
 
 def write_values(scale: float, dtype: type, offset: float = 0) -> None:
@@ -76,6 +77,22 @@ def test_a_range_that_is_given_is_used_and_noted(ready: Workspace, capsys: pytes
     assert read_value_ranges() == {"integers": [0, 2047.5]}
     assert first_pixels()["ant/1.tif"][1] == 255
     assert "integers from 0 to 2047.5 become 0 to 255" in capsys.readouterr().out
+
+
+def test_grey_with_alpha_is_scaled_as_the_grey_images_beside_it(ready: Workspace) -> None:
+    write_values(4095, np.uint16)
+    for path in Path("images").glob("*/[1-4].tif"):  # without the highest value, which only 0.tif has
+        grey = np.asarray(Image.open(path))
+        path.with_suffix(".png").write_bytes(sixteen_bit_png(np.dstack([grey, np.full_like(grey, 65535)])))
+        path.unlink()
+    prepare.main()
+    assert read_value_ranges() == {"integers": [0, 4095]}
+    for path, (black, middle, third) in first_pixels().items():
+        assert black == 0
+        assert abs(middle - 127.5) <= 1
+        assert abs(third - (255 if path.endswith("/0.tif") else 63.75)) <= 1
+    counts = pd.read_csv(AUDIT / "counts.csv", index_col="finding")["count"]
+    assert counts["of_more_than_8_bits"] == 20
 
 
 def test_one_image_alone_gives_the_pixels_that_the_data_set_gives(ready: Workspace) -> None:
