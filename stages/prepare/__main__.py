@@ -37,7 +37,7 @@ from stages.prepare.arrays_and_tables import (
     quarantine_table,
     write_array,
 )
-from stages.prepare.audit import Audit, audit_images
+from stages.prepare.audit import Audit, audit_images, reason_in_words
 from stages.prepare.corrections import (
     corrections_table,
     counts_of,
@@ -47,7 +47,7 @@ from stages.prepare.corrections import (
     with_original_labels,
     without_excluded,
 )
-from stages.prepare.decoding import Limits, Unusable, decoder_version, printable
+from stages.prepare.decoding import Limits, Unusable, decoder_version
 from stages.prepare.executors import executor
 from stages.prepare.folder_structure import Candidate, FolderStructure, opened
 from stages.prepare.folds import choose_fold, without_splits
@@ -145,7 +145,7 @@ def report(splits: dict[str, list[UsableImage]], audit: Audit) -> None:
         print(f"data.groups: {len(groups)} groups, and {ungrouped} images of no group")
     notes = audit.notes_by_image()
     used = [image.candidate.name for images in splits.values() for image in images]
-    not_used = [f"{printable(name)}: {why.reason}, {why.detail}" for name, why in audit.quarantine]
+    not_used = [reason_in_words(name, why) for name, why in audit.quarantine]
     noted = [f"{name}: {notes[name]}" for name in used if name in notes]
     for lines, what in (
         (not_used, f"not used, listed in {AUDIT}/quarantine.csv"),

@@ -108,7 +108,7 @@ def refuse_too_many(unusable: list[tuple[str, Unusable]], files: int, data: Data
     if not unusable:
         return
     name, first = unusable[0]
-    example = f"{printable(name)}: {first.reason}, {first.detail}"
+    example = reason_in_words(name, first)
     if data.undecodable == "fail":
         raise UserError(f"{example} ({len(unusable)} such files): mend or remove it, or set data.undecodable to drop")
     if len(unusable) > data.max_unusable * files:
@@ -116,6 +116,12 @@ def refuse_too_many(unusable: list[tuple[str, Unusable]], files: int, data: Data
             f"{len(unusable)} of {files} files give no image, more than data.max_unusable = {data.max_unusable:g} "
             f"allows; the first is {example}"
         )
+
+
+def reason_in_words(name: str, why: Unusable) -> str:
+    """Return in one line why a file is not used; a row of a table without a path has no name."""
+    reason = f"{why.reason}, {why.detail}"
+    return f"{printable(name)}: {reason}" if name.strip() else reason
 
 
 def with_policy(audit: Audit, policy: str, finding: str, findings: list[Finding]) -> Audit:
@@ -162,9 +168,7 @@ def refuse_empty_folders(structure: FolderStructure, audit: Audit) -> None:
         if not used[split, class_name]:
             folder = f"{split}/{class_name}" if split else class_name
             names = {c.name for c in structure.candidates if (c.split, c.class_name) == (split, class_name)}
-            reasons = [
-                f"; {printable(name)}: {why.reason}, {why.detail}" for name, why in audit.quarantine if name in names
-            ]
+            reasons = [f"; {reason_in_words(name, why)}" for name, why in audit.quarantine if name in names]
             if structure.table:
                 where = f" in {split}" if split else ""
                 raise UserError(

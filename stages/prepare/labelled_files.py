@@ -184,7 +184,9 @@ def structure_of(
             for name in paths
             if name not in labelled and name not in excluded
         ],
-        without_file=[(row.path, f"{row.place} names it" if row.path.strip() else row.place) for row in without_file],
+        without_file=[
+            (row.path, f"{row.place} {'names it' if row.path.strip() else 'has no path'}") for row in without_file
+        ],
         conflicts={
             name: f"{places(rows)} label it {' and '.join(map(repr, labels[name]))}"
             for name, rows in several.items()

@@ -32,7 +32,10 @@ def text_of(path: Path, shown: str) -> str:
 
 
 def delimited(shown: str, text: str) -> pd.DataFrame:
-    """Return delimited text as it stands. The delimiter is the one that the header has most of."""
+    """Return delimited text as it stands, without rows that have no value, as spreadsheets leave them at the end.
+
+    The index is the row's number, from 1. The delimiter is the one that the header has most of.
+    """
     header = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(DELIMITERS, key=header.count)
     fields = f"fields are parted by {delimiter!r}, which in a value needs double quotes around it"
@@ -54,7 +57,8 @@ def delimited(shown: str, text: str) -> pd.DataFrame:
     except ParserError as error:
         why = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
         raise UserError(f"{shown}: {why} ({fields})") from None
-    return table.set_axis(range(1, len(table) + 1))
+    filled = table.fillna("").map(str.strip).ne("").any(axis=1)  # a short row lacks its last values
+    return table.set_axis(range(1, len(table) + 1)).loc[filled.to_numpy(dtype=bool)]
 
 
 def json_lines(shown: str, text: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 from plumbline.run.errors import UserError
 from stages.prepare import __main__ as prepare
 from tests.conftest import Workspace, write_image
-from tests.stages.prepare.conftest import PREPARED, notes, quarantine
+from tests.stages.prepare.conftest import PREPARED, notes, prepared, quarantine
 from tests.support.label_tables import HEADER, labels, rows_of, write_table
 
 
@@ -38,12 +38,15 @@ def test_every_row_and_every_file_is_used_or_listed(
     details = pd.read_csv("data/audit/quarantine.csv", keep_default_na=False, index_col="path")["detail"]
     assert details["train/ant/3.png"] == "row 4 of labels.csv and row 17 of labels.csv label it 'ant' and 'bee'"
     assert details["train/fly/9.png"] == "row 19 of labels.csv names it"
+    assert details[""] == "row 20 of labels.csv has no path"
     assert details["train/extra.png"] == "no row of labels.csv names it"
     assert notes() == {"train/bee/0.png": "row 5 of labels.csv and row 18 of labels.csv name it"}
     found = pd.read_csv("data/audit/counts.csv", index_col="finding")["count"]
     assert (found["quarantined"], found["quarantined_no_file"], found["quarantined_no_label"]) == (7, 2, 3)
     assert found["conflicting_labels"] == 1
-    assert "train/fly/9.png: no file, row 19 of labels.csv names it" in capsys.readouterr().out
+    printed = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "train/fly/9.png: no file, row 19 of labels.csv names it" in printed
+    assert "no file, row 20 of labels.csv has no path" in printed
 
 
 def test_of_two_labels_the_policy_keeps_the_first_or_ends_the_stage(root: Path, ready: Workspace) -> None:
@@ -66,6 +69,25 @@ def test_rows_without_a_file_count_among_what_gives_no_image(root: Path, ready: 
         prepare.main()
     ready.set(data__max_unusable=1.0, data__undecodable="fail")
     with pytest.raises(UserError, match="gone-0.png: no file, row 17 of labels.csv names it"):
+        prepare.main()
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.tsv"])
+def test_rows_without_any_value_are_no_rows(root: Path, ready: Workspace, name: str) -> None:
+    rows, delimiter = [[*row, "", "note"] for row in rows_of(root)], "\t" if name.endswith("tsv") else ","
+    write_table(name, f"{HEADER},group,remark", rows, delimiter=delimiter)
+    ready.set(data__labels=name, data__max_unusable=0.0)
+    prepare.main()
+    before = prepared()
+    empty = [[""] * 5, [" ", "", "\t ", "", "\u00a0"], ["", ""]]
+    write_table(name, f"{HEADER},group,remark", [*rows, *empty], delimiter=delimiter)
+    prepare.main()
+    assert prepared() == before
+    write_table(name, f"{HEADER},group,remark", [*empty, *rows, ["", "ant", "", "", ""]], delimiter=delimiter)
+    with pytest.raises(UserError, match=f"1 of 17 files .* first is no file, row 20 of {name} has no path$"):
+        prepare.main()
+    write_table(name, f"{HEADER},group,remark", empty, delimiter=delimiter)
+    with pytest.raises(UserError, match=f"{name} has no row"):
         prepare.main()
 
 
