@@ -5,7 +5,9 @@ Our own mistakes stay ordinary exceptions and keep their traceback.
 """
 
 import errno
+import os
 import re
+import select
 import sys
 from collections.abc import Callable
 
@@ -39,6 +41,12 @@ def run(main: Callable[[], None], *, takes_memory: str | None = None) -> None:
     """
     try:
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not reader_is_gone():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush at the end
+        sys.exit(1)
     except (OSError, RuntimeError, MemoryError, UserError) as error:
         line = line_for_user(error, takes_memory)
         if line is None:
@@ -47,6 +55,13 @@ def run(main: Callable[[], None], *, takes_memory: str | None = None) -> None:
     except KeyboardInterrupt:
         print("interrupted; nothing was left half-written", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def reader_is_gone() -> bool:
+    """Return whether nobody reads the output any more, as behind `| head`."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def line_for_user(error: Exception, takes_memory: str | None) -> str | None:

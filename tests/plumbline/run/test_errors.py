@@ -2,6 +2,8 @@
 
 import errno
 import mmap
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import torch
 
 from plumbline.run.errors import UserError, run
+from tests.conftest import PROJECT
 
 
 def fail_with(error: BaseException) -> None:
@@ -31,6 +34,22 @@ def test_a_full_disk_names_the_file_and_a_programming_error_is_not_hidden() -> N
     for error in (ValueError("shape"), OSError(errno.ENOENT, "No such file"), AssertionError()):
         with pytest.raises(type(error)):
             fail_with(error)
+
+
+@pytest.mark.parametrize("printed", ["'x' * 1_000_000", "'one line'"])
+def test_output_that_nobody_reads_to_its_end_gives_no_traceback(printed: str) -> None:
+    program = f"from plumbline.run.errors import run; input(); run(lambda: print({printed}))"
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, cwd=PROJECT) as process:  # each a pipe
+        process.stdout.close()
+        _, said = process.communicate(b"\n")
+    assert (said, process.returncode) == (b"", 1)
+
+
+def test_a_pipe_within_the_program_that_breaks_is_not_hidden() -> None:
+    program = "from plumbline.run.errors import run\ndef main(): raise BrokenPipeError\nrun(main)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=PROJECT, check=False)
+    assert done.stderr.endswith("BrokenPipeError\n")
 
 
 def test_an_operation_that_torch_cannot_repeat_is_named_and_other_runtime_errors_are_not_hidden() -> None:
