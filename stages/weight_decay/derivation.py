@@ -116,8 +116,8 @@ def decoupled_decay(params: WeightDecay, differences: Differences) -> list[Step]
             "For SGD without momentum they are, (b) and (c). With momentum this update, SGDW (Loshchilov and Hutter "
             "2019), shrinks the weights once. The penalty's gradient 2 lambda w would enter the velocity v, and later "
             "steps would repeat it.",
-            f"torch's SGD with beta = {BETA:g}, the weights of both differ by up to {differences.momentum:.2g} of the "
-            f"largest weight; with Nesterov's momentum by up to {differences.nesterov:.2g}",
+            f"in torch's SGD with beta = {BETA:g} the weights of the two differ by up to {differences.momentum:.2g} of "
+            f"the largest weight; with Nesterov's momentum by up to {differences.nesterov:.2g}",
             question="Are the penalty and the shrinking the same for every optimiser? (Not asked in the homework.)",
         ),
         Step(
