@@ -10,6 +10,7 @@ from dvc.exceptions import DvcException, FileMissingError, NotDvcRepoError, Outp
 from dvc.scm import RevError
 
 from plumbline.run.errors import UserError
+from tools.stale_results import LOCK
 
 
 @contextmanager
@@ -32,3 +33,12 @@ def file_at(path: Path, revision: str | None, *, also: str) -> Iterator[IO[bytes
         raise UserError(f"{name} cannot be looked up: this folder is in no repository of Git and DVC") from None
     except DvcException as error:
         raise UserError(f"{name} cannot be read: {error}") from None
+
+
+def lock_at(revision: str | None) -> str | None:
+    """Return the text of a revision's dvc.lock, as `file_at` finds it; None where there is none."""
+    try:
+        with file_at(LOCK, revision, also="none") as file:
+            return file.read().decode("utf-8")
+    except UserError:
+        return None

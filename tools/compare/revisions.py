@@ -14,7 +14,8 @@ from plumbline.results.tables import read_table
 from plumbline.run.dotted_keys import flat
 from plumbline.run.errors import UserError
 from plumbline.run.paths import AUDIT
-from tools.revision_files import file_at
+from tools.revision_files import file_at, lock_at
+from tools.stale_results import refuse_stale
 
 CORRECTIONS = AUDIT / "corrections.csv"
 WORKSPACE = "workspace"
@@ -34,12 +35,13 @@ class Revision:
 
 
 def read_revision(name: str) -> Revision:
-    """Read a revision, with all its splits. Raises UserError for one that is unknown or has no predictions."""
+    """Read a revision, with all its splits. Raises UserError for one that is unknown, or has no results of its own."""
     rev = None if name == WORKSPACE else name
     with file_at(PREDICTIONS, rev, also=WORKSPACE) as file:
         text = file.read().decode("utf-8")
         params = dvc.api.params_show(rev=rev)
     params = flat(params)
+    refuse_stale(name, lock_at(rev), params)
     corrected = corrected_at(rev) if params.get("data.corrections") else frozenset()
     return Revision(name, predictions_of(text, name), measures_at(rev), params, corrected)
 

@@ -13,6 +13,7 @@ from plumbline.run.errors import UserError
 from plumbline.run.params_file import PATH
 from plumbline.run.paths import PREDICTIONS
 from tools.compare.revisions import Revision, differing_params, predictions_of, read_revision
+from tools.stale_results import LOCK, refuse_stale
 
 FOLD, FOLDS = "data.fold", "data.folds"
 
@@ -36,7 +37,9 @@ def read_fold(name: str) -> Revision:
         params = YAML(typ="safe", pure=True).load((folder / PATH).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise UserError(f"{folder / PATH} cannot be read: {error}") from None
-    return Revision(name, predictions_of((folder / PREDICTIONS).read_text(encoding="utf-8"), name), {}, flat(params))
+    params, lock = flat(params), folder / LOCK
+    refuse_stale(name, lock.read_text(encoding="utf-8") if lock.exists() else None, params)
+    return Revision(name, predictions_of((folder / PREDICTIONS).read_text(encoding="utf-8"), name), {}, params)
 
 
 def recipes_of(revisions: list[Revision]) -> list[list[Revision]]:

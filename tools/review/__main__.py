@@ -28,6 +28,7 @@ from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.fields import SomeSections
 from plumbline.run.outputs import whole_file
+from plumbline.run.paths import PREDICTIONS
 from stages import report
 from stages.prepare.corrections import COLUMNS, Correction, read_corrections
 from stages.prepare.folder_structure import FolderStructure, opened
@@ -35,6 +36,7 @@ from stages.prepare.labelled_files import find_data_set
 from tools.command_line import count
 from tools.review.images_to_review import KINDS, Image, files_are_needed, images_to_review
 from tools.review.pictures import pictures
+from tools.stale_results import LOCK, refuse_stale
 
 PAGE = Path("report/review.html")
 FOLDERS = (Path(__file__).parent, Path(report.__file__).parent)  # the page, and the report's style
@@ -113,6 +115,9 @@ def page(contents: dict[str, Any], small: list[str], root: str, name: str) -> st
 
 def main() -> None:
     given, data = arguments(), params_file.load(Params).data
+    if PREDICTIONS.exists() and LOCK.exists():
+        # Without the parameters: data.corrections may be newer than the results, for the page begins with it.
+        refuse_stale("the workspace", LOCK.read_text(encoding="utf-8"), params={})
     classes = read_classes()
     corrections = read_corrections(data.corrections, classes) if data.corrections else []
     with data_set(data) if files_are_needed() else nullcontext() as structure:

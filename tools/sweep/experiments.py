@@ -15,10 +15,12 @@ from plumbline.results.predictions_file import PREDICTIONS
 from plumbline.results.tables import read_table
 from plumbline.run.dotted_keys import flat
 from plumbline.run.errors import UserError
-from tools.revision_files import file_at
+from tools.revision_files import file_at, lock_at
+from tools.stale_results import stale_results
 
 KINDS = ("branch_commit", "branch_base")  # DVC's words for an experiment's row; the others are commits
 UNFINISHED = ("Queued", "Running", "Failed")  # DVC's words
+NOT_EVALUATED = "not evaluated"  # the results there are those of another run
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Sweep:
     split: str
     confidence: float  # of the intervals
     experiments: list[Experiment]
-    unfinished: dict[str, str]  # the others' states, by their names
+    unfinished: dict[str, str]  # the others' states, by their names; some have ended before `evaluate`
     answers: Answers | None = None  # of the best
 
     @property
@@ -62,10 +64,14 @@ def read_sweep(revision: str, split: str) -> Sweep:
     rows = [row for row in shown(revision) if row["typ"] in KINDS]
     unfinished = {name_of(row): row["State"].lower() for row in rows if row["State"] in UNFINISHED}
     finished = [row for row in rows if row["State"] not in UNFINISHED]
+    params = {row["rev"]: flat(dvc.api.params_show(rev=row["rev"])) for row in finished}
+    stale = {row["rev"] for row in finished if stale_results(lock_at(row["rev"]), params[row["rev"]])}
+    unfinished |= {name_of(row): NOT_EVALUATED for row in finished if row["rev"] in stale}
+    finished = [row for row in finished if row["rev"] not in stale]
     if not finished:
         waiting = f"; {len(unfinished)} are not: {stated(unfinished)}" if unfinished else ""
         raise UserError(f"no experiment on {revision} is finished{waiting}; `dvc exp show` lists them")
-    read = [read_experiment(name_of(row), row["rev"], split) for row in finished]
+    read = [read_experiment(name_of(row), row["rev"], params[row["rev"]], split) for row in finished]
     confidence = {experiment.params["evaluate.confidence"] for experiment in read}
     if len(confidence) > 1:
         raise UserError(f"evaluate.confidence differs ({', '.join(map(str, sorted(confidence)))}): set it alike")
@@ -95,8 +101,8 @@ def stated(unfinished: dict[str, str]) -> str:
     return ", ".join(f"{name} ({state})" for name, state in unfinished.items())
 
 
-def read_experiment(name: str, rev: str, split: str) -> Experiment:
-    """Read a finished experiment's parameters and its accuracy on a split. Raises UserError if it has none there."""
+def read_experiment(name: str, rev: str, params: dict[str, Any], split: str) -> Experiment:
+    """Read a finished experiment's accuracy on a split. Raises UserError if it has none there."""
     with file_at(MEASURES, rev, also="none") as file:
         try:
             measures = read_measures(io.TextIOWrapper(file, encoding="utf-8", newline=""))
@@ -105,9 +111,7 @@ def read_experiment(name: str, rev: str, split: str) -> Experiment:
     accuracy = measures.get((split, "accuracy"))
     if accuracy is None:
         raise UserError(f"{name} has no accuracy of {split} in {MEASURES}: its data has no {split} split")
-    return Experiment(
-        name, rev, flat(dvc.api.params_show(rev=rev)), accuracy.value, accuracy.low, accuracy.high, accuracy.images
-    )
+    return Experiment(name, rev, params, accuracy.value, accuracy.low, accuracy.high, accuracy.images)
 
 
 def answers_at(rev: str, split: str) -> Answers | None:

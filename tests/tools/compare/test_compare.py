@@ -9,8 +9,10 @@ import pytest
 from plumbline.results.measures_file import MEASURES, Measure, write_measures
 from plumbline.results.predictions_file import PREDICTIONS
 from tests.conftest import PROJECT
-from tests.support.projects import change_params, commit_all, run_in
+from tests.support.projects import change_params, commit_all, made_once, run_in
+from tests.support.unevaluated import make_repository
 from tools.compare.revisions import COLUMNS, read_revision
+from tools.stale_results import stale_results
 
 
 def write_predictions(
@@ -124,3 +126,38 @@ def test_what_cannot_be_compared_is_refused_in_one_line(repository: Path) -> Non
     assert error().startswith(f"error: workspace has no {PREDICTIONS} within reach")
     (repository / PREDICTIONS).write_text("split,path\n")
     assert "has no column actual: an older version wrote it" in error()
+
+
+@pytest.mark.slow
+def test_the_results_of_the_commit_before_are_not_taken_for_those_of_an_experiment_that_was_not_evaluated(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = made_once("unevaluated", tmp_path_factory, make_repository)
+    whole = json.loads(compare(folder, "HEAD", "whole", "--json")[0])
+    assert whole["metrics"]["accuracy"]["difference"] == pytest.approx(3 / 24)
+    whose = {"model": "another model", "data": "other data", "parameters": "other parameters (finetune.lr)"}
+    for name, words in {**whose, "workspace": whose["parameters"]}.items():
+        assert compare(folder, "HEAD", name, check=False) == (
+            "",
+            f"error: {name} has not been evaluated, its results are those of {words}: run `dvc repro evaluate` there, "
+            "or the experiment again as `dvc exp run ... evaluate`\n",
+            1,
+        )
+
+
+@pytest.mark.parametrize(
+    ("lock", "of"),
+    [
+        (None, ""),
+        ("", ""),
+        ("schema: '2.0'\nstages: {evaluate: {cmd: python evaluate.py}}", ""),  # an older pipeline
+        ("stages: {digits: {cmd: python digits.py}}", ""),
+        ("stages: {prepare: {outs: [{path: data/prepared, md5: ab}]}, evaluate: {deps: []}}", ""),
+        ("stages: {prepare: {outs: [{path: data/prepared, md5: ab}]}}", "an earlier run"),
+        ("stages: {evaluate: {params: {params.yaml: {seed: 0, evaluate: {confidence: 0.9}}}}}", "other parameters"),
+        ("stages: {evaluate: {params: {params.yaml: {seed: 0, evaluate.gone: 1}}}}", ""),
+    ],
+    ids=["none", "empty", "no hashes", "another stage", "no such input", "no evaluate", "parameters", "an old key"],
+)
+def test_what_a_lock_does_not_have_is_not_judged(lock: str | None, of: str) -> None:
+    assert stale_results(lock, {"seed": 0, "evaluate.confidence": 0.95}).split(" (")[0] == of

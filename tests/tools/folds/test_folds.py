@@ -149,6 +149,17 @@ def test_experiments_and_tags_are_read_from_git(
     assert (found["revisions"], found["metrics"]) == (["f0", "f1", "f2"], expected)
 
 
+def test_a_workspace_that_was_not_evaluated_is_refused(
+    workspaces: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = "stages: {prepare: {outs: [{path: data/prepared, md5: %s}]}, evaluate: {deps: [{path: data/prepared, md5: ab}]}}"
+    Path("a1/dvc.lock").write_text(lock % "ab")
+    folds(monkeypatch, capsys, "a0", "a1", "a2")
+    Path("a1/dvc.lock").write_text(lock % "cd")
+    with pytest.raises(UserError, match="^a1 has not been evaluated, its results are those of other data: run"):
+        folds(monkeypatch, capsys, "a0", "a1", "a2")
+
+
 def test_clusters_of_two_folds_with_one_number_are_two(workspaces: tuple[np.ndarray, np.ndarray]) -> None:
     for fold in range(FOLDS):
         table = predictions(fold, workspaces[0]).assign(cluster=lambda rows: np.arange(len(rows)) // 2)

@@ -300,6 +300,15 @@ def test_keys_in_a_browser_become_the_labels_of_the_manifest_and_are_loaded_agai
         assert rows["old.png"]["note"] == "of last year\n, in two lines"
 
 
+def test_the_results_of_another_model_than_the_workspaces_are_refused(run: Workspace) -> None:
+    lock = "stages: {finetune: {outs: [{path: models/finetuned.safetensors, md5: %s}]}, evaluate: {deps: [{path: models/finetuned.safetensors, md5: ab}]}}"
+    Path("dvc.lock").write_text(lock % "ab")
+    write_page()
+    Path("dvc.lock").write_text(lock % "cd")
+    with pytest.raises(UserError, match="the workspace has not been evaluated, its results are those of another model"):
+        write_page()
+
+
 def test_tables_of_another_run_are_refused(run: Workspace) -> None:
     table = pd.read_csv(PREDICTIONS, keep_default_na=False)
     for changed in (table[1:], table.assign(sha256="ab"), table.assign(actual="ant")):

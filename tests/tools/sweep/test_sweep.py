@@ -11,7 +11,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from plumbline.run.errors import UserError
 from tests.conftest import PROJECT
-from tests.support.projects import change_params, commit_all, run_in
+from tests.support.projects import change_params, commit_all, made_once, run_in
+from tests.support.unevaluated import make_repository
 from tools.sweep.__main__ import drawn_parameters
 from tools.sweep.experiments import Answers, Experiment, Sweep, varying
 from tools.sweep.figure import draw, write_figure
@@ -232,3 +233,12 @@ def test_the_command_reads_a_grid_that_the_queue_has_run(repository: Path) -> No
 )
 def test_a_mistake_is_answered_in_one_line(repository: Path, arguments: list[str], line: str) -> None:
     assert sweep(repository, *arguments) == ("", line, 1)
+
+
+@pytest.mark.slow
+def test_an_experiment_that_was_not_evaluated_is_not_ranked(tmp_path_factory: pytest.TempPathFactory) -> None:
+    output, _, _ = sweep(made_once("unevaluated", tmp_path_factory, make_repository))
+    assert [line.split()[:2] for line in output.splitlines()[1:3]] == [["whole", "1.0000"], []]
+    start, left_out = output.splitlines()[-1].split(": ")
+    assert start == "Not among them"
+    assert sorted(left_out.split(", ")) == [f"{name} (not evaluated)" for name in ("data", "model", "parameters")]
