@@ -17,7 +17,7 @@ if sys.argv[1] == "evaluate":
     right = {"0.001": 21, "0.01": 24}[open("models/finetuned.safetensors").read().strip()]
     row = f"val,accuracy,{right / 24},{right / 24 - 0.1},{min(right / 24 + 0.1, 1)},24"
     print("split,measure,value,low,high,images", row, sep="\\n", file=open("plots/measures.csv", "w"))
-    rows = [f"val,{i:02},ant,{'ant' if i < right else 'bee'},0.8,{int(i < right)},1,1,00,{i}" for i in range(24)]
+    rows = [f"val,{i:02},ant,{'ant' if i < right else 'bee'},0.8,{int(i < right)},1,1,{folds:02},{i}" for i in range(24)]
     header = "split,path,actual,predicted,probability,correct,loss,squared_error,sha256,cluster"
     print(header, *rows, sep="\\n", file=open("plots/predictions.csv", "w"))
 """
@@ -43,6 +43,7 @@ stages:
 # The stage that each experiment ended with, and what it changed.
 EXPERIMENTS = {
     "whole": ("evaluate", "finetune.lr=0.01"),
+    "other_images": ("evaluate", "data.folds=3"),
     "model": ("finetune", "finetune.lr=0.01"),
     "data": ("prepare", "data.folds=4"),
     "parameters": ("prepare", "finetune.lr=0.01"),

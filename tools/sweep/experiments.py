@@ -1,11 +1,13 @@
 """Read the parameters and the accuracy of a sweep's experiments, from Git and DVC."""
 
+import hashlib
 import io
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import dvc.api
 import numpy as np
+import pandas as pd
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.scm import RevError
 
@@ -34,6 +36,7 @@ class Experiment:
     low: float  # the ends of its interval
     high: float
     images: int  # in that split
+    image_set: str | None = None  # a hash of their paths and contents; None where it is unknown
 
 
 class Answers(NamedTuple):
@@ -57,6 +60,12 @@ class Sweep:
     def best_first(self) -> list[Experiment]:
         """The experiments in the order of their accuracy; of equal ones, of their names."""
         return sorted(self.experiments, key=lambda experiment: (-experiment.accuracy, experiment.name))
+
+    @property
+    def on_other_images(self) -> list[Experiment]:
+        """The experiments whose split has other images than that of the best, where both are known."""
+        best, *others = self.best_first
+        return [each for each in others if best.image_set and each.image_set not in (None, best.image_set)]
 
 
 def read_sweep(revision: str, split: str) -> Sweep:
@@ -111,18 +120,33 @@ def read_experiment(name: str, rev: str, params: dict[str, Any], split: str) -> 
     accuracy = measures.get((split, "accuracy"))
     if accuracy is None:
         raise UserError(f"{name} has no accuracy of {split} in {MEASURES}: its data has no {split} split")
-    return Experiment(name, rev, params, accuracy.value, accuracy.low, accuracy.high, accuracy.images)
+    return Experiment(
+        name, rev, params, accuracy.value, accuracy.low, accuracy.high, accuracy.images, image_set_at(rev, split)
+    )
+
+
+def image_set_at(rev: str, split: str) -> str | None:
+    """Return a hash of an experiment's images in a split, their paths and contents; None as in `predictions_at`."""
+    rows = predictions_at(rev, split, ("path", "sha256"))
+    return None if rows is None else hashlib.sha256(repr(sorted(rows.to_numpy().tolist())).encode()).hexdigest()
 
 
 def answers_at(rev: str, split: str) -> Answers | None:
-    """Read an experiment's answers on a split; None where they are out of reach, or an older version wrote them."""
+    """Read an experiment's answers on a split; None as in `predictions_at`."""
+    rows = predictions_at(rev, split, ("correct", "cluster"))
+    if rows is None:
+        return None
+    return Answers(rows["correct"].to_numpy() == 1, clusters_within(rows["cluster"].to_numpy()))
+
+
+def predictions_at(rev: str, split: str, columns: tuple[str, ...]) -> pd.DataFrame | None:
+    """Read columns of a split's predictions; None where they are out of reach, or an older version wrote them."""
     try:
         with file_at(PREDICTIONS, rev, also="none") as file:
-            table = read_table(io.TextIOWrapper(file, encoding="utf-8"), PREDICTIONS, ("split", "correct", "cluster"))
+            table = read_table(io.TextIOWrapper(file, encoding="utf-8"), PREDICTIONS, ("split", *columns))
     except UserError:
         return None
-    rows = table[table["split"] == split]
-    return Answers(rows["correct"].to_numpy() == 1, clusters_within(rows["cluster"].to_numpy()))
+    return table.loc[table["split"] == split, list(columns)]
 
 
 def varying(experiments: list[Experiment]) -> list[str]:

@@ -22,7 +22,15 @@ def as_text(sweep: Sweep, differing: list[str], *, markdown: bool) -> str:
     frame = pd.DataFrame(rows)
     table = frame.to_markdown(index=False, disable_numparse=True) if markdown else frame.to_string(index=False)
     missing = f"Not among them: {one_line(stated(sweep.unfinished))}" if sweep.unfinished else ""
-    return "\n\n".join(part for part in (table, choice(sweep), missing) if part)
+    return "\n\n".join(part for part in (table, choice(sweep), other_images(sweep), missing) if part)
+
+
+def other_images(sweep: Sweep) -> str:
+    """Return which experiments have other images in the split than the best, as with other data or another fold."""
+    names = ", ".join(one_line(experiment.name) for experiment in sweep.on_other_images)
+    return names and (
+        f"Other {sweep.split} images than those of the best: {names}; their accuracies and its own cannot be compared"
+    )
 
 
 def choice(sweep: Sweep) -> str:

@@ -80,6 +80,15 @@ def test_the_interval_of_the_best_allows_for_images_that_belong_together() -> No
     assert as_text(alone, [], markdown=False) == as_text(sweep_of(GRID), [], markdown=False)
 
 
+def test_experiments_on_other_images_than_the_best_are_named() -> None:
+    a, b, c, d = GRID  # b is the best
+    on = [replace(each, image_set=images) for each, images in ((a, "ab"), (b, "cd"), (c, "cd"), (d, None))]
+    assert "Other val images than those of the best: a; " in as_text(sweep_of(on), [], markdown=False)
+    alike = [replace(each, image_set="cd") for each in GRID]
+    for whose in (alike, GRID):  # where they are unknown, nothing is said
+        assert "Other val images" not in as_text(sweep_of(whose), [], markdown=False)
+
+
 def lines_of(figure: Figure) -> dict[str, list[tuple[int, float, float, float]]]:
     """Return what is drawn of each line: the place on the axis, the accuracy, and the ends of its bar."""
     found = {}
@@ -236,9 +245,14 @@ def test_a_mistake_is_answered_in_one_line(repository: Path, arguments: list[str
 
 
 @pytest.mark.slow
-def test_an_experiment_that_was_not_evaluated_is_not_ranked(tmp_path_factory: pytest.TempPathFactory) -> None:
-    output, _, _ = sweep(made_once("unevaluated", tmp_path_factory, make_repository))
-    assert [line.split()[:2] for line in output.splitlines()[1:3]] == [["whole", "1.0000"], []]
+def test_an_experiment_that_was_not_evaluated_is_not_ranked_and_one_on_other_images_is_named(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    figure = tmp_path / "sweep.svg"
+    output, _, _ = sweep(made_once("unevaluated", tmp_path_factory, make_repository), "--output", str(figure))
+    rows = [line.split()[:2] for line in output.splitlines()]
+    assert rows[1:4] == [["whole", "1.0000"], ["other_images", "0.8750"], []]
+    assert "Other val images than those of the best: other_images; " in output
     start, left_out = output.splitlines()[-1].split(": ")
     assert start == "Not among them"
     assert sorted(left_out.split(", ")) == [f"{name} (not evaluated)" for name in ("data", "model", "parameters")]
