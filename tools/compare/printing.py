@@ -1,13 +1,12 @@
 """Print a comparison as text or Markdown."""
 
-import shlex
 from typing import Any
 
 import pandas as pd
 
 from plumbline.results.measures_file import MEASURES
-from plumbline.run.dotted_keys import written
 from plumbline.run.errors import one_line
+from tools.compare.overrides import option
 from tools.compare.revisions import SEED
 from tools.compare.statistics import LEVEL, POWER
 
@@ -93,10 +92,7 @@ def training_luck(result: dict[str, Any]) -> str:
         return ""
     if set(differing) == {SEED}:
         return "A and B are one recipe with two seeds: their difference is what a seed changes."
-    a, b = (
-        " ".join(f"-S {shlex.quote(f'{key}={written(values[i])}')}" for key, values in differing.items() if key != SEED)
-        for i in range(2)
-    )
+    a, b = (" ".join(option(key, values[i]) for key, values in differing.items() if key != SEED) for i in range(2))
     return (
         "Each model is one run with one seed, and another seed may turn the result. To compare the parameters, run "
         "both with several seeds, and give all these experiments to this command:\n"

@@ -1,10 +1,12 @@
 """What is compared, and what is said of it: seeds and recipes, images in groups, corrected labels."""
 
+import shlex
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from plumbline.run.errors import UserError
 from tools.compare.comparison import Settings, compare_many, compare_two, recipes_of
@@ -88,6 +90,26 @@ def test_it_says_what_the_luck_of_the_training_may_do_and_what_to_run() -> None:
     seeds = two_as_text(compare_two(recipes({0.1: [0.8, 0.9]}), "val", SETTINGS), markdown=False)
     assert "one recipe with two seeds" in seeds
     assert "may turn" not in seeds
+
+
+NAMES = ["my photos (1)", "it's", 'a "b"', "a,b", "x=y", "~/photos", "/data/fotos é", "[a]", "#1", "$HOME", "a.zip"]
+NO_NAMES = ["C:\\photos\\", "a\\'b", "", " a", "null", "True", "2024", "1e5"]  # text all the same
+
+
+@pytest.mark.parametrize("value", [*NAMES, *NO_NAMES, None, True, 1e-05, 3, [0.5, 0.25], ["layer (1)", None]], ids=repr)
+def test_a_command_that_is_suggested_gives_each_parameter_its_value(value: object) -> None:
+    a, b = recipes({0.1: [0.9], 0.01: [0.7]})
+    params = [own.params | {"data.root": root} for own, root in ((a, value), (b, "elsewhere"))]
+    two = [replace(own, params=values) for own, values in zip((a, b), params, strict=True)]
+    text = two_as_text(compare_two(two, "val", SETTINGS), markdown=False)
+    (words, _) = (shlex.split(line) for line in text.splitlines() if line.startswith("  dvc exp run"))
+    wanted = OverridesParser.create().parse_override(words[words.index("-S") + 3])
+    assert (wanted.key_or_group, plain(wanted.value())) == ("data.root", value)
+
+
+def plain(value: object) -> object:
+    """Return what Hydra has read, with text in quotes as text."""
+    return [plain(each) for each in value] if isinstance(value, list) else getattr(value, "text", value)
 
 
 def test_few_images_that_differ_are_warned_about_and_the_accuracys_interval_has_a_width() -> None:
