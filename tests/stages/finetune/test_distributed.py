@@ -329,6 +329,7 @@ def test_a_machines_memory_that_does_not_suffice_is_said_by_the_first_of_the_pro
     monkeypatch.setattr(distributed, "init_process_group", lambda: None)
     monkeypatch.setattr(distributed.dist, "get_rank", lambda: 1)
     monkeypatch.setattr(distributed.dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(distributed.dist, "new_group", lambda **_: None)
     for is_first, expected in ((True, (RuntimeError, MemoryError)), (False, SystemExit)):
         monkeypatch.setattr(distributed.Distributed, "is_first_to_fail", lambda _, is_first=is_first: is_first)
         with pytest.raises(expected), joined():
