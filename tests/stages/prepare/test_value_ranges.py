@@ -38,6 +38,16 @@ def first_pixels() -> dict[str, list[int]]:
     return {path: pixels[split][index, 0, :3, 0].tolist() for split, index, path in places}
 
 
+def refuse_other_pixels() -> None:
+    """Check that black and half of the range in use became 0 and 127.5 in each of the twenty images, and the third."""
+    for path, (black, middle, third) in first_pixels().items():
+        assert black == 0
+        assert abs(middle - 127.5) <= 1
+        assert abs(third - (255 if path.endswith("/0.tif") else 63.75)) <= 1
+    counts = pd.read_csv(AUDIT / "counts.csv", index_col="finding")["count"]
+    assert counts["of_more_than_8_bits"] == 20
+
+
 @pytest.mark.parametrize(
     ("scale", "dtype", "offset", "kind", "expected"),
     [
@@ -62,12 +72,7 @@ def test_the_depth_in_use_is_found_over_all_images(
     write_values(scale, dtype, offset)
     prepare.main()
     assert read_value_ranges()[kind] == pytest.approx(expected, rel=1e-6)
-    for path, (black, middle, third) in first_pixels().items():
-        assert black == 0
-        assert abs(middle - 127.5) <= 1
-        assert abs(third - (255 if path.endswith("/0.tif") else 63.75)) <= 1
-    counts = pd.read_csv(AUDIT / "counts.csv", index_col="finding")["count"]
-    assert counts["of_more_than_8_bits"] == 20
+    refuse_other_pixels()
 
 
 def test_a_range_that_is_given_is_used_and_noted(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,12 +92,7 @@ def test_grey_with_alpha_is_scaled_as_the_grey_images_beside_it(ready: Workspace
         path.unlink()
     prepare.main()
     assert read_value_ranges() == {"integers": [0, 4095]}
-    for path, (black, middle, third) in first_pixels().items():
-        assert black == 0
-        assert abs(middle - 127.5) <= 1
-        assert abs(third - (255 if path.endswith("/0.tif") else 63.75)) <= 1
-    counts = pd.read_csv(AUDIT / "counts.csv", index_col="finding")["count"]
-    assert counts["of_more_than_8_bits"] == 20
+    refuse_other_pixels()
 
 
 def test_one_image_alone_gives_the_pixels_that_the_data_set_gives(ready: Workspace) -> None:
