@@ -17,9 +17,10 @@ import torch
 from PIL import Image
 
 from plumbline.images.decoded import MAX_PIXELS, decode, read_file
+from plumbline.images.sixteen_bit_colour import has_sixteen_bit_colours
 from plumbline.images.square import to_square
 from plumbline.images.unreadable import Unreadable
-from plumbline.images.upright_eight_bit_rgb import upright_rgb
+from plumbline.images.upright_eight_bit_rgb import Ranges, upright_rgb
 from plumbline.model.model_file import Model, read_model
 from plumbline.model.prediction_sets import Thresholds, in_set, thresholds
 from plumbline.model.val_images import brightness, val_images_of
@@ -29,6 +30,7 @@ from plumbline.training.device_and_precision import choose_compute
 from plumbline.training.inference import logits_and_distances, logits_distances_and_features, logits_of
 
 KEEP = 0.95  # as in params.yaml, evaluate.unknown.keep
+PRECISIONS = ("float32", "bfloat16", "auto")
 
 AnyImage = str | PathLike | Image.Image | np.ndarray
 
@@ -69,8 +71,12 @@ class Classifier:
         `keep` is the share of images like those of training that are to be known; `coverage`, where it is given, that
         of images like those of val whose true class is to be in their prediction set. Raises UserError for weights that
         are not of the model's architecture, for a share that is not between 0 and 1, and for a coverage that takes more
-        val images than the model has seen.
+        val images than the model has seen; and for another precision.
         """
+        if precision not in PRECISIONS:
+            raise UserError(
+                f"precision is {precision!r}: it should be {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}"
+            )
         for name, share in (("keep", keep), ("coverage", coverage)):
             if share is not None and not 0 < share < 1:
                 raise UserError(f"{name} is {share}: it should be between 0 and 1")
@@ -116,7 +122,8 @@ class Classifier:
     def __call__(self, images: AnyImage | Sequence[AnyImage]) -> list[Prediction]:
         """Classify images: paths, PIL images, or arrays of uint8 (H, W, 3) in RGB or (H, W) in grey; one, or several.
 
-        Raises Unreadable, a ValueError, for a file that gives no image.
+        Of a PIL image, Pillow has kept eight bits a channel where its file has colours of 16: give the path.
+        Raises Unreadable, a ValueError, for what gives no image, and TypeError for what is none of these.
         """
         if isinstance(images, AnyImage) and not (isinstance(images, np.ndarray) and images.ndim == 4):
             images = [images]
@@ -128,8 +135,7 @@ class Classifier:
         try:
             return self.pixels(image)
         except Unreadable as error:
-            what = repr(image) if isinstance(image, Image.Image) else image
-            raise Unreadable(error.reason, f"{what}: {error}") from None
+            raise Unreadable(error.reason, f"{name_of(image)}: {error}") from None
 
     @property
     def batch_size(self) -> int:
@@ -139,7 +145,8 @@ class Classifier:
     def pixels(self, image: AnyImage, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """Return an image as the arrays of the prepare stage hold it, uint8 (resize, resize, 3).
 
-        Raises Unreadable for a file that gives no image, and ValueError for an array that is none.
+        Raises Unreadable for a file that gives no image, and ValueError for an array, TypeError for anything that is
+        none.
         """
         return self.pixels_and_size(image, max_pixels)[0]
 
@@ -151,11 +158,17 @@ class Classifier:
             rgb, size = stored.rgb, min(stored.width, stored.height)
         else:
             picture = image if isinstance(image, Image.Image) else image_of(image)
-            rgb, size = upright_rgb(picture, ranges), min(picture.size)
+            rgb, size = rgb_of(picture, ranges), min(picture.size)
         return np.asarray(to_square(rgb, transform.resize, transform.fit, transform.interpolation)), size
 
     def classify(self, pixels: np.ndarray, sizes: Sequence[int | None] | None = None) -> list[Prediction]:
-        """Return the predictions for arrays as `pixels` gives them, uint8 (N, resize, resize, 3), and their sizes."""
+        """Return the predictions for arrays as `pixels` gives them, uint8 (N, resize, resize, 3), and their sizes.
+
+        Raises ValueError for arrays of another shape or type.
+        """
+        expected = (self.transform.resize, self.transform.resize, 3)
+        if pixels.shape[1:] != expected or pixels.dtype != np.uint8:
+            raise ValueError(f"{pixels.dtype} {pixels.shape} should be uint8 (N, {', '.join(map(str, expected))})")
         images = torch.from_numpy(pixels)
         known, p_known, sets, far, features = ([None] * len(pixels) for _ in range(5))
         if self.has_score:
@@ -194,8 +207,33 @@ class Classifier:
         return [[self.classes[c] for c in likely if mask[c]] for mask, likely in zip(held, order, strict=True)]
 
 
+def name_of(image: AnyImage) -> str:
+    """Return what to call an image in a message."""
+    if isinstance(image, np.ndarray):
+        return f"an array of shape {image.shape}"
+    if isinstance(image, Image.Image):
+        return getattr(image, "filename", "") or repr(image)
+    return str(image)
+
+
+def rgb_of(picture: Image.Image, ranges: Ranges | None) -> Image.Image:
+    """Return a PIL image as 8-bit RGB. Raises Unreadable for one without pixels, or bits that the model takes."""
+    if not all(picture.size):
+        raise Unreadable("empty", f"{picture.width} x {picture.height} pixels")
+    if (ranges or {}).get("integers") and has_sixteen_bit_colours(picture):
+        raise Unreadable(
+            "unsupported", "of its 16 bits a channel Pillow keeps eight, and the model takes all: give the path"
+        )
+    try:
+        return upright_rgb(picture, ranges)
+    except OSError as error:  # of a file that Pillow has opened and reads only now
+        raise Unreadable("truncated" if "truncated" in str(error) else "damaged", str(error)) from None
+
+
 def image_of(array: np.ndarray) -> Image.Image:
     """Return an array as an image: (H, W, 3) in RGB, (H, W, 4) with transparency, or (H, W) in grey."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{type(array).__name__} {array!r} is no image: give a path, a PIL image or an array")
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
         raise ValueError(f"an array of shape {array.shape} is no image: (height, width, 3) in RGB, or (height, width)")

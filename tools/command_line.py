@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,10 +22,12 @@ def share(text: str) -> float:
     return value
 
 
-def count(text: str, least: int = 1) -> int:
+def count(text: str, least: int = 1, most: float = math.inf) -> int:
     """Read a whole number."""
     if (value := int(text)) < least:
         raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+    if value > most:
+        raise argparse.ArgumentTypeError(f"{text} is more than {most:,}")
     return value
 
 

@@ -26,6 +26,7 @@ from plumbline.images.unreadable import Unreadable
 from plumbline.images.upright_eight_bit_rgb import Ranges, extremes_of, kind_of_values, range_by_itself, upright_rgb
 
 MAX_PIXELS = 100_000_000  # width times height
+LARGEST_MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # of more, Pillow opens no image
 MAX_BYTES = 2**30  # of a file: more than MAX_PIXELS need in any format, with four channels of 16 bits
 
 # Other formats hold several images too (MPO of telephones, the sizes of an icon). Their first image is the image.
@@ -74,6 +75,8 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Unreadable("unreadable", str(error.strerror)) from None
+    except ValueError as error:  # a name with a zero byte
+        raise Unreadable("unreadable", str(error)) from None
 
 
 def decode(contents: bytes, max_pixels: int = MAX_PIXELS, ranges: Ranges | None = None) -> DecodedImage:

@@ -32,6 +32,11 @@ def lower_bytes(image: Image.Image, contents: bytes) -> Image.Image | None:
         return other
 
 
+def has_sixteen_bit_colours(image: Image.Image) -> bool:
+    """Return whether the file of an image that is not loaded yet has 16 bits a channel, of which Pillow keeps eight."""
+    return any(map(other_order, getattr(image, "tile", ())))
+
+
 def other_order(tile: tuple) -> tuple | None:
     """Return a part of a file as Pillow describes it, with the bytes in the other order; None for other forms."""
     arguments = tile[-1]

@@ -4,8 +4,10 @@ The file's metadata have one entry, `plumbline`: the fields of `Description` as 
 have one entry a field, and are read as well.
 """
 
+import errno
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,6 +123,8 @@ def one_line_for(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
+        if path.exists():  # safetensors says so of a file that may not be read, too
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
         raise UserError(f"there is no model file {path}: `dvc repro` makes it, `dvc pull` fetches it") from None
     except SafetensorError as error:
         kind = kind_of_file(path)

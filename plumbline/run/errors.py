@@ -20,6 +20,7 @@ USER_ERRNOS = {
     errno.EDQUOT,
     errno.EFBIG,
     errno.EMFILE,
+    errno.ENAMETOOLONG,
 }
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 # What torch says, after its name, of an operation without a deterministic form: in an error, or in a warning.
@@ -39,6 +40,7 @@ def run(main: Callable[[], None], *, takes_memory: str | None = None) -> None:
 
     `takes_memory` names the parameters that decide how much memory the stage's network takes, if it runs one.
     """
+    open_closed_streams()
     try:
         main()
         sys.stdout.flush()
@@ -55,6 +57,13 @@ def run(main: Callable[[], None], *, takes_memory: str | None = None) -> None:
     except KeyboardInterrupt:
         print("interrupted; nothing was left half-written", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def open_closed_streams() -> None:
+    """Open, to nothing, those of the three standard streams that the process was started without, as by `>&-`."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def reader_is_gone() -> bool:

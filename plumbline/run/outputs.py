@@ -1,7 +1,8 @@
 """Write outputs whole or not at all, and the same bytes for the same contents.
 
 Everything is written beside its final place, under a `.partial` name, and moved there by a rename
-when it is complete. What a killed run leaves behind is a `.partial`, which the next run overwrites.
+when it is complete. What a killed run leaves behind is a `.partial`, which the next run overwrites, but for files whose
+place the user has chosen.
 """
 
 import json
@@ -13,26 +14,57 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plumbline.run.errors import UserError
+
 if TYPE_CHECKING:  # pandas takes half a second to import, which not all that write here need
     import pandas as pd
 
+STEM_OF_PARTIAL = 50  # characters, of up to four bytes: a file's name has 255 at most
+
 
 @contextmanager
-def whole_file(path: Path, *, among_others: bool = False) -> Iterator[Path]:
+def whole_file(path: Path) -> Iterator[Path]:
     """Give a path to write to, and put what was written at `path` if the block ends without an error.
 
-    The partial file is a new one, never a link that lies there. `among_others` is for a folder of the user's: the
-    partial file has a name that no other file has, where else it takes the place of what a killed run has left.
+    The partial file is a new one, never a link that lies there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: matplotlib and others choose the format by it.
-    middle = f"{secrets.token_hex(8)}.partial" if among_others else "partial"
-    partial = path.with_name(f"{path.stem}.{middle}{path.suffix}")
-    if not among_others:
-        partial.unlink(missing_ok=True)
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    partial.unlink(missing_ok=True)
+    with moved_when_whole(partial, path):
+        yield partial
+
+
+@contextmanager
+def whole_file_of_user(path: Path) -> Iterator[Path]:
+    """Give a path to write to for a file whose place the user has chosen, among other files perhaps.
+
+    As `whole_file`, but the partial file has a name that no other file has, a link stays and what it leads to is
+    written, and a pipe or a device is written to as it is. Raises UserError where no file can be.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name a file to write to")
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    path = path.resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"{path} cannot be written: {path.parent} is no folder") from None
+    start = path.stem[:STEM_OF_PARTIAL]
+    partial = path.with_name(f"{start}.{secrets.token_hex(8)}.partial{path.suffix}")
+    with moved_when_whole(partial, path):
+        yield partial
+
+
+@contextmanager
+def moved_when_whole(partial: Path, path: Path) -> Iterator[None]:
+    """Make an empty file, and move it to its place if the block ends without an error, or else remove it."""
     partial.touch(exist_ok=False)
     try:
-        yield partial
+        yield
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

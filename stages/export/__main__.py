@@ -4,7 +4,7 @@ Reads models/finetuned.safetensors, data/prepared, and which val images belong t
 and models/finetuned.pt2, which take pixels and give probabilities; models/int8, the ONNX file in eight bits, or
 nothing; plots/exported_files.csv, how closely each file matches torch; metrics/export.json, the few numbers that DVC
 shows; and the speed of each to metrics/timing. Nothing is written if a float32 file differs from torch by more than
-export.tolerance, or calls other images unknown.
+export.tolerance, or calls other images unknown (of 1,000 or more, more than one in 1,000).
 """
 
 import io

@@ -22,6 +22,7 @@ from plumbline.model.description import Transform
 from plumbline.model.model_file import write_model
 from plumbline.run.errors import UserError
 from tests.conftest import PROJECT, write_image
+from tests.support.image_files import sixteen_bit_png
 from tests.support.models import small_model, with_score
 
 
@@ -93,6 +94,50 @@ def test_an_image_of_16_bits_is_scaled_as_those_that_the_model_was_trained_on(tm
     trained = Classifier.load(tmp_path / "m.safetensors")
     for image in (tmp_path / "a.png", Image.open(tmp_path / "a.png"), twelve_bits):
         np.testing.assert_array_equal(trained.pixels(image), trained.pixels(grey))
+
+
+def test_colours_of_16_bits_of_which_pillow_has_lost_eight_are_refused_where_the_model_takes_all(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(sixteen_bit_png(np.full((40, 32, 3), 2047, np.uint16)))
+    trained = Classifier(small_model(transform=replace(classifier.transform, value_ranges={"integers": [0, 4095]})))
+    assert abs(trained.pixels(tmp_path / "a.png").mean() - 127) <= 1
+    with (
+        Image.open(tmp_path / "a.png") as image,
+        pytest.raises(Unreadable, match="a.png: of its 16 bits a channel Pillow keeps eight"),
+    ):
+        trained([image])
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.abs(classifier.pixels(image).astype(int) - 7).max() <= 1  # 2047 / 257
+
+
+def test_what_gives_no_image_is_named_of_each_kind(classifier: Classifier, tmp_path: Path) -> None:
+    cut = write_image(tmp_path / "cut.png", size=(500, 500))
+    cut.write_bytes(cut.read_bytes()[:-3000])
+    with Image.open(cut) as image, pytest.raises(Unreadable, match="cut.png: image file is truncated"):
+        classifier([image])
+    for image, said in (
+        (Image.new("RGB", (0, 10)), "<PIL.Image.Image image mode=RGB size=0x10.*>: 0 x 10 pixels"),
+        ("a\0b.png", "embedded null byte"),
+        (np.zeros((2, 300_000, 3), np.uint8), r"^an array of shape \(2, 300000, 3\): 300000 x 2 pixels: one side"),
+    ):
+        with pytest.raises(Unreadable, match=said):
+            classifier([image])
+    for none in (None, b"a.png"):
+        with pytest.raises(TypeError, match="is no image: give a path, a PIL image or an array"):
+            classifier([none])
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((1, 100, 100, 3), np.uint8), np.zeros((1, 40, 40, 3), np.float32)])
+def test_pixels_of_another_size_or_type_are_refused(classifier: Classifier, pixels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"should be uint8 \(N, 40, 40, 3\)"):
+        classifier.classify(pixels)
+
+
+@pytest.mark.parametrize("precision", ["float16", "float64", "bf16"])
+def test_another_precision_is_refused(precision: str) -> None:
+    with pytest.raises(UserError, match=f"precision is '{precision}': it should be float32, bfloat16 or auto"):
+        Classifier(small_model(), precision)
 
 
 @pytest.mark.parametrize(

@@ -27,13 +27,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from plumbline.classifier import KEEP, Classifier
-from plumbline.images.decoded import MAX_PIXELS
+from plumbline.classifier import KEEP, PRECISIONS, Classifier
+from plumbline.images.decoded import LARGEST_MAX_PIXELS, MAX_PIXELS
 from plumbline.images.unreadable import Unreadable
 from plumbline.model.conformal_counts import too_few_images
 from plumbline.model.prediction_sets import promise
 from plumbline.run.errors import UserError, one_line, run
-from plumbline.run.outputs import whole_file
+from plumbline.run.outputs import whole_file_of_user
 from plumbline.training.device_and_precision import make_repeatable, nondeterministic_operations
 from tools.command_line import add_model, count, model_file, share
 from tools.predict.drift import Compared
@@ -88,11 +88,15 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--null", action="store_true", help="the list's names end with a zero byte, as find -print0")
     parser.add_argument(
-        "--max-pixels", type=count, default=MAX_PIXELS, help=f"larger images are not decoded; default: {MAX_PIXELS:,}"
+        "--max-pixels",
+        type=partial(count, most=LARGEST_MAX_PIXELS),
+        default=MAX_PIXELS,
+        metavar="N",
+        help=f"larger images are not decoded; default: {MAX_PIXELS:,}",
     )
     parser.add_argument(
         "--precision",
-        choices=("float32", "bfloat16", "auto"),
+        choices=PRECISIONS,
         default="float32",
         help="float32, as evaluated, is the default; bfloat16 is faster where the hardware has it",
     )
@@ -204,7 +208,7 @@ def main() -> None:
         rows = noted(classified(sources, classifier, given.max_pixels, given.abstain_below), reasons, seen)
         if given.output:
             with (
-                whole_file(given.output, among_others=True) as unfinished,
+                whole_file_of_user(given.output) as unfinished,
                 unfinished.open("w", encoding="utf-8", newline="") as file,
             ):
                 write(rows, file, given.top)

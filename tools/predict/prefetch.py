@@ -40,6 +40,8 @@ def decoded(sources: list[Source], pixels_of: Callable[..., Pixels]) -> Iterator
 
 def pixels_or_reason(source: Source, pixels_of: Callable[..., Pixels]) -> Pixels | Unreadable:
     """Return a source's pixels and size, or the reason why it has none."""
+    if source.refused:
+        return Unreadable("unreadable", source.refused)
     try:
         return pixels_of(source.path)
     except Unreadable as error:

@@ -59,6 +59,23 @@ def inert(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
+class LineFeeds:
+    """A file for Python's csv module, in which a row ends with a line feed, to be written with the row end END.
+
+    The module quotes a field that has a character of the row end in it, and of a carriage return in a field without
+    quotes every reader thinks that the row ends there.
+    """
+
+    END = "\r\n"
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, row: str) -> int:
+        """Write one row, as the module gives it."""
+        return self.file.write(row.removesuffix(self.END) + "\n")
+
+
 def write_csv(
     rows: Iterable[Row],
     file: TextIO,
@@ -69,7 +86,7 @@ def write_csv(
     for_spreadsheet: bool = False,
 ) -> None:
     """Write the rows as CSV, each as soon as it is known."""
-    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    writer = csv.writer(LineFeeds(file), delimiter=delimiter, lineterminator=LineFeeds.END)
     writer.writerow(columns(top, asked))
     for row in rows:
         values = cells(row, top, asked)

@@ -1,6 +1,7 @@
 """Find what is to be classified: files, folders, patterns, archives, and lists of them on standard input."""
 
 import codecs
+import errno
 import glob
 import os
 import sys
@@ -22,19 +23,20 @@ class Source:
 
     name: str  # as given, or below what was given
     path: Path
+    refused: str = ""  # why an archive in a list was not extracted
 
 
 def find_sources(given: list[str], scratch: Path, *, null: bool) -> list[Source]:
     """Return all files that the arguments name, in their order; archives are extracted below `scratch`.
 
-    Raises UserError for an argument that names nothing. A missing file in a list is a source all the same, because one
-    bad line should not end a long run.
+    Raises UserError for an argument that names nothing. In a list a missing file, a folder that may not be read and a
+    damaged archive are sources all the same, because one bad line should not end a long run.
     """
     sources: list[Source] = []
     for argument in given:
         if argument == LIST:
             for name in listed(null=null):
-                sources += sources_of(Path(name), scratch)
+                sources += sources_of_line(name, scratch)
         else:
             for path in named(argument):
                 sources += sources_of(path, scratch)
@@ -57,14 +59,20 @@ def listed(*, null: bool) -> list[str]:
     contents = contents.removeprefix(codecs.BOM_UTF8)
     if b"\0" in contents and not null:
         raise UserError("the list on standard input has zero bytes in it: give --null, as for find -print0")
-    names = contents.split(b"\0") if null else contents.splitlines()
+    # Not splitlines(), for which a carriage return within a name ends it.
+    names = contents.split(b"\0") if null else [line.removesuffix(b"\r") for line in contents.split(b"\n")]
     return [os.fsdecode(name) for name in names if name]
 
 
 def named(argument: str) -> list[Path]:
     """Return the argument as a path if it exists, else the paths that match it as a pattern."""
-    if os.path.lexists(argument):
+    try:
+        os.lstat(argument)
         return [Path(argument)]
+    except PermissionError:  # which is not to be called missing
+        raise
+    except OSError:
+        pass
     if not glob.has_magic(argument):
         raise UserError(f"there is no file or folder {argument}: name images, folders, archives or patterns")
     matches = sorted(glob.glob(argument, recursive=True))
@@ -73,6 +81,18 @@ def named(argument: str) -> list[Path]:
     if "**" in argument:  # which matches a folder and all that it holds
         matches = [match for match in matches if not Path(match).is_dir()]
     return [Path(match) for match in matches]
+
+
+def sources_of_line(name: str, scratch: Path) -> list[Source]:
+    """Return what a name in a list gives; a source with the reason, where that is nothing."""
+    try:
+        return sources_of(Path(name), scratch)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.ENAMETOOLONG):
+            raise
+        return [Source(name, Path(name))]
+    except UserError as error:
+        return [Source(name, Path(name), str(error))]
 
 
 def sources_of(path: Path, scratch: Path) -> list[Source]:

@@ -27,10 +27,10 @@ from plumbline.params.data import Data
 from plumbline.run import params_file
 from plumbline.run.errors import run
 from plumbline.run.fields import SomeSections
-from plumbline.run.outputs import whole_file
+from plumbline.run.outputs import whole_file_of_user
 from plumbline.run.paths import PREDICTIONS
 from stages import report
-from stages.prepare.corrections import COLUMNS, Correction, read_corrections
+from stages.prepare.corrections import COLUMNS, UNDECIDED, Correction, read_corrections
 from stages.prepare.folder_structure import FolderStructure, opened
 from stages.prepare.labelled_files import find_data_set
 from tools.command_line import count
@@ -72,13 +72,19 @@ def shown(image: Image, classes: list[str]) -> dict[str, Any]:
 
 
 def contents_of(images: list[Image], corrections: list[Correction], classes: list[str]) -> dict[str, Any]:
-    """Return what the page works on. `run` names it: what a browser remembers belongs to this content alone."""
+    """Return what the page works on. `run` names it: what a browser remembers belongs to this content alone.
+
+    Of several corrections of one file a decided one is there, as `prepare` applies it, though another says undecided.
+    """
+    decided_last = sorted(corrections, key=lambda correction: correction.action != UNDECIDED)
+    by_file = {correction.sha256: correction for correction in decided_last}
     contents = {
         "classes": classes,
         "kinds": KINDS,
         "images": [shown(image, classes) for image in images],
         "corrections": [
-            {key: value for key, value in asdict(correction).items() if key in COLUMNS} for correction in corrections
+            {key: value for key, value in asdict(correction).items() if key in COLUMNS}
+            for correction in by_file.values()
         ],
     }
     return contents | {"run": hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]}
@@ -125,7 +131,7 @@ def main() -> None:
         small = pictures(images, data.max_pixels)
     contents = contents_of(images, corrections, classes)
     html = page(contents, small, data.root, data.corrections or "corrections.csv")
-    with whole_file(given.output) as partial:
+    with whole_file_of_user(given.output) as partial:
         partial.write_text(html + "\n", encoding="utf-8")
     print(f"{given.output}: {len(images)} images, {len(html.encode()) / 1e6:.1f} MB; open it in a browser")
 

@@ -13,7 +13,7 @@ const AROUND = { phone: 3, desktop: 6 }; // images of the strip on each side
 const PHONE = matchMedia("(max-width: 40rem)");
 const MOST_FOUND = 12; // classes that a search shows
 
-const given = new Map(corrections.map((row) => [row.sha256, row])); // a later row of the same file says the same
+const given = new Map(corrections.map((row) => [row.sha256, row]));
 let steps = [];
 let decisions = []; // by image: {action, label, note}, or undefined
 let current = 0;

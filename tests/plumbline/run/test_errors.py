@@ -46,6 +46,19 @@ def test_output_that_nobody_reads_to_its_end_gives_no_traceback(printed: str) ->
     assert (said, process.returncode) == (b"", 1)
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_standard_stream_that_is_closed_is_one_that_leads_nowhere(closed: str) -> None:
+    program = "import sys; from plumbline.run.errors import run\n"
+    program += (
+        "def main(): print(sys.stdin.read()); sys.stdout.reconfigure(newline=''); sys.stderr.write('told')\nrun(main)"
+    )
+    command = ["sh", "-c", f'"$0" -c "$1" {closed}', sys.executable, program]
+    done = subprocess.run(command, input="read", capture_output=True, text=True, cwd=PROJECT, check=True)
+    assert (done.stdout, done.stderr) == {
+        "<&-": ("\n", "told"), ">&-": ("", "told"), "2>&-": ("read\n", "")
+    }[closed]  # fmt: skip
+
+
 def test_a_pipe_within_the_program_that_breaks_is_not_hidden() -> None:
     program = "from plumbline.run.errors import run\ndef main(): raise BrokenPipeError\nrun(main)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=PROJECT, check=False)

@@ -1,12 +1,14 @@
 """Outputs are whole or absent, and finite."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from plumbline.run import outputs
-from plumbline.run.outputs import whole_file, whole_folder, write_csv, write_json
+from plumbline.run.errors import UserError
+from plumbline.run.outputs import whole_file, whole_file_of_user, whole_folder, write_csv, write_json
 
 
 def test_a_file_is_replaced_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -51,9 +53,44 @@ def test_a_link_in_the_place_of_a_partial_output_is_not_followed(tmp_path: Path)
 
 def test_among_a_users_files_none_is_taken_for_a_partial_output(tmp_path: Path) -> None:
     (tmp_path / "a.partial.csv").write_text("mine")
-    with whole_file(tmp_path / "a.csv", among_others=True) as partial:
+    with whole_file_of_user(tmp_path / "a.csv") as partial:
         partial.write_text("new")
     assert {f.name: f.read_text() for f in tmp_path.iterdir()} == {"a.csv": "new", "a.partial.csv": "mine"}
+
+
+def test_a_users_link_stays_and_a_pipe_gets_what_is_written(tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    reader = os.open(tmp_path / "pipe.csv", os.O_RDONLY | os.O_NONBLOCK)
+    for name in ("link.csv", "pipe.csv"):
+        with whole_file_of_user(tmp_path / name) as partial:
+            partial.write_text("new")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text() == "new"
+    assert (tmp_path / "pipe.csv").is_fifo()
+    assert os.read(reader, 10) == b"new"
+    os.close(reader)
+    assert len([*tmp_path.iterdir()]) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("folder", "is a folder"), (".", "is a folder"), ("file/a.csv", "file is no folder")]
+)
+def test_where_a_user_can_have_no_file_it_is_said_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("file").touch()
+    with pytest.raises(UserError, match=said), whole_file_of_user(Path(name)):
+        pytest.fail("it was begun")
+
+
+def test_a_users_file_may_have_the_longest_name(tmp_path: Path) -> None:
+    longest = tmp_path / f"{'蜂' * 83}.csv"  # 253 bytes, of 255
+    with whole_file_of_user(longest) as partial:
+        partial.touch()
+    assert [*tmp_path.iterdir()] == [longest]
 
 
 def test_what_a_killed_run_left_does_not_reach_the_next_output(tmp_path: Path) -> None:

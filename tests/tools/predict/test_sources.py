@@ -61,7 +61,8 @@ def test_files_that_give_no_image_are_rows_with_their_reason(folder: Path) -> No
     }
     assert found["photos/bomb.png"][1] == "12000 x 10000 pixels, more than 100,000,000"
     assert found["photos/loop"][1] == "a folder that may not be listed, or a link to a folder"
-    assert rows("photos/bomb.png", "--max-pixels", 10**9)[0]["reason"] == ""
+    assert rows("photos/bomb.png", "--max-pixels", 178_956_970)[0]["reason"] == ""
+    assert "178956971 is more than 178,956,970" in predict("photos", "--max-pixels", 178_956_971, status=2)[1]
 
 
 def test_a_listed_file_that_is_not_there_is_a_row_and_a_named_one_an_error(folder: Path) -> None:
@@ -72,6 +73,19 @@ def test_a_listed_file_that_is_not_there_is_a_row_and_a_named_one_an_error(folde
     assert "error: there is no file or folder missing.png" in predict("a.png", "missing.png", status=1)[1]
 
 
+def test_no_line_of_a_list_keeps_the_others_from_being_classified(folder: Path) -> None:
+    for name in ("a.png", "c\rd.png"):
+        write_image(Path(name))
+    Path("cut.zip").write_bytes(b"PK\3\4 and no more")
+    list_ = b"%s\ncut.zip\nc\rd.png\na.png\r\n" % (b"x" * 300)
+    assert [(row["path"], row["reason"], row["detail"]) for row in rows("-", list_=list_, status=3)] == [
+        ("x" * 300, "unreadable", "File name too long"),
+        ("cut.zip", "unreadable", "cut.zip is neither a folder nor a whole .zip, .tar or .tar.gz archive"),
+        ("c\rd.png", "", ""),
+        ("a.png", "", ""),
+    ]
+
+
 NO_RIGHTS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if os.getuid() == 0 else []
 
 
@@ -80,12 +94,17 @@ def test_a_folder_without_rights_is_an_error_when_named_and_a_row_below_another(
     write_image(Path("photos/a.png"))
     write_image(Path("photos/locked/b.png"))
     Path("photos/locked").chmod(0)
+    lines = ["photos/locked/b.png", "photos/locked", "photos/a.png"]
     try:
         command = [*NO_RIGHTS, sys.executable, "-m", "tools.predict", "--format", "jsonl"]
         environment = os.environ | {"PYTHONPATH": str(PROJECT)}
         below = subprocess.run([*command, "photos"], env=environment, capture_output=True, text=True, check=False)
-        named = subprocess.run(
-            [*command, "photos/locked"], env=environment, capture_output=True, text=True, check=False
+        named, within = (
+            subprocess.run([*command, path], env=environment, capture_output=True, text=True, check=False)
+            for path in ("photos/locked", "photos/locked/b.png")
+        )
+        listed = subprocess.run(
+            [*command, "-"], env=environment, capture_output=True, text=True, check=False, input="\n".join(lines)
         )
     finally:
         Path("photos/locked").chmod(0o700)
@@ -94,6 +113,9 @@ def test_a_folder_without_rights_is_an_error_when_named_and_a_row_below_another(
     assert (locked["path"], locked["reason"]) == ("photos/locked", "unreadable")
     assert named.returncode == 1
     assert named.stderr.startswith("error: photos/locked: Permission denied")
+    assert within.stderr.startswith("error: photos/locked/b.png: Permission denied")
+    found = {row["path"]: row.get("reason") for row in map(json.loads, listed.stdout.splitlines())}
+    assert found == dict(zip(lines, ["unreadable", "unreadable", None], strict=True))
 
 
 @pytest.mark.parametrize(

@@ -300,6 +300,15 @@ def test_keys_in_a_browser_become_the_labels_of_the_manifest_and_are_loaded_agai
         assert rows["old.png"]["note"] == "of last year\n, in two lines"
 
 
+def test_of_two_rows_about_one_file_the_page_begins_with_the_one_that_decides(run: Workspace) -> None:
+    row = f"old.png,{'ab' * 32},ant,%s,%s"
+    Path("corrections.csv").write_text(
+        "\n".join([",".join(COLUMNS), row % ("relabel", "sure"), row % ("undecided", "")])
+    )
+    run.set(data__corrections="corrections.csv")
+    assert [(own["action"], own["note"]) for own in on_the_page(write_page())["corrections"]] == [("relabel", "sure")]
+
+
 def test_the_results_of_another_model_than_the_workspaces_are_refused(run: Workspace) -> None:
     lock = "stages: {finetune: {outs: [{path: models/finetuned.safetensors, md5: %s}]}, evaluate: {deps: [{path: models/finetuned.safetensors, md5: ab}]}}"
     Path("dvc.lock").write_text(lock % "ab")
