@@ -3,7 +3,7 @@
 Reads models/finetuned.safetensors, models/backbone.safetensors for the linear probe, data/prepared, how images are
 stored and which belong together, plots/history.csv, metrics/curvature.json, to which the learning rate is compared, and
 the folder of unknown images that evaluate.unknown.images names. Computes in float32, whatever the training used. This
-stage alone reads the test split, after everything is chosen; nothing is chosen by it.
+stage alone measures on the test split, after everything is chosen; nothing is chosen by it.
 Writes plots/measures.csv, all measures; metrics/evaluate.json, the few that DVC shows; and further tables under plots/:
 predictions.csv (one row an image), per_class.csv, slices.csv, reliability.csv, roc.csv, precision_recall.csv,
 label_doubts.csv and similar_images.csv.

@@ -142,7 +142,7 @@ def report(splits: dict[str, list[UsableImage]], audit: Audit) -> None:
     groups = Counter(image.candidate.group for images in splits.values() for image in images)
     ungrouped = groups.pop(None, 0)
     if groups:
-        print(f"data.groups: {len(groups)} groups, and {ungrouped} images of no group")
+        print(f"{len(groups)} groups" + (f", and {ungrouped} images of no group" if ungrouped else ""))
     notes = audit.notes_by_image()
     used = [image.candidate.name for images in splits.values() for image in images]
     not_used = [reason_in_words(name, why) for name, why in audit.quarantine]

@@ -2,7 +2,7 @@
 
 That is the last commit whose plots/measures.csv differs in what the page prints. Where the current measures are
 committed it is the one before, so that a commit does not change the page. A measure that differs by less than its
-interval is counted and not shown.
+interval is counted and not shown. Where that commit was evaluated on other images, nothing is compared.
 """
 
 import io
@@ -13,10 +13,13 @@ from pathlib import Path
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git there is no history, and no error
 
 import git
+import pandas as pd
 from ruamel.yaml import YAML, YAMLError
 
 from plumbline.results import measures_file
 from plumbline.results.measures_file import Measure, Measures, read_measures
+from plumbline.results.predictions_file import PREDICTIONS
+from plumbline.results.tables import read_table
 from stages.report.figures_and_tables import Table, counted, table
 from stages.report.result_section import MEASURES, final_split, with_interval
 from stages.report.stage_results import Results
@@ -26,12 +29,16 @@ VISIBLE = 0.0005  # the page prints three decimals
 LOCK = Path("dvc.lock")
 
 
+Images = set[tuple[str, str, str]]  # of val and test: split, path and sha256
+
+
 @dataclass(frozen=True)
 class Earlier:
     """A commit with other measures."""
 
     commit: str  # its first ten digits
     measures: Measures
+    images: Images | None  # None where they are not known
     inputs: dict[tuple[str, str], object]
 
 
@@ -40,7 +47,7 @@ class Changes:
     """A commit, and the measures that differ from it."""
 
     commit: str
-    table: Table
+    table: Table | None  # None where the images are others
     sentence: str
     remarks: list[str]
 
@@ -76,10 +83,26 @@ def last_other_measures(current: Measures) -> Earlier | None:
                 except (KeyError, ValueError):  # the commit that removed it, or a table of another form
                     continue
                 if differ(measures, current):
-                    return Earlier(commit.hexsha[:10], measures, inputs_of(lock_of(commit, path)))
+                    images, inputs = images_at(commit, path), inputs_of(lock_of(commit, path))
+                    return Earlier(commit.hexsha[:10], measures, images, inputs)
     except (git.exc.GitError, git.exc.ODBError, ValueError, OSError):
         pass
     return None
+
+
+def images_of(predictions: pd.DataFrame) -> Images:
+    """Return the images of val and test."""
+    judged = predictions[predictions["split"] != "train"]
+    return set(judged[["split", "path", "sha256"]].itertuples(index=False, name=None))
+
+
+def images_at(commit: git.Commit, measures: str) -> Images | None:
+    """Return the images on which a commit was evaluated; None if it does not say."""
+    try:
+        text = (commit.tree / Path(measures).with_name(PREDICTIONS.name).as_posix()).data_stream.read().decode("utf-8")
+        return images_of(read_table(io.StringIO(text), PREDICTIONS, ("split", "path", "sha256")))
+    except (KeyError, ValueError):
+        return None
 
 
 def lock_of(commit: git.Commit, measures: str) -> str:
@@ -112,6 +135,8 @@ def changes(results: Results) -> Changes | None:
     earlier = last_other_measures(now)
     if earlier is None:
         return None
+    if earlier.images is not None and earlier.images != (ours := images_of(results.predictions)):
+        return on_other_images(earlier.commit, earlier.images, ours)
     before = earlier.measures
     differing = [
         (f"{split}: {words}", before.get((split, name)), now[split, name])
@@ -141,6 +166,16 @@ def changes(results: Results) -> Changes | None:
         left_out = counted(len(differing) - len(beyond), "measure")
         remarks.append(f"Left out, for a difference within their intervals: {left_out}.")
     return Changes(earlier.commit, made, told, remarks)
+
+
+def on_other_images(commit: str, theirs: Images, ours: Images) -> Changes:
+    """Return what is said of a commit that was evaluated on other images."""
+    remark = (
+        f"Commit {commit} was evaluated on other images: {counted(len(theirs - ours), 'image')} of its {len(theirs):,} "
+        f"in val and test {'is' if len(theirs - ours) == 1 else 'are'} not there now, and {len(ours - theirs):,} of "
+        f"{len(ours):,} are new. So its measures cannot be compared with these."
+    )
+    return Changes(commit, None, f"none are shown, because commit {commit} was evaluated on other images", [remark])
 
 
 def is_visible(ours: Measure, theirs: Measure | None) -> bool:

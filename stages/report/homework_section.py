@@ -12,6 +12,7 @@ from markupsafe import Markup
 from plumbline.params.all import AllParams
 from plumbline.presentation.percent import percent
 from plumbline.results.training_history import begins_with_probe, epochs_trained
+from plumbline.run.dotted_keys import flat, written
 from stages.report.figures_and_tables import Figure, Table, counted, figure, shown, table
 from stages.report.formulas import mathml
 from stages.report.live_figures import LIVE_FIGURES, LiveFigure
@@ -25,11 +26,41 @@ BELONGS = {  # the question, counted from 0, that each figure and table answers
 }
 DIGITS = "data/digits"  # the folder that the digits stage writes
 WHOLE = 1e-6
+HOMEWORKS_BITS = 32
 VISIBLE_LAG = 0.2  # of val accuracy behind train accuracy
-HOMEWORKS_PARAMS = {
-    "image": {"resize": 256, "crop": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
-    "weights": {"architecture": "resnet34"},
-    "finetune": {"batch_size": 16, "optimiser": "sgd", "lr": 0.001, "momentum": 0.9, "weight_decay": 0.0},
+HOMEWORKS_PARAMS = {  # all of image and finetune that the model depends on, but epochs and precision, told of in words
+    "image.resize": 256,
+    "image.crop": 224,
+    "image.fit": "crop",
+    "image.interpolation": "bilinear",
+    "image.mean": [0.485, 0.456, 0.406],
+    "image.std": [0.229, 0.224, 0.225],
+    "weights.architecture": "resnet34",
+    "finetune.head": "random",
+    "finetune.batch_size": 16,
+    "finetune.accumulate": 1,
+    "finetune.optimiser": "sgd",
+    "finetune.lr": 0.001,
+    "finetune.first_layer_lr": 1.0,
+    "finetune.schedule": "constant",
+    "finetune.warmup_epochs": 0,
+    "finetune.momentum": 0.9,
+    "finetune.weight_decay": 0.0,
+    "finetune.clip_norm": None,
+    "finetune.freeze": None,
+    "finetune.freeze_statistics": False,
+    "finetune.sampler": "shuffle",
+    "finetune.class_weights": "none",
+    "finetune.label_smoothing": 0.0,
+    "finetune.augment.flip": 0.0,
+    "finetune.augment.smallest_crop": None,
+    "finetune.augment.policy": "none",
+    "finetune.augment.mixup": 0.0,
+    "finetune.augment.cutmix": 0.0,
+    "finetune.ema": None,
+    "finetune.keep": "last",
+    "finetune.patience": None,
+    "finetune.overfit_batches": 0,
 }
 
 
@@ -250,11 +281,18 @@ def differences_from_homework(results: Results, settings: AllParams) -> list[str
         f"{settings.finetune.epochs}. "
         "The momentum of 0.9 is in the code, not in the text."
     )
-    given = settings.model_dump()
+    bits = results.metrics["finetune"]["precision_bits"]
+    precision = f"The training computes in {bits} bits (finetune.precision); the homework's in {HOMEWORKS_BITS}."
+    given = flat(settings.model_dump())
     changed = [
-        f"{section}.{key} is {given[section][key]}; the homework has {value}."
-        for section, values in HOMEWORKS_PARAMS.items()
-        for key, value in values.items()
-        if given[section][key] != value
+        f"{key} is {written(given[key])}; the homework has {written(value)}."
+        for key, value in HOMEWORKS_PARAMS.items()
+        if given[key] != value
     ]
-    return [images, *([] if settings.weights.source == "imagenet" else [weights]), epochs, *changed]
+    return [
+        images,
+        *([] if settings.weights.source == "imagenet" else [weights]),
+        epochs,
+        *([] if bits == HOMEWORKS_BITS else [precision]),
+        *changed,
+    ]

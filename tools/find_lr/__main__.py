@@ -4,7 +4,8 @@
 
 Reads what the finetune stage reads, after `dvc repro finetune` or the stages before it, and changes none of it. Writes
 plots/lr_finder.csv and plots/lr_finder.png, which neither git nor DVC holds, and suggests a value for finetune.lr.
-Source: Smith 2017, "Cyclical learning rates", arXiv:1506.01186; the suggestion is fast.ai's `steep`.
+Source: Smith 2017, "Cyclical learning rates", arXiv:1506.01186; the suggestion is fast.ai's `steep`, but looked for
+before the lowest loss alone.
 """
 
 import math
@@ -39,7 +40,8 @@ LOWEST, HIGHEST = 1e-6, 10.0
 UPDATES = 100
 SMOOTHING = 0.9  # share of the moving average that is kept at each update
 BLOWN_UP = 4.0  # times the lowest smoothed loss: the curve ends there
-FEWEST = 10  # updates, without which there is no curve
+UNSETTLED = 10  # updates at the start: an average of so few losses follows each of them
+FEWEST = 20  # updates, without which there is no curve
 
 
 def rising_lr(update_number: int) -> float:
@@ -79,15 +81,16 @@ def smoothed(losses: list[float]) -> list[float]:
 
 
 def suggestion(table: pd.DataFrame) -> float:
-    """Return the learning rate at which the smoothed loss falls fastest, before it is lowest.
+    """Return the learning rate at which the smoothed loss falls fastest, once it has settled and before it is lowest.
 
     Raises UserError where it never falls.
     """
-    slopes = np.gradient(table["smoothed_loss"], np.log(table["learning_rate"]))
-    before_lowest = slopes[: int(table["smoothed_loss"].idxmin()) + 1]
+    settled = table.iloc[UNSETTLED:].reset_index(drop=True)
+    slopes = np.gradient(settled["smoothed_loss"], np.log(settled["learning_rate"]))
+    before_lowest = slopes[: int(settled["smoothed_loss"].idxmin()) + 1]
     if before_lowest.min() >= 0:
         raise UserError(f"the loss falls nowhere on {CURVE}: look at the labels, or set finetune.overfit_batches")
-    return float(table["learning_rate"].iloc[int(before_lowest.argmin())])
+    return float(settled["learning_rate"].iloc[int(before_lowest.argmin())])
 
 
 def draw(table: pd.DataFrame, suggested: float) -> Figure:

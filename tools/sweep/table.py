@@ -36,10 +36,10 @@ def other_images(sweep: Sweep) -> str:
 def choice(sweep: Sweep) -> str:
     """Return what the choice of the best does to its accuracy: an interval that allows for it, and what to run next.
 
-    The interval's error is shared among all experiments, so that all intervals hold at once (Bonferroni). It allows for
-    images that belong together where the experiment says which do.
+    The interval's error is shared among the experiments on its images, so that all intervals hold at once (Bonferroni).
+    It allows for images that belong together where the experiment says which do.
     """
-    best, number = sweep.best_first[0], len(sweep.experiments)
+    best, number = sweep.best_first[0], len(sweep.experiments) - len(sweep.on_other_images)
     if number == 1:
         return ""
     level = 1 - (1 - sweep.confidence) / number

@@ -161,7 +161,7 @@ def test_groups_are_counted_and_so_are_the_images_of_none(ready: Workspace, caps
     metrics = json.loads(Path("metrics/prepare.json").read_text())
     for counts in (found, metrics):
         assert (counts["groups"], counts["images_without_group"]) == (5, 4)
-    assert "data.groups: 5 groups, and 4 images of no group" in capsys.readouterr().out
+    assert "\n5 groups, and 4 images of no group\n" in capsys.readouterr().out
 
 
 def test_a_missing_val_is_carved_from_train_when_it_is_asked_for(ready: Workspace) -> None:

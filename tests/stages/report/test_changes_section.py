@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from plumbline.results.measures_file import MEASURES, Measure, Measures, write_measures
+from plumbline.results.predictions_file import PREDICTIONS
+from plumbline.run.outputs import write_csv
 from stages.report.changes_section import changes, last_other_measures
 from tests.stages.report.conftest import accuracies, results_of
 from tests.support.projects import commit_all, run_in
@@ -65,6 +68,31 @@ def test_the_changes_lead_with_the_accuracy(tmp_path: Path, monkeypatch: pytest.
     assert found.remarks == []  # the loss has no interval
     found = changes(results_of(before | {("train", "loss"): Measure(0.25, 4)}))
     assert found.sentence == f"the same val accuracy as in commit {found.commit}; no other measure differs"
+
+
+def test_nothing_is_compared_with_a_commit_that_was_evaluated_on_other_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_in(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
+    rows = [["train", "a", "1"], ["val", "b", "2"], ["val", "c", "3"]]
+    before = pd.DataFrame(rows, columns=["split", "path", "sha256"])
+    write_measures(accuracies("val", 0.75))
+    write_csv(PREDICTIONS, before)
+    commit_all(tmp_path, "before")
+    better = accuracies("val", 0.8)
+    other_train = before.replace("a", "another")
+    assert changes(results_of(better, predictions=other_train)).sentence.startswith("val accuracy +0.050 compared with")
+    for others, said in (
+        (before.replace("3", "9"), "1 image of its 2 in val and test is not there now, and 1 of 2 are new."),
+        (before[:2], "1 image of its 2 in val and test is not there now, and 0 of 1 are new."),
+    ):
+        found = changes(results_of(better, predictions=others))
+        assert found.sentence == f"none are shown, because commit {found.commit} was evaluated on other images"
+        assert found.table is None
+        assert found.remarks == [
+            f"Commit {found.commit} was evaluated on other images: {said} So its measures cannot be compared with these."
+        ]
 
 
 def test_what_changed_within_its_interval_is_counted_and_not_shown(

@@ -1,6 +1,7 @@
 """The page's parts: numbers as text, tables, what is said of the result, and the same bytes twice."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +13,12 @@ from plumbline.params.all import AllParams
 from plumbline.results.measures_file import Measure
 from plumbline.results.tables import COLUMNS
 from plumbline.run import params_file
+from plumbline.run.dotted_keys import flat
 from stages.report import __main__ as report
 from stages.report.data_section import data_sentence
 from stages.report.figures_and_tables import shown, table
 from stages.report.homework_section import (
+    HOMEWORKS_PARAMS,
     differences_from_homework,
     fine_tuning_answer,
     lag_of_val,
@@ -87,7 +90,7 @@ def test_problem_4_is_answered_as_k_of_n_and_says_what_differs_from_the_homework
     manifest = pd.DataFrame({"split": ["train"] * 60 + ["val"] * 24})
     columns = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
     history = pd.DataFrame([[0, 1.0, 0.5, 0.8, 0.5], [1, 0.1, 57 / 60, 0.2, 23 / 24]], columns=columns)
-    results = results_of({}, manifest=manifest, history=history)
+    results = results_of({}, manifest=manifest, history=history, metrics={"finetune": {"precision_bits": 32}})
     said = "After 2 epochs the train accuracy is 57 of 60 (95.0%) and the val accuracy 23 of 24 (95.8%)."
     assert fine_tuning_answer(results).startswith(said)
     assert lag_of_val(results, params_file.load(AllParams)) == ""
@@ -103,8 +106,30 @@ def test_problem_4_is_answered_as_k_of_n_and_says_what_differs_from_the_homework
     assert own[0] == "The images are those of flowers."
     assert own[-1] == "finetune.lr is 0.01; the homework has 0.001."
     assert len(own) == 3
+    workspace.set(
+        finetune__head="probe", finetune__ema=0.99, finetune__augment__flip=0.5, image__interpolation="bicubic"
+    )
+    results = replace(results, metrics={"finetune": {"precision_bits": 16}})
+    assert differences_from_homework(results, params_file.load(AllParams))[2:] == [
+        "The training computes in 16 bits (finetune.precision); the homework's in 32.",
+        "image.interpolation is bicubic; the homework has bilinear.",
+        "finetune.head is probe; the homework has random.",
+        "finetune.lr is 0.01; the homework has 0.001.",
+        "finetune.augment.flip is 0.5; the homework has 0.0.",
+        "finetune.ema is 0.99; the homework has null.",
+    ]
     workspace.set(data__root="flowers")
     assert lag_of_val(results_of({}, manifest=manifest, history=lagging), params_file.load(AllParams)) == ""
+
+
+def test_the_homework_has_a_value_of_each_parameter_that_the_model_depends_on(workspace: Workspace) -> None:
+    told_in_words, of_others = {"epochs", "precision"}, {"step_epochs", "step_factor", "decay_vectors", "thaw_epoch"}
+    of_the_machine = {"deterministic", "checkpoint_steps", "processes", "cache_gib", "seeds"}
+    settings = flat(params_file.load(AllParams).model_dump())
+    given = {key for key in settings if key.startswith(("image.", "finetune."))}
+    left_out = {f"finetune.{key}" for key in told_in_words | of_others | of_the_machine}
+    assert given - left_out == HOMEWORKS_PARAMS.keys() - {"weights.architecture"}
+    assert all(settings[key] == value for key, value in HOMEWORKS_PARAMS.items())
 
 
 def test_a_run_that_began_with_the_probe_says_so(workspace: Workspace) -> None:
@@ -248,7 +273,7 @@ def test_a_second_run_gives_the_same_bytes_also_once_it_is_committed(
     report.main()
     assert report.PAGE.read_bytes() == first
     text = first.decode()
-    assert "Compared with commit" in text  # the project's own metrics, which were committed first
+    assert "was evaluated on other images" in text  # by the project's own metrics, which were committed first
     for stage in ("backprop", "convolution", "weight_decay", "curvature"):
         metrics = json.loads(Path(f"metrics/{stage}.json").read_text())
         assert f"{metrics['checks_passed']} checks passed" in text

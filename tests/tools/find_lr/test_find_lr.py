@@ -25,6 +25,13 @@ def test_it_suggests_where_the_loss_falls_fastest() -> None:
     assert math.log10(find_lr.suggestion(curve(losses))) == pytest.approx(-3, abs=0.08)
 
 
+def test_the_noise_of_the_first_updates_is_no_fall() -> None:
+    logs = np.log10([find_lr.rising_lr(number) for number in range(find_lr.UPDATES)])
+    losses = 1 - 1 / (1 + np.exp(-4 * (logs + 3)))
+    losses[:5] += [3, 2, 0, 1, 0]
+    assert math.log10(find_lr.suggestion(curve(losses))) == pytest.approx(-3, abs=0.08)
+
+
 def test_a_loss_that_only_rises_gives_no_suggestion() -> None:
     with pytest.raises(UserError, match="the loss falls nowhere"):
         find_lr.suggestion(curve(np.linspace(1, 2, 50)))

@@ -83,7 +83,9 @@ def test_the_interval_of_the_best_allows_for_images_that_belong_together() -> No
 def test_experiments_on_other_images_than_the_best_are_named() -> None:
     a, b, c, d = GRID  # b is the best
     on = [replace(each, image_set=images) for each, images in ((a, "ab"), (b, "cd"), (c, "cd"), (d, None))]
-    assert "Other val images than those of the best: a; " in as_text(sweep_of(on), [], markdown=False)
+    text = as_text(sweep_of(on), [], markdown=False)
+    assert "Other val images than those of the best: a; " in text
+    assert "is the best of 3," in text
     alike = [replace(each, image_set="cd") for each in GRID]
     for whose in (alike, GRID):  # where they are unknown, nothing is said
         assert "Other val images" not in as_text(sweep_of(whose), [], markdown=False)
