@@ -125,6 +125,16 @@ def test_the_homeworks_answers_are_those_of_the_committed_metrics() -> None:
         assert answer in text, f"docs/homework.md should say: {answer}"
 
 
+def test_the_homeworks_accuracies_are_those_of_the_committed_run() -> None:
+    trained = json.loads(run_in(PROJECT, "git", "show", ":metrics/finetune.json").stdout)
+    told = {
+        split: f"{trained[f'{split}_accuracy']:.3f} ({round(trained[f'{split}_accuracy'] * images)} of {images}"
+        for split, images in (("train", 60), ("val", 24))
+    }
+    text = (PROJECT / "docs" / "homework.md").read_text(encoding="utf-8")
+    assert f"the train accuracy is {told['train']} images) and the val accuracy {told['val']})" in text
+
+
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.stem)
 def test_every_page_has_an_example(page: Path) -> None:
     assert examples(page)
