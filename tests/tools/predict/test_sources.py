@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -94,14 +95,20 @@ def test_a_folder_without_rights_is_an_error_when_named_and_a_row_below_another(
     write_image(Path("photos/a.png"))
     write_image(Path("photos/locked/b.png"))
     Path("photos/locked").chmod(0)
+    shutil.copy("models/finetuned.safetensors", "locked.safetensors")
+    Path("locked.safetensors").chmod(0)
     lines = ["photos/locked/b.png", "photos/locked", "photos/a.png"]
     try:
         command = [*NO_RIGHTS, sys.executable, "-m", "tools.predict", "--format", "jsonl"]
         environment = os.environ | {"PYTHONPATH": str(PROJECT)}
         below = subprocess.run([*command, "photos"], env=environment, capture_output=True, text=True, check=False)
-        named, within = (
-            subprocess.run([*command, path], env=environment, capture_output=True, text=True, check=False)
-            for path in ("photos/locked", "photos/locked/b.png")
+        named, within, by_locked_model = (
+            subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
+            for arguments in (
+                ["photos/locked"],
+                ["photos/locked/b.png"],
+                ["photos/a.png", "--model", "locked.safetensors"],
+            )
         )
         listed = subprocess.run(
             [*command, "-"], env=environment, capture_output=True, text=True, check=False, input="\n".join(lines)
@@ -114,6 +121,7 @@ def test_a_folder_without_rights_is_an_error_when_named_and_a_row_below_another(
     assert named.returncode == 1
     assert named.stderr.startswith("error: photos/locked: Permission denied")
     assert within.stderr.startswith("error: photos/locked/b.png: Permission denied")
+    assert by_locked_model.stderr.startswith("error: locked.safetensors: Permission denied")
     found = {row["path"]: row.get("reason") for row in map(json.loads, listed.stdout.splitlines())}
     assert found == dict(zip(lines, ["unreadable", "unreadable", None], strict=True))
 
