@@ -282,7 +282,9 @@ def differences_from_homework(results: Results, settings: AllParams) -> list[str
         "The momentum of 0.9 is in the code, not in the text."
     )
     bits = results.metrics["finetune"]["precision_bits"]
-    precision = f"The training computes in {bits} bits (finetune.precision); the homework's in {HOMEWORKS_BITS}."
+    precision = (
+        f"Convolutions and matrix products have {bits} bits (finetune.precision); the homework's have {HOMEWORKS_BITS}."
+    )
     given = flat(settings.model_dump())
     changed = [
         f"{key} is {written(given[key])}; the homework has {written(value)}."

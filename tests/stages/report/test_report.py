@@ -111,7 +111,7 @@ def test_problem_4_is_answered_as_k_of_n_and_says_what_differs_from_the_homework
     )
     results = replace(results, metrics={"finetune": {"precision_bits": 16}})
     assert differences_from_homework(results, params_file.load(AllParams))[2:] == [
-        "The training computes in 16 bits (finetune.precision); the homework's in 32.",
+        "Convolutions and matrix products have 16 bits (finetune.precision); the homework's have 32.",
         "image.interpolation is bicubic; the homework has bilinear.",
         "finetune.head is probe; the homework has random.",
         "finetune.lr is 0.01; the homework has 0.001.",
