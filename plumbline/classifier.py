@@ -217,7 +217,7 @@ def name_of(image: AnyImage) -> str:
 
 
 def rgb_of(picture: Image.Image, ranges: Ranges | None) -> Image.Image:
-    """Return a PIL image as 8-bit RGB. Raises Unreadable for one without pixels, or bits that the model takes."""
+    """Return a PIL image as 8-bit RGB. Raises Unreadable for one without pixels, or without its lower bits."""
     if not all(picture.size):
         raise Unreadable("empty", f"{picture.width} x {picture.height} pixels")
     if (ranges or {}).get("integers") and has_sixteen_bit_colours(picture):

@@ -24,7 +24,11 @@ def share(text: str) -> float:
 
 def count(text: str, least: int = 1, most: float = math.inf) -> int:
     """Read a whole number."""
-    if (value := int(text)) < least:
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number") from None
+    if value < least:
         raise argparse.ArgumentTypeError(f"{text} is less than {least}")
     if value > most:
         raise argparse.ArgumentTypeError(f"{text} is more than {most:,}")

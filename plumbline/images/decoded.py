@@ -26,7 +26,7 @@ from plumbline.images.unreadable import Unreadable
 from plumbline.images.upright_eight_bit_rgb import Ranges, extremes_of, kind_of_values, range_by_itself, upright_rgb
 
 MAX_PIXELS = 100_000_000  # width times height
-LARGEST_MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # of more, Pillow opens no image
+LARGEST_MAX_PIXELS = 178_956_970  # by default Pillow opens no image of more
 MAX_BYTES = 2**30  # of a file: more than MAX_PIXELS need in any format, with four channels of 16 bits
 
 # Other formats hold several images too (MPO of telephones, the sizes of an icon). Their first image is the image.

@@ -63,6 +63,7 @@ def test_files_that_give_no_image_are_rows_with_their_reason(folder: Path) -> No
     assert found["photos/bomb.png"][1] == "12000 x 10000 pixels, more than 100,000,000"
     assert found["photos/loop"][1] == "a folder that may not be listed, or a link to a folder"
     assert rows("photos/bomb.png", "--max-pixels", 178_956_970)[0]["reason"] == ""
+    assert "--max-pixels: many is no whole number" in predict("photos", "--max-pixels", "many", status=2)[1]
     assert "178956971 is more than 178,956,970" in predict("photos", "--max-pixels", 178_956_971, status=2)[1]
 
 
