@@ -118,7 +118,7 @@ def test_what_gives_no_image_is_named_of_each_kind(classifier: Classifier, tmp_p
         classifier([image])
     for image, said in (
         (Image.new("RGB", (0, 10)), "<PIL.Image.Image image mode=RGB size=0x10.*>: 0 x 10 pixels"),
-        ("a\0b.png", "embedded null byte"),
+        ("a\0b.png", "a name with a zero byte in it"),
         (np.zeros((2, 300_000, 3), np.uint8), r"^an array of shape \(2, 300000, 3\): 300000 x 2 pixels: one side"),
     ):
         with pytest.raises(Unreadable, match=said):
