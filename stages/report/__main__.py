@@ -16,14 +16,9 @@ from plumbline.run.errors import run
 from plumbline.run.outputs import whole_file
 from stages.report.changes_section import changes
 from stages.report.data_section import audit_figure, data_sentence, images_table, quarantine_table
+from stages.report.fine_tuning_section import differences_from_homework, fine_tuning_answer, lag_of_val
 from stages.report.formulas import math_font, typeset
-from stages.report.homework_section import (
-    curvature_range,
-    differences_from_homework,
-    fine_tuning_answer,
-    lag_of_val,
-    problems,
-)
+from stages.report.homework_section import curvature_range, problems
 from stages.report.mistakes_section import doubts_table, gallery
 from stages.report.provenance import hashes_table, params_table, versions_table
 from stages.report.result_section import (

@@ -17,14 +17,14 @@ from plumbline.run.dotted_keys import flat
 from stages.report import __main__ as report
 from stages.report.data_section import data_sentence
 from stages.report.figures_and_tables import shown, table
-from stages.report.homework_section import (
+from stages.report.fine_tuning_section import (
     HOMEWORKS_PARAMS,
     differences_from_homework,
     fine_tuning_answer,
     lag_of_val,
     share_of,
-    weight_decay_figures,
 )
+from stages.report.homework_section import weight_decay_figures
 from stages.report.result_section import (
     baselines_sentence,
     headline,
